@@ -1,0 +1,208 @@
+//! The command line: arguments, prompts, progress, output. One file a command; sub-commands in a folder of the noun.
+
+mod completions;
+mod context;
+mod failure;
+mod man;
+mod output;
+mod progress;
+mod prompt;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use context::Context;
+use failure::Failure;
+use output::Verdict;
+
+use crate::error::Class;
+
+/// Help shows what it is for, then examples, then the rest.
+const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Test my change, alone, against what runs in production; then propose the deployment as a pull request.
+#[derive(Parser)]
+#[command(
+    name = "onramp",
+    version,
+    before_help = "Examples:
+  onramp playground up && onramp playground tour    see it all, on a practice company
+  onramp join https://git.acme.test/platform/catalog.git
+  onramp new php-web shop && cd shop && onramp up
+  onramp test && onramp deploy test
+"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The options of every command.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Run as if started in DIR
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Print one JSON document to stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show the plan and stop
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Say nothing but the result
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more about each step
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Answer every confirmation with yes
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Never ask; fail where an answer is missing
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// When to use colours: auto, always or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", hide_possible_values = true, global = true)]
+    pub color: Color,
+    /// Use no network; work with what is here
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Refuse to change onramp.lock
+    #[arg(long, global = true)]
+    pub locked: bool,
+    /// How long to wait for a service or a server: 500ms, 30s, 2m
+    #[arg(long, value_name = "TIME", default_value = "60s", global = true)]
+    pub timeout: Span,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A length of time as people type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let span: jiff::SignedDuration = text.parse().map_err(|_| "a time is like 500ms, 30s or 2m".to_owned())?;
+        Duration::try_from(span).map(Self).map_err(|_| "a time cannot be negative".to_owned())
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+/// The whole command line, styled: for parsing, man pages, completions and the reference.
+pub fn command() -> clap::Command {
+    fn style(command: clap::Command) -> clap::Command {
+        command.help_template(HELP).mut_subcommands(style)
+    }
+    style(Cli::command()).subcommand_required(true).arg_required_else_help(true)
+}
+
+/// Parses the arguments, runs the command, reports; the process's exit code.
+pub fn main() -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, json),
+    };
+    match cli.global.color {
+        Color::Auto => {}
+        choice => {
+            console::set_colors_enabled(matches!(choice, Color::Always));
+            console::set_colors_enabled_stderr(matches!(choice, Color::Always));
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("the system gives threads to a new process");
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = run(cli) => outcome,
+            number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted")
+                .hint("what was begun stays as it is; the same command goes on from there")),
+        }
+    });
+    // A thread that waits for input cannot be joined; what is written is written.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(Verdict::Ok) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::from(Class::Failed.exit_code()),
+        Ok(Verdict::Code(code)) => ExitCode::from(code),
+        Err(failure) => report(&failure, json),
+    }
+}
+
+async fn run(cli: Cli) -> Result<Verdict, Failure> {
+    let cx = Context::resolve(&cli.global)?;
+    match cli.command {
+        Command::Completions(arguments) => arguments.run(&cx),
+        Command::Man(arguments) => arguments.run(&cx),
+    }
+}
+
+/// Waits for SIGINT or SIGTERM; the signal's number.
+async fn interrupted() -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+    }
+}
+
+fn report(failure: &Failure, json: bool) -> ExitCode {
+    if json {
+        let text = serde_json::to_string_pretty(&failure.json()).expect("a failure is plain data");
+        output::print(&format!("{text}\n"));
+    } else {
+        output::say(failure.text().trim_end());
+    }
+    ExitCode::from(failure.class.exit_code())
+}
+
+/// clap's own errors: help and version are results, the rest is USAGE.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    if !error.use_stderr() {
+        output::print(&coloured(error, console::colors_enabled()));
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        let message = error.render().to_string();
+        let message = message.trim_start_matches("error: ").trim_end();
+        return report(&Failure::usage(message).next("onramp --help"), true);
+    }
+    output::say(coloured(error, console::colors_enabled_stderr()).trim_end());
+    ExitCode::from(Class::Usage.exit_code())
+}
+
+fn coloured(error: &clap::Error, colours: bool) -> String {
+    let text = error.render();
+    if colours { text.ansi().to_string() } else { text.to_string() }
+}

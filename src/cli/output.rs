@@ -1,0 +1,49 @@
+//! Results go to stdout, as text or as one JSON document; everything else goes to stderr.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// What a command found or did.
+pub trait Report: Serialize {
+    /// The report for a person: whole lines, or nothing.
+    fn text(&self) -> String;
+}
+
+/// How a command that reached its end went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exit code 0.
+    Ok,
+    /// The asked work ran and failed; its report says how. Exit class FAILED.
+    Failed,
+    /// The program that `exec` or `shell` ran ended with this code, which becomes onramp's.
+    Code(u8),
+}
+
+/// The document that `--json` prints for a report.
+pub fn document(report: &impl Serialize) -> serde_json::Value {
+    let mut document = serde_json::Map::new();
+    document.insert("schema".to_owned(), 1.into());
+    match serde_json::to_value(report).expect("reports are plain data") {
+        serde_json::Value::Object(fields) => document.extend(fields),
+        other => {
+            document.insert("result".to_owned(), other);
+        }
+    }
+    serde_json::Value::Object(document)
+}
+
+/// Prints to stdout. A reader that went away (`| head`) ends the program quietly.
+pub fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 9 };
+        std::process::exit(code);
+    }
+}
+
+/// Prints a line to stderr; a closed stderr is no reason to stop.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,156 @@
+//! Progress for people who wait: bars on a terminal, plain lines elsewhere. Both only listen to events.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::output::say;
+use crate::event::{Event, Observer, Silent};
+use crate::text;
+
+/// Work shorter than this shows no bar.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Where there is no terminal, work that goes on is mentioned this often.
+const REMINDER: Duration = Duration::from_secs(15);
+
+/// The observer for this run.
+pub fn observer(quiet: bool, verbose: bool) -> Arc<dyn Observer> {
+    if quiet {
+        return Arc::new(Silent);
+    }
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let bars = std::io::stderr().is_terminal() && !dumb;
+    let board = Arc::new(Board { verbose, bars: bars.then(MultiProgress::new), tasks: Mutex::default() });
+    tick(Arc::downgrade(&board));
+    board
+}
+
+/// The tasks under way and how they are shown.
+struct Board {
+    verbose: bool,
+    bars: Option<MultiProgress>,
+    tasks: Mutex<BTreeMap<String, Task>>,
+}
+
+struct Task {
+    since: Instant,
+    mentioned: Instant,
+    step: String,
+    done: u64,
+    total: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Observer for Board {
+    fn event(&self, event: Event) {
+        let mut tasks = self.tasks.lock().expect("no panic while drawing");
+        match event {
+            Event::Started { task } => {
+                let now = Instant::now();
+                let fresh = Task { since: now, mentioned: now, step: String::new(), done: 0, total: 0, bar: None };
+                tasks.insert(task, fresh);
+            }
+            Event::Progress { task, done, total } => {
+                if let Some(task) = tasks.get_mut(&task) {
+                    (task.done, task.total) = (done, total);
+                }
+            }
+            Event::Step { task, text } => {
+                if self.verbose {
+                    self.line(&format!("  {task}: {text}"));
+                }
+                if let Some(task) = tasks.get_mut(&task) {
+                    task.step = text;
+                }
+            }
+            Event::Finished { task, outcome } => {
+                let took = tasks.remove(&task).map(|task| {
+                    if let Some(bar) = task.bar {
+                        bar.finish_and_clear();
+                    }
+                    task.since.elapsed()
+                });
+                let took = took.map_or(String::new(), |t| format!(" ({:.1} s)", t.as_secs_f64()));
+                let mark = console::style("✓").green().for_stderr();
+                self.line(&format!(
+                    "{mark} {}: {}{took}",
+                    text::neutral_line(&task, 80),
+                    text::neutral_line(&outcome, 200)
+                ));
+            }
+            Event::Note { text } => {
+                let label = console::style("note:").yellow().for_stderr();
+                self.line(&format!("{label} {}", text::neutral(&text)));
+            }
+        }
+    }
+}
+
+impl Board {
+    fn line(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
+
+    fn draw(&self) {
+        let mut tasks = self.tasks.lock().expect("no panic while drawing");
+        for (name, task) in tasks.iter_mut() {
+            let Some(bars) = &self.bars else {
+                if task.mentioned.elapsed() >= REMINDER {
+                    task.mentioned = Instant::now();
+                    say(&format!("  {name}: still at it after {} s{}", task.since.elapsed().as_secs(), task.detail()));
+                }
+                continue;
+            };
+            if task.since.elapsed() < PATIENCE {
+                continue;
+            }
+            let style = task.style();
+            let bar = task.bar.get_or_insert_with(|| bars.add(ProgressBar::new(0).with_prefix(name.clone())));
+            bar.set_style(style);
+            bar.set_length(task.total);
+            bar.set_position(task.done);
+            bar.set_message(task.step.clone());
+            bar.tick();
+        }
+    }
+}
+
+impl Task {
+    fn detail(&self) -> String {
+        if self.total > 0 {
+            format!(", {} of {}", text::bytes(self.done), text::bytes(self.total))
+        } else if self.step.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", self.step)
+        }
+    }
+
+    fn style(&self) -> ProgressStyle {
+        let template = if self.total > 0 {
+            "{spinner} {prefix} [{bar:24}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} {wide_msg}"
+        } else {
+            "{spinner} {prefix} {elapsed} {wide_msg:.dim}"
+        };
+        ProgressStyle::with_template(template).expect("a fixed template").progress_chars("━╸ ")
+    }
+}
+
+/// Draws ten times a second until the board is gone.
+fn tick(board: Weak<Board>) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            match board.upgrade() {
+                Some(board) => board.draw(),
+                None => return,
+            }
+        }
+    });
+}

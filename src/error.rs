@@ -1,0 +1,110 @@
+//! What went wrong, in the words every room shares: a class (the exit code), a hint, and the next command.
+
+use serde::Serialize;
+
+/// The class of a failure. It decides the exit code and is part of the `--json` contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Class {
+    /// The asked work ran and failed: tests red, drift found, conflict markers left.
+    Failed,
+    /// The command line asks for something that it cannot mean.
+    Usage,
+    /// A file says something wrong.
+    Config,
+    /// Somebody did not let us in.
+    Auth,
+    /// The engine, git or a tool is missing or broken.
+    Env,
+    /// The network or a server on it did not answer as it should.
+    Net,
+    /// Refused, because going on would be unsafe.
+    Security,
+    /// Somebody else holds or changed it.
+    Conflict,
+    /// A file could not be read or written.
+    Io,
+    /// A mistake in onramp itself.
+    Bug,
+    /// Ended by a signal (its number).
+    #[serde(rename = "INTERRUPTED")]
+    Signal(u8),
+}
+
+impl Class {
+    /// The process exit code of this class.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Config => 3,
+            Self::Auth => 4,
+            Self::Env => 5,
+            Self::Net => 6,
+            Self::Security => 7,
+            Self::Conflict => 8,
+            Self::Io => 9,
+            Self::Bug => 70,
+            Self::Signal(number) => 128 + number,
+        }
+    }
+
+    /// The name that `--json` and the terminal show.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "FAILED",
+            Self::Usage => "USAGE",
+            Self::Config => "CONFIG",
+            Self::Auth => "AUTH",
+            Self::Env => "ENV",
+            Self::Net => "NET",
+            Self::Security => "SECURITY",
+            Self::Conflict => "CONFLICT",
+            Self::Io => "IO",
+            Self::Bug => "BUG",
+            Self::Signal(_) => "INTERRUPTED",
+        }
+    }
+}
+
+/// An error that knows its class and, where the knowledge is, how to get on.
+///
+/// Every room's error type implements it; the command line turns any of them into one report.
+pub trait Fault: std::error::Error + Send + Sync + 'static {
+    /// The class, hence the exit code.
+    fn class(&self) -> Class;
+
+    /// One sentence on why, or what to look at.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// Commands to run next, most useful first.
+    fn next(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Any room's fault, for a room that only passes it on.
+pub type AnyFault = Box<dyn Fault>;
+
+impl<E: Fault> From<E> for AnyFault {
+    fn from(error: E) -> Self {
+        Box::new(error)
+    }
+}
+
+/// The message of an error and of everything that caused it, once each, outermost first.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = cause.source();
+    }
+    message
+}

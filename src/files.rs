@@ -1,0 +1,154 @@
+//! Reading with a cap and writing whole: a file onramp writes is the old one or the new one, never half of it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Class, Fault};
+
+/// What can go wrong with a file or directory.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("cannot {verb} {}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `create`, …
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Larger than any honest file of its kind.
+    #[error("{} is larger than {}", path.display(), crate::text::bytes(*cap))]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The cap in bytes.
+        cap: u64,
+    },
+    /// Not text.
+    #[error("{} is not UTF-8 text (byte {offset})", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Where the first bad byte is, from 0.
+        offset: usize,
+    },
+    /// A path that leads out of the directory it must stay in.
+    #[error("{} leads outside {}", path.display(), root.display())]
+    Outside {
+        /// The path as it was written.
+        path: PathBuf,
+        /// The directory it must stay in.
+        root: PathBuf,
+    },
+}
+
+impl Fault for FileError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { .. } => Class::Io,
+            Self::TooLarge { .. } | Self::NotText { .. } => Class::Config,
+            Self::Outside { .. } => Class::Security,
+        }
+    }
+}
+
+impl FileError {
+    /// Names the path that an I/O error is about.
+    pub fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { verb, path, source }
+    }
+
+    /// Whether this says that the file does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
+/// The whole of a text file of at most `cap` bytes.
+pub fn read_text(path: &Path, cap: u64) -> Result<String, FileError> {
+    let file = File::open(path).map_err(FileError::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(cap + 1).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
+    if bytes.len() as u64 > cap {
+        return Err(FileError::TooLarge { path: path.to_owned(), cap });
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| FileError::NotText { path: path.to_owned(), offset: error.utf8_error().valid_up_to() })
+}
+
+/// Replaces a file's contents at once: temporary file beside it, fsync, rename, fsync of the directory.
+pub fn write(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+    let failed = FileError::io("write", path);
+    let attempt = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
+        file.write_all(contents)?;
+        // A temporary file is private; what replaces an existing file keeps that file's mode.
+        let mode = match std::fs::metadata(path) {
+            Ok(old) => old.permissions(),
+            Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o644),
+        };
+        file.as_file().set_permissions(mode)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(directory)?.sync_all()
+    };
+    attempt().map_err(failed)
+}
+
+/// The place that a relative path from a project file means, proven to lie inside `root`, symbolic links followed.
+pub fn confined(root: &Path, relative: &Path) -> Result<PathBuf, FileError> {
+    let outside = || FileError::Outside { path: relative.to_owned(), root: root.to_owned() };
+    if relative.components().any(|c| !matches!(c, Component::Normal(_) | Component::CurDir)) {
+        return Err(outside());
+    }
+    let root = root.canonicalize().map_err(FileError::io("read", root))?;
+    let joined = root.join(relative);
+    let place = joined.canonicalize().map_err(FileError::io("read", &joined))?;
+    if place.starts_with(&root) { Ok(place) } else { Err(outside()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_replaces_whole_and_keeps_the_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.toml");
+        write(&path, b"one").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(read_text(&path, 10).unwrap(), "two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn huge_and_binary_files_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, b"12345").unwrap();
+        assert!(matches!(read_text(&path, 4), Err(FileError::TooLarge { cap: 4, .. })));
+        std::fs::write(&path, b"ab\xff").unwrap();
+        assert!(matches!(read_text(&path, 4), Err(FileError::NotText { offset: 2, .. })));
+    }
+
+    #[test]
+    fn paths_cannot_leave_their_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir_all(root.join("src")).unwrap();
+        std::os::unix::fs::symlink("/etc", root.join("link")).unwrap();
+        assert!(confined(&root, Path::new("./src")).is_ok());
+        for bad in ["../x", "/etc/passwd", "src/../../x", "link/passwd"] {
+            assert!(matches!(confined(&root, Path::new(bad)), Err(FileError::Outside { .. })), "{bad}");
+        }
+    }
+}

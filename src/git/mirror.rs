@@ -1,0 +1,326 @@
+//! A bare copy of a remote repository in the cache: read at any commit, written in memory, pushed with a lease.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Repository, Signature};
+use jiff::Timestamp;
+
+use super::{Commit, Error, Identity, RepoUrl, program};
+use crate::files::FileError;
+use crate::reference::Digest;
+
+/// Which refs a mirror follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Branches and tags.
+    Branches,
+    /// Also `refs/pull/*`, where the `local` forge keeps its pull requests.
+    BranchesAndPulls,
+}
+
+/// A new content for one file of a tree; none deletes it.
+pub type Change = (String, Option<Vec<u8>>);
+
+/// A ref to move, only if it is still where it was seen.
+#[derive(Clone, Debug)]
+pub struct RefUpdate {
+    /// `refs/heads/deploy/test/shop`.
+    pub name: String,
+    /// Where it was seen; none: it must not exist.
+    pub expected: Option<Commit>,
+    /// Where it goes; none deletes it.
+    pub target: Option<Commit>,
+}
+
+/// The mirror of one remote repository.
+pub struct Mirror {
+    path: PathBuf,
+    url: RepoUrl,
+    wanted: Wanted,
+}
+
+impl Mirror {
+    /// The mirror of `url` under the cache directory. Nothing is fetched yet.
+    pub fn new(cache: &Path, url: RepoUrl, wanted: Wanted) -> Self {
+        let key = Digest::of(url.as_str().as_bytes());
+        Self { path: cache.join("repositories").join(format!("{}.git", key.short())), url, wanted }
+    }
+
+    /// The remote's address.
+    pub fn url(&self) -> &RepoUrl {
+        &self.url
+    }
+
+    /// Brings the mirror up to date with the remote.
+    pub fn fetch(&self) -> Result<(), Error> {
+        let _turn = self.take_turn()?;
+        if Repository::open_bare(&self.path).is_err() {
+            Repository::init_bare(&self.path).map_err(|source| self.library(source))?;
+        }
+        let mut refs = vec!["+HEAD:refs/onramp/head", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+        if self.wanted == Wanted::BranchesAndPulls {
+            refs.push("+refs/pull/*:refs/pull/*");
+        }
+        let mut arguments =
+            ["--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--"]
+                .map(str::to_owned)
+                .to_vec();
+        arguments.push(self.url.as_str().to_owned());
+        arguments.extend(refs.into_iter().map(str::to_owned));
+        program::run(&self.path, "fetch", &arguments, &self.url)
+    }
+
+    /// Fetches, or with `offline` makes sure that something was fetched before.
+    pub fn refresh(&self, offline: bool) -> Result<(), Error> {
+        if !offline {
+            return self.fetch();
+        }
+        match Repository::open_bare(&self.path) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::NeverFetched { url: self.url.to_string() }),
+        }
+    }
+
+    /// The commit of the remote's default branch.
+    pub fn head(&self) -> Result<Commit, Error> {
+        self.resolve("refs/onramp/head")
+    }
+
+    /// The name of the remote's default branch: the one that its HEAD stands on, `main` before others.
+    pub fn default_branch(&self) -> Result<String, Error> {
+        let head = self.head()?;
+        let mut names: Vec<String> = self
+            .refs("refs/heads/")?
+            .into_iter()
+            .filter(|(_, commit)| *commit == head)
+            .map(|(name, _)| name["refs/heads/".len()..].to_owned())
+            .collect();
+        names.sort_by_key(|name| (name != "main", name != "master", name.clone()));
+        names.into_iter().next().ok_or_else(|| Error::NoCommit { what: "HEAD".to_owned() })
+    }
+
+    /// The commit that a ref, tag, branch or full id names.
+    pub fn resolve(&self, name: &str) -> Result<Commit, Error> {
+        let missing = || Error::NoCommit { what: format!("{} in {}", crate::text::neutral_line(name, 80), self.url) };
+        let repository = self.open()?;
+        let object = repository.revparse_single(name).map_err(|_| missing())?;
+        let commit = object.peel_to_commit().map_err(|_| missing())?;
+        Ok(commit.id().into())
+    }
+
+    /// The refs that begin with `prefix`, by name, with the commits they lead to.
+    pub fn refs(&self, prefix: &str) -> Result<BTreeMap<String, Commit>, Error> {
+        let repository = self.open()?;
+        let found = repository.references_glob(&format!("{prefix}*")).map_err(|e| self.library(e))?;
+        let mut refs = BTreeMap::new();
+        for reference in found {
+            let reference = reference.map_err(|e| self.library(e))?;
+            if let (Ok(name), Ok(commit)) = (reference.name(), reference.peel_to_commit()) {
+                refs.insert(name.to_owned(), commit.id().into());
+            }
+        }
+        Ok(refs)
+    }
+
+    /// The contents of a file at a commit, at most `cap` bytes; none where there is no such file.
+    pub fn read(&self, commit: &Commit, path: &str, cap: u64) -> Result<Option<Vec<u8>>, Error> {
+        let repository = self.open()?;
+        let tree = repository.find_commit(commit.oid()).and_then(|c| c.tree()).map_err(|e| self.library(e))?;
+        let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
+        if entry.kind() != Some(ObjectType::Blob) {
+            return Ok(None);
+        }
+        let odb = repository.odb().map_err(|e| self.library(e))?;
+        let (size, _) = odb.read_header(entry.id()).map_err(|e| self.library(e))?;
+        if size as u64 > cap {
+            return Err(Error::TooLarge { url: self.url.to_string(), path: path.to_owned(), cap });
+        }
+        let blob = repository.find_blob(entry.id()).map_err(|e| self.library(e))?;
+        Ok(Some(blob.content().to_vec()))
+    }
+
+    /// The names directly under a directory at a commit, directories with a final `/`. Empty where there is none.
+    pub fn list(&self, commit: &Commit, directory: &str) -> Result<Vec<String>, Error> {
+        let repository = self.open()?;
+        let root = repository.find_commit(commit.oid()).and_then(|c| c.tree()).map_err(|e| self.library(e))?;
+        let tree = if directory.is_empty() {
+            root
+        } else {
+            let Ok(entry) = root.get_path(Path::new(directory)) else { return Ok(Vec::new()) };
+            let Ok(tree) = repository.find_tree(entry.id()) else { return Ok(Vec::new()) };
+            tree
+        };
+        let name = |entry: &git2::TreeEntry<'_>| {
+            let slash = if entry.kind() == Some(ObjectType::Tree) { "/" } else { "" };
+            entry.name().ok().map(|name| format!("{name}{slash}"))
+        };
+        Ok(tree.iter().filter_map(|entry| name(&entry)).collect())
+    }
+
+    /// Every file under a directory at a commit: path from there, git's file mode, contents. At most `cap` bytes in all.
+    pub fn files(&self, commit: &Commit, directory: &str, cap: u64) -> Result<Vec<(String, i32, Vec<u8>)>, Error> {
+        let repository = self.open()?;
+        let root = repository.find_commit(commit.oid()).and_then(|c| c.tree()).map_err(|e| self.library(e))?;
+        let Ok(entry) = root.get_path(Path::new(directory)) else { return Ok(Vec::new()) };
+        let Ok(tree) = repository.find_tree(entry.id()) else { return Ok(Vec::new()) };
+        let odb = repository.odb().map_err(|e| self.library(e))?;
+        let mut found = Vec::new();
+        let mut total = 0;
+        let mut failed = None;
+        let walked = tree.walk(git2::TreeWalkMode::PreOrder, |parent, entry| {
+            if entry.kind() != Some(ObjectType::Blob) {
+                return git2::TreeWalkResult::Ok;
+            }
+            let read = || -> Result<(String, i32, Vec<u8>), Error> {
+                let path = format!("{parent}{}", entry.name().map_err(|e| self.library(e))?);
+                total += odb.read_header(entry.id()).map_err(|e| self.library(e))?.0 as u64;
+                if total > cap {
+                    return Err(Error::TooLarge { url: self.url.to_string(), path: directory.to_owned(), cap });
+                }
+                let blob = repository.find_blob(entry.id()).map_err(|e| self.library(e))?;
+                Ok((path, entry.filemode(), blob.content().to_vec()))
+            };
+            let mut read = read;
+            match read() {
+                Ok(file) => found.push(file),
+                Err(error) => {
+                    failed = Some(error);
+                    return git2::TreeWalkResult::Abort;
+                }
+            }
+            git2::TreeWalkResult::Ok
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => walked.map(|()| found).map_err(|e| self.library(e)),
+        }
+    }
+
+    /// A commit's message and author time.
+    pub fn describe(&self, commit: &Commit) -> Result<(String, Timestamp), Error> {
+        let repository = self.open()?;
+        let commit = repository.find_commit(commit.oid()).map_err(|e| self.library(e))?;
+        let time = Timestamp::from_second(commit.time().seconds()).unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok((String::from_utf8_lossy(commit.message_bytes()).into_owned(), time))
+    }
+
+    /// The commits of a file's history that changed it, newest first, following first parents, at most `most` of them.
+    pub fn history(&self, from: &Commit, path: &str, most: usize) -> Result<Vec<Commit>, Error> {
+        let repository = self.open()?;
+        let mut found = Vec::new();
+        let mut current = repository.find_commit(from.oid()).map_err(|e| self.library(e))?;
+        let blob = |commit: &git2::Commit<'_>| {
+            commit.tree().ok().and_then(|t| t.get_path(Path::new(path)).ok()).map(|e| e.id())
+        };
+        let mut here = blob(&current);
+        while found.len() < most {
+            let parent = current.parent(0).ok();
+            let before = parent.as_ref().and_then(blob);
+            if here != before {
+                found.push(current.id().into());
+            }
+            match parent {
+                Some(parent) => (current, here) = (parent, before),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes a commit in memory: the parent's tree (the first parent's) with these changes. Nothing is pushed.
+    pub fn commit(
+        &self,
+        parents: &[Commit],
+        changes: &[Change],
+        message: &str,
+        author: &Identity,
+    ) -> Result<Commit, Error> {
+        let repository = self.open()?;
+        let make = || -> Result<git2::Oid, git2::Error> {
+            let parents =
+                parents.iter().map(|p| repository.find_commit(p.oid())).collect::<Result<Vec<_>, git2::Error>>()?;
+            let base = match parents.first() {
+                Some(parent) => parent.tree()?,
+                None => repository.find_tree(repository.treebuilder(None)?.write()?)?,
+            };
+            let mut update = git2::build::TreeUpdateBuilder::new();
+            for (path, contents) in changes {
+                match contents {
+                    Some(contents) => update.upsert(path.as_str(), repository.blob(contents)?, git2::FileMode::Blob),
+                    None => update.remove(path.as_str()),
+                };
+            }
+            let tree = repository.find_tree(update.create_updated(&repository, &base)?)?;
+            let signature = Signature::now(&author.name, &author.email)?;
+            let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+            repository.commit(None, &signature, &signature, message, &tree, &parents)
+        };
+        make().map(Commit::from).map_err(|e| self.library(e))
+    }
+
+    /// Makes the commit that merges `theirs` into `ours`. Nothing is pushed.
+    pub fn merge(&self, ours: &Commit, theirs: &Commit, message: &str, author: &Identity) -> Result<Commit, Error> {
+        let repository = self.open()?;
+        let library = |e| self.library(e);
+        let (left, right) = (
+            repository.find_commit(ours.oid()).map_err(library)?,
+            repository.find_commit(theirs.oid()).map_err(library)?,
+        );
+        let mut index = repository.merge_commits(&left, &right, None).map_err(library)?;
+        if index.has_conflicts() {
+            let conflicts = index.conflicts().map_err(library)?.flatten();
+            let side = |c: git2::IndexConflict| c.our.or(c.their).or(c.ancestor);
+            let paths = conflicts.filter_map(side).map(|e| String::from_utf8_lossy(&e.path).into_owned()).collect();
+            return Err(Error::MergeConflict { paths });
+        }
+        let tree = index.write_tree_to(&repository).and_then(|id| repository.find_tree(id)).map_err(library)?;
+        let signature = Signature::now(&author.name, &author.email).map_err(library)?;
+        let made = repository.commit(None, &signature, &signature, message, &tree, &[&left, &right]);
+        made.map(Commit::from).map_err(library)
+    }
+
+    /// Whether `ancestor` is `commit` or one of its ancestors.
+    pub fn contains(&self, commit: &Commit, ancestor: &Commit) -> Result<bool, Error> {
+        let repository = self.open()?;
+        if commit == ancestor {
+            return Ok(true);
+        }
+        repository.graph_descendant_of(commit.oid(), ancestor.oid()).map_err(|e| self.library(e))
+    }
+
+    /// Pushes the updates, all or none, each only if its ref is where it was seen; then follows them here.
+    pub fn push(&self, updates: &[RefUpdate]) -> Result<(), Error> {
+        let mut arguments = vec!["--quiet".to_owned(), "--atomic".to_owned(), "--no-verify".to_owned()];
+        for update in updates {
+            let expected = update.expected.as_ref().map_or("", Commit::as_str);
+            arguments.push(format!("--force-with-lease={}:{expected}", update.name));
+        }
+        arguments.push("--".to_owned());
+        arguments.push(self.url.as_str().to_owned());
+        for update in updates {
+            arguments.push(format!("{}:{}", update.target.as_ref().map_or("", Commit::as_str), update.name));
+        }
+        program::run(&self.path, "push", &arguments, &self.url)?;
+        self.fetch()
+    }
+
+    fn open(&self) -> Result<Repository, Error> {
+        Repository::open_bare(&self.path).map_err(|_| Error::NeverFetched { url: self.url.to_string() })
+    }
+
+    /// One process at a time writes a mirror's refs; the kernel ends the turn of one that dies.
+    fn take_turn(&self) -> Result<File, Error> {
+        let directory = self.path.parent().expect("a mirror lies in the cache");
+        std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+        let path = self.path.with_extension("lock");
+        let file = File::create(&path).map_err(FileError::io("create", &path))?;
+        file.lock().map_err(FileError::io("lock", &path))?;
+        Ok(file)
+    }
+
+    fn library(&self, source: git2::Error) -> Error {
+        Error::Library { path: self.path.clone(), source }
+    }
+}

@@ -1,0 +1,111 @@
+//! The developer's own repository: where it stands, and whether everything in it is committed.
+
+use std::path::{Path, PathBuf};
+
+use git2::{Repository, Signature, StatusOptions};
+
+use super::{Commit, Error};
+
+/// Who a commit is by.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// Full name.
+    pub name: String,
+    /// Mail address.
+    pub email: String,
+}
+
+impl Identity {
+    /// As git sees it: `GIT_AUTHOR_*` variables, then the repository's and the user's settings.
+    pub fn find(directory: &Path) -> Result<Self, Error> {
+        let config = match Repository::discover(directory) {
+            Ok(repository) => repository.config(),
+            Err(_) => git2::Config::open_default(),
+        };
+        let value = |variable: &str, key: &str| {
+            let set = std::env::var(variable).ok().filter(|v| !v.is_empty());
+            set.or_else(|| config.as_ref().ok().and_then(|c| c.get_string(key).ok()))
+        };
+        match (value("GIT_AUTHOR_NAME", "user.name"), value("GIT_AUTHOR_EMAIL", "user.email")) {
+            (Some(name), Some(email)) => Ok(Self { name, email }),
+            _ => Err(Error::NoIdentity),
+        }
+    }
+}
+
+/// The work tree that a directory lies in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worktree {
+    /// Its top directory.
+    pub root: PathBuf,
+    /// The checked-out branch; none when HEAD is detached.
+    pub branch: Option<String>,
+    /// The checked-out commit; none before the first one.
+    pub head: Option<Commit>,
+}
+
+impl Worktree {
+    /// Looks at the work tree around `directory`.
+    pub fn find(directory: &Path) -> Result<Self, Error> {
+        let repository = open(directory)?;
+        let root = repository.workdir().ok_or_else(|| Error::NoRepository { path: directory.to_owned() })?.to_owned();
+        let head = repository.head().ok();
+        // Before the first commit HEAD already names the branch that will be born.
+        let unborn =
+            repository.find_reference("HEAD").ok().and_then(|r| r.symbolic_target().ok().flatten().map(str::to_owned));
+        let branch = match &head {
+            Some(head) => head.is_branch().then(|| head.shorthand().ok().map(str::to_owned)).flatten(),
+            None => unborn.map(|name| name.trim_start_matches("refs/heads/").to_owned()),
+        };
+        let head = head.and_then(|head| head.peel_to_commit().ok()).map(|commit| commit.id().into());
+        Ok(Self { root, branch, head })
+    }
+
+    /// The checked-out commit, or the error that says there is none yet.
+    pub fn commit(&self) -> Result<&Commit, Error> {
+        self.head.as_ref().ok_or_else(|| Error::Unborn { path: self.root.clone() })
+    }
+
+    /// Files under `directory` that differ from the checked-out commit or are unknown to it, at most 20 of them.
+    pub fn changed(&self, directory: &Path) -> Result<Vec<String>, Error> {
+        let repository = open(&self.root)?;
+        let mut options = StatusOptions::new();
+        options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false);
+        if let Ok(inside) = directory.strip_prefix(&self.root)
+            && !inside.as_os_str().is_empty()
+        {
+            options.pathspec(inside);
+        }
+        let statuses = repository
+            .statuses(Some(&mut options))
+            .map_err(|source| Error::Library { path: self.root.clone(), source })?;
+        let name =
+            |entry: git2::StatusEntry<'_>| crate::text::neutral_line(&String::from_utf8_lossy(entry.path_bytes()), 120);
+        Ok(statuses.iter().take(20).map(name).collect())
+    }
+}
+
+fn open(directory: &Path) -> Result<Repository, Error> {
+    Repository::discover(directory).map_err(|error| match error.code() {
+        git2::ErrorCode::NotFound => Error::NoRepository { path: directory.to_owned() },
+        _ => Error::Library { path: directory.to_owned(), source: error },
+    })
+}
+
+/// Makes a directory a repository whose first commit holds all of it.
+pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<Commit, Error> {
+    let library = |source| Error::Library { path: directory.to_owned(), source };
+    let branch = git2::Config::open_default().ok().and_then(|c| c.get_string("init.defaultBranch").ok());
+    let mut options = git2::RepositoryInitOptions::new();
+    options.initial_head(branch.as_deref().unwrap_or("main")).no_reinit(true);
+    let repository = Repository::init_opts(directory, &options).map_err(library)?;
+    let commit = || -> Result<git2::Oid, git2::Error> {
+        let mut index = repository.index()?;
+        index.add_all(["*"], git2::IndexAddOption::DEFAULT, None)?;
+        index.write()?;
+        let tree = repository.find_tree(index.write_tree()?)?;
+        let signature = Signature::now(&author.name, &author.email)?;
+        repository.commit(Some("HEAD"), &signature, &signature, message, &tree, &[])
+    };
+    commit().map(Commit::from).map_err(library)
+}

@@ -1,0 +1,37 @@
+//! onramp: test my change, alone, against what runs in production; then propose the deployment as a pull request.
+//!
+//! Four kinds of rooms, and imports only point downwards:
+//!
+//! - [`cli`] takes arguments, asks, shows, prints. One short file a command.
+//! - the domain, what onramp knows: [`blocks`], [`images`], [`project`], [`sandbox`], [`state`], [`release`],
+//!   [`playground`].
+//! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
+//! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
+//!   [`text`].
+//!
+//! `docs/architecture.md` tells how a command flows through them.
+
+pub mod cli;
+
+pub mod blocks;
+pub mod images;
+pub mod playground;
+pub mod project;
+pub mod release;
+pub mod sandbox;
+pub mod state;
+
+pub mod engine;
+pub mod forge;
+pub mod git;
+pub mod registry;
+
+pub mod document;
+pub mod error;
+pub mod event;
+pub mod files;
+pub mod name;
+pub mod paths;
+pub mod reference;
+pub mod settings;
+pub mod text;

@@ -1,0 +1,187 @@
+//! `onramp.toml`: what a project is, read and checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::service::Service;
+use crate::document::{self, DocumentError};
+use crate::files;
+use crate::name::Name;
+
+/// The file's name.
+pub const FILE: &str = "onramp.toml";
+
+/// The contents of `onramp.toml`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// 1.
+    pub schema: u32,
+    /// The project's name, which is its app's name in the state repository.
+    pub name: Name,
+    /// URL of the catalog its blocks come from.
+    pub catalog: Option<String>,
+    /// Its building blocks.
+    #[serde(default)]
+    pub blocks: BTreeMap<Name, BlockUse>,
+    /// Its services: those under development, and what it says about others.
+    #[serde(default)]
+    pub services: BTreeMap<Name, Service>,
+    /// Its tests.
+    #[serde(default)]
+    pub tests: BTreeMap<Name, Test>,
+    /// What its sandboxes may do.
+    #[serde(default)]
+    pub sandbox: SandboxRules,
+}
+
+/// A building block that the project uses.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockUse {
+    /// Semantic version requirement.
+    pub version: semver::VersionReq,
+    /// The answers to its questions.
+    #[serde(default)]
+    pub answers: toml::Table,
+}
+
+/// A test that runs in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// The service that it runs in.
+    pub r#in: Name,
+    /// The program and its arguments.
+    pub run: Vec<String>,
+}
+
+/// The `[sandbox]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxRules {
+    /// Whether the sandbox's services may reach the network outside. They may not unless this says so.
+    #[serde(default)]
+    pub egress: bool,
+}
+
+/// A manifest and where it was found.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The project's directory, absolute.
+    pub root: PathBuf,
+    /// Its `onramp.toml`.
+    pub manifest: Manifest,
+}
+
+impl Project {
+    /// Finds and reads the project that `start` lies in: the nearest directory upwards with an `onramp.toml`.
+    pub fn find(start: &Path) -> Result<Self, super::Error> {
+        let start = start.canonicalize().map_err(files::FileError::io("read", start))?;
+        let root = start
+            .ancestors()
+            .find(|dir| dir.join(FILE).is_file())
+            .ok_or_else(|| super::Error::NoProject { start: start.clone() })?;
+        let path = root.join(FILE);
+        let text = files::read_text(&path, document::CAP)?;
+        let manifest = parse(&path, &text)?;
+        Ok(Self { root: root.to_owned(), manifest })
+    }
+}
+
+/// Parses and checks the text of an `onramp.toml`.
+pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
+    let manifest: Manifest = document::parse(path, text)?;
+    let wrong = |needle: &str, message: String| document::wrong_at(path, text, needle, message);
+    for (name, service) in &manifest.services {
+        let table = format!("[services.{name}]");
+        check_service(service).map_err(|message| wrong(&table, format!("services.{name}: {message}")))?;
+        if let Some(image) = service.image.as_ref().or(service.fallback.as_ref())
+            && service.build.is_some()
+        {
+            return Err(wrong(&table, format!("services.{name} has both `build` and `{image}`: keep one")));
+        }
+        if service.replicas.is_some() {
+            return Err(wrong(
+                &table,
+                format!("services.{name}: `replicas` belongs to an environment, a sandbox runs one"),
+            ));
+        }
+    }
+    for (name, test) in &manifest.tests {
+        if test.run.is_empty() {
+            return Err(wrong(&format!("[tests.{name}]"), format!("tests.{name}: `run` is empty")));
+        }
+        if !manifest.services.contains_key(&test.r#in) {
+            let message = format!("tests.{name} runs in `{}`, which [services] does not have", test.r#in);
+            return Err(wrong(&format!("[tests.{name}]"), message));
+        }
+    }
+    Ok(manifest)
+}
+
+/// The checks that every service must pass, wherever it is declared.
+pub fn check_service(service: &Service) -> Result<(), String> {
+    if let Some(key) = service.env.keys().find(|key| key.is_empty() || key.contains(['=', '\0'])) {
+        return Err(format!("`{}` is no environment variable's name", key.escape_debug()));
+    }
+    if let Some(ready) = &service.ready {
+        if service.port.is_none() {
+            return Err("`ready` needs a `port`".to_owned());
+        }
+        if !ready.http.starts_with('/') || ready.http.contains(char::is_whitespace) {
+            return Err("`ready.http` is a path that begins with `/`".to_owned());
+        }
+    }
+    if service.port == Some(0) || service.publish == Some(0) {
+        return Err("a port is 1 to 65535".to_owned());
+    }
+    if service.publish.is_some() && service.port.is_none() {
+        return Err("`publish` needs a `port`".to_owned());
+    }
+    if !service.seed.is_empty() && service.data.is_none() {
+        return Err("`seed` needs `data`: seeds are applied to empty data".to_owned());
+    }
+    let targets = service.data.iter().chain(service.sync.values());
+    if let Some(target) = targets.into_iter().find(|t| !t.starts_with('/') || t.contains(':') || t.contains("..")) {
+        return Err(format!("`{}` is not an absolute path in the container", target.escape_debug()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse(Path::new("onramp.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_are_named_where_they_are() {
+        let head = "schema = 1\nname = \"shop\"\n";
+        let cases = [
+            (
+                "[services.web]\nport = 80\nready = { http = \"health\" }\n",
+                "onramp.toml:3:1: services.web: `ready.http` is a path that begins with `/`",
+            ),
+            (
+                "[services.db]\nseed = [\"a.sql\"]\n",
+                "onramp.toml:3:1: services.db: `seed` needs `data`: seeds are applied to empty data",
+            ),
+            (
+                "[tests.unit]\nin = \"web\"\nrun = [\"true\"]\n",
+                "onramp.toml:3:1: tests.unit runs in `web`, which [services] does not have",
+            ),
+            (
+                "[services.web]\nneeds = [\"a/b/c\"]\n",
+                "onramp.toml:4:10: `b/c` is not a name: use 1 to 40 lower-case letters, digits and single dashes, beginning with a letter",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(message(&format!("{head}{text}")), expected);
+        }
+    }
+}

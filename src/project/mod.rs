@@ -1,0 +1,56 @@
+//! A project: its `onramp.toml`, its `onramp.lock`, and the service schema that environments share.
+
+pub mod lock;
+pub mod manifest;
+pub mod service;
+
+use std::path::PathBuf;
+
+pub use lock::Lock;
+pub use manifest::{Manifest, Project};
+
+use crate::document::DocumentError;
+use crate::error::{Class, Fault};
+use crate::files::FileError;
+
+/// What can be wrong with a project.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No `onramp.toml` here or above.
+    #[error("{} is not in a project: no onramp.toml there or above", start.display())]
+    NoProject {
+        /// Where the search began.
+        start: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file says something wrong.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoProject { .. } => Class::Usage,
+            Self::File(error) => error.class(),
+            Self::Document(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoProject { .. } => None,
+            Self::File(error) => error.hint(),
+            Self::Document(error) => error.hint(),
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        match self {
+            Self::NoProject { .. } => vec!["onramp new php-web shop".to_owned(), "onramp -C <project> …".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The service schema that `onramp.toml` and the state repository share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+use crate::reference::ImageRef;
+
+/// One service: of a project (with `build`, `sync`, `seed`, `fallback`, `publish`) or of an environment (with `image`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The image to run. In an environment by digest; in a project it overrides the environment's, in sandboxes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageRef>,
+    /// Project only: the image to run until the environment declares this service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<ImageRef>,
+    /// Project only: this service is under development here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+    /// The port that the service listens on, in its container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Project only: the loopback port to publish it on; chosen by the engine when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<u16>,
+    /// How many run in the environment. A sandbox runs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// The platform that the environment runs it on, `linux/amd64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The program to run instead of the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// Services that must be ready before this one starts: `db`, or another app's `auth/api`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// Environment variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, EnvValue>,
+    /// When the service counts as ready; where absent, when its port answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
+    /// Directory in the container whose contents outlive the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Project only: files applied, in order, to empty `data`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seed: Vec<String>,
+    /// Project only: directories of the project shown in the container, so that an edit needs no rebuild.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sync: BTreeMap<String, String>,
+}
+
+/// How a service under development is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Directory of the project with the Dockerfile in it.
+    #[serde(default = "here")]
+    pub context: String,
+    /// The base image, given to the Dockerfile as build argument `BASE`, pinned by `onramp.lock`.
+    pub base: ImageRef,
+}
+
+fn here() -> String {
+    ".".to_owned()
+}
+
+/// When a service is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// Path that answers 2xx or 3xx over HTTP on the service's port.
+    pub http: String,
+}
+
+/// The value of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a text or { secret = \"app/name\" }")]
+pub enum EnvValue {
+    /// Written in the file.
+    Plain(String),
+    /// Held by the environment's secret store; in a sandbox a value made for it.
+    Secret(Secret),
+}
+
+/// The name of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// `app/name`.
+    pub secret: String,
+}
+
+/// A service that another one needs: of the same app, or `app/service`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Need {
+    /// The other app; none for the same one.
+    pub app: Option<Name>,
+    /// The service.
+    pub service: Name,
+}
+
+impl FromStr for Need {
+    type Err = crate::name::NotAName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once('/') {
+            Some((app, service)) => Self { app: Some(app.parse()?), service: service.parse()? },
+            None => Self { app: None, service: text.parse()? },
+        })
+    }
+}
+
+impl TryFrom<String> for Need {
+    type Error = crate::name::NotAName;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Need> for String {
+    fn from(need: Need) -> Self {
+        need.to_string()
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.app {
+            Some(app) => write!(f, "{app}/{}", self.service),
+            None => write!(f, "{}", self.service),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The user's settings, resolved once: flag, then `ONRAMP_*` variable, then the user's file.
+//!
+//! `onramp join` writes the file from the catalog's company defaults; the project's own `catalog` is looked at where a
+//! project is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{self, DocumentError};
+use crate::paths::Paths;
+
+/// Which kind of forge the state repository lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForgeKind {
+    /// GitHub, or a GitHub Enterprise server.
+    Github,
+    /// No server: pull requests are kept in the state repository itself.
+    Local,
+}
+
+/// The `[forge]` table of `catalog.toml` and of the user's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forge {
+    /// Its kind.
+    pub kind: ForgeKind,
+    /// Base URL of its API; GitHub's public one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+}
+
+/// The `[company]` table of `catalog.toml` and of the user's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Company {
+    /// What the company is called.
+    pub name: String,
+    /// Where images live: `host[:port]`. Base images are `<registry>/base/<name>`, apps `<registry>/apps/<name>`.
+    pub registry: String,
+    /// URL of the state repository.
+    pub state: String,
+}
+
+/// The user's settings file, `settings.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserSettings {
+    /// 1.
+    pub schema: u32,
+    /// URL of the company's catalog.
+    pub catalog: Option<String>,
+    /// The company's defaults, as `join` read them.
+    pub company: Option<Company>,
+    /// The company's forge.
+    pub forge: Option<Forge>,
+}
+
+/// A value and where it came from, for `doctor` and for errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// `ONRAMP_STATE`, or the settings file's path.
+    pub origin: String,
+}
+
+/// What the rest of the program trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// The company's name.
+    pub company: Option<Setting<String>>,
+    /// URL of the catalog.
+    pub catalog: Option<Setting<String>>,
+    /// `host[:port]` of the registry.
+    pub registry: Option<Setting<String>>,
+    /// URL of the state repository.
+    pub state: Option<Setting<String>>,
+    /// The forge of the state repository.
+    pub forge: Option<Setting<Forge>>,
+}
+
+/// A setting that a command needs and nobody gave.
+#[derive(Debug, thiserror::Error)]
+#[error("no {what} is set")]
+pub struct Missing {
+    what: &'static str,
+    variable: &'static str,
+}
+
+impl crate::error::Fault for Missing {
+    fn class(&self) -> crate::error::Class {
+        crate::error::Class::Usage
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(format!("`onramp join` sets it for your company; {} sets it for one command", self.variable))
+    }
+
+    fn next(&self) -> Vec<String> {
+        vec!["onramp join <catalog>".to_owned(), "onramp playground up".to_owned()]
+    }
+}
+
+/// The variables that stand above the user's file: their name and what they set.
+pub const VARIABLES: [(&str, &str); 4] = [
+    ("ONRAMP_CATALOG", "URL of the catalog"),
+    ("ONRAMP_REGISTRY", "host[:port] of the registry"),
+    ("ONRAMP_STATE", "URL of the state repository"),
+    ("ONRAMP_FORGE", "kind of the forge: github or local"),
+];
+
+impl Settings {
+    /// Reads the user's file and lays the variables over it. A missing file is an empty one.
+    pub fn resolve(paths: &Paths, variable: impl Fn(&str) -> Option<String>) -> Result<Self, DocumentError> {
+        let file = match document::load::<UserSettings>(&paths.settings) {
+            Ok(file) => Some(file),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        let origin = paths.settings.display().to_string();
+        let company = file.as_ref().and_then(|f| f.company.clone());
+        let from_file = |value: Option<String>| value.map(|value| Setting { value, origin: origin.clone() });
+        let text = |name: &str, value: Option<String>| match variable(name) {
+            Some(value) if !value.is_empty() => Some(Setting { value, origin: name.to_owned() }),
+            _ => from_file(value),
+        };
+        let forge_kind = match variable("ONRAMP_FORGE").as_deref() {
+            None | Some("") => None,
+            Some("github") => Some(ForgeKind::Github),
+            Some("local") => Some(ForgeKind::Local),
+            Some(other) => {
+                return Err(document::wrong_at(
+                    std::path::Path::new("ONRAMP_FORGE"),
+                    other,
+                    other,
+                    format!("`{}` is no kind of forge: github or local", crate::text::neutral_line(other, 40)),
+                ));
+            }
+        };
+        let forge_in_file = file.as_ref().and_then(|f| f.forge.clone());
+        let forge = match forge_kind {
+            Some(kind) => {
+                let api = forge_in_file.filter(|f| f.kind == kind).and_then(|f| f.api);
+                Some(Setting { value: Forge { kind, api }, origin: "ONRAMP_FORGE".to_owned() })
+            }
+            None => forge_in_file.map(|value| Setting { value, origin: origin.clone() }),
+        };
+        Ok(Self {
+            company: from_file(company.as_ref().map(|c| c.name.clone())),
+            catalog: text("ONRAMP_CATALOG", file.as_ref().and_then(|f| f.catalog.clone())),
+            registry: text("ONRAMP_REGISTRY", company.as_ref().map(|c| c.registry.clone())),
+            state: text("ONRAMP_STATE", company.as_ref().map(|c| c.state.clone())),
+            forge,
+        })
+    }
+
+    /// The state repository's URL, or the error that says how to set one.
+    pub fn state(&self) -> Result<&str, Missing> {
+        let missing = Missing { what: "state repository", variable: "ONRAMP_STATE" };
+        self.state.as_ref().map(|s| s.value.as_str()).ok_or(missing)
+    }
+
+    /// The registry's host, or the error that says how to set one.
+    pub fn registry(&self) -> Result<&str, Missing> {
+        let missing = Missing { what: "registry", variable: "ONRAMP_REGISTRY" };
+        self.registry.as_ref().map(|s| s.value.as_str()).ok_or(missing)
+    }
+
+    /// The forge, or the error that says how to set one.
+    pub fn forge(&self) -> Result<&Forge, Missing> {
+        let missing = Missing { what: "forge", variable: "ONRAMP_FORGE" };
+        self.forge.as_ref().map(|s| &s.value).ok_or(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_stands_above_the_file_and_both_say_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            settings: dir.path().join("settings.toml"),
+            cache: dir.path().into(),
+            data: dir.path().into(),
+            state: dir.path().into(),
+        };
+        assert_eq!(Settings::resolve(&paths, |_| None).unwrap(), Settings::default());
+        let text = "schema = 1\n[company]\nname = \"Acme\"\nregistry = \"r.test\"\nstate = \"/s.git\"\n";
+        std::fs::write(&paths.settings, text).unwrap();
+        let variable = |name: &str| (name == "ONRAMP_STATE").then(|| "/other.git".to_owned());
+        let settings = Settings::resolve(&paths, variable).unwrap();
+        assert_eq!(settings.state().unwrap(), "/other.git");
+        assert_eq!(settings.state.unwrap().origin, "ONRAMP_STATE");
+        assert_eq!(settings.registry.unwrap().origin, paths.settings.display().to_string());
+        assert!(Settings::resolve(&paths, |n| (n == "ONRAMP_FORGE").then(|| "svn".into())).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! Text for people: neutralised when it comes from outside, measured, shortened, suggested.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Makes text from outside safe for a terminal: control characters (escape sequences among them) and characters that
+/// reorder text become visible escapes; newlines and tabs stay.
+pub fn neutral(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        if (c.is_control() && c != '\n' && c != '\t') || reorders {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The same, on one line of at most `max` characters: for labels, titles and other names in tables.
+pub fn neutral_line(text: &str, max: usize) -> String {
+    shorten(&neutral(&text.replace(['\n', '\t', '\r'], " ")), max)
+}
+
+/// At most `max` characters, the last one an ellipsis where something was cut.
+pub fn shorten(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut out: String = text.chars().take(max.saturating_sub(1)).collect();
+    out.push('…');
+    out
+}
+
+/// The candidate nearest to a mistyped word, if any is near enough to be meant.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `12 B`, `3.4 KB`, `308 MB`: decimal units, as registries and disks count.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut scale = 1_u64;
+    while count / scale >= 1000 && unit + 1 < UNITS.len() {
+        scale *= 1000;
+        unit += 1;
+    }
+    let tenths = count.saturating_mul(10) / scale;
+    if unit == 0 || tenths >= 1000 {
+        format!("{} {}", count / scale, UNITS[unit])
+    } else {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    }
+}
+
+/// `just now`, `5 min`, `3 h`, `12 d`: how long ago, in its largest unit.
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).max(SignedDuration::ZERO).as_secs();
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A name for a branch, path or title that is safe in container names: lower-case letters, digits, single dashes.
+pub fn slug(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.ends_with('-') && !out.is_empty() {
+            out.push('-');
+        }
+        if out.len() >= max {
+            break;
+        }
+    }
+    out.trim_end_matches('-').to_owned()
+}
+
+/// Text columns aligned with two spaces between them; the last one is not padded.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| {
+            rows.iter().filter_map(|row| row.get(i)).map(|cell| console::measure_text_width(cell)).max().unwrap_or(0)
+        })
+        .collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (i, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            if i + 1 < row.len() {
+                let pad = widths[i] - console::measure_text_width(cell) + 2;
+                line.extend(std::iter::repeat_n(' ', pad));
+            }
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_lose_their_power() {
+        assert_eq!(neutral("a\x1b[31mred\nb"), "a\\u{1b}[31mred\nb");
+        assert_eq!(neutral_line("title\nforged line\u{202e}", 40), "title forged line\\u{202e}");
+    }
+
+    #[test]
+    fn units_are_decimal() {
+        assert_eq!(
+            ["12 B", "3.4 KB", "308 MB", "999 MB", "1.0 GB"],
+            [bytes(12), bytes(3_400), bytes(308_000_000), bytes(999_999_999), bytes(1_000_000_000)]
+                .map(|s| s)
+                .each_ref()
+                .map(String::as_str)
+        );
+    }
+
+    #[test]
+    fn slugs_are_container_names() {
+        assert_eq!(slug("Feature/ABC_12 (draft)", 40), "feature-abc-12-draft");
+        assert_eq!(slug("---", 40), "");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn neutral_text_has_no_controls(text in ".*") {
+            proptest::prop_assert!(!neutral_line(&text, 200).chars().any(char::is_control));
+        }
+
+        #[test]
+        fn shortened_text_fits(text in ".*", max in 1_usize..50) {
+            proptest::prop_assert!(shorten(&text, max).chars().count() <= max);
+        }
+    }
+}
