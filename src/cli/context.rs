@@ -78,7 +78,8 @@ impl Context {
 
     /// The engine, asked for its version.
     pub async fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::connect().await?)
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Ok(Engine::connect(variable("DOCKER_HOST").as_deref(), variable("DOCKER_TLS_VERIFY").is_some()).await?)
     }
 
     /// Prints a command's result.

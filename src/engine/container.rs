@@ -1,0 +1,315 @@
+//! Containers: made from a specification, watched, read, removed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::container::LogOutput;
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HostConfig, Mount as RawMount, MountType, NetworkingConfig,
+    PortBinding as RawBinding,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, UploadToContainerOptions,
+    WaitContainerOptions,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+
+use super::{Engine, Error, is_status, label, label_filter};
+use crate::text::neutral;
+
+/// A container to make. Its digest decides whether a running one is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContainerSpec {
+    /// Its name.
+    pub name: String,
+    /// The image: an id, or `repository@digest`.
+    pub image: String,
+    /// The program to run instead of the image's own.
+    pub command: Option<Vec<String>>,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// Labels, the owner's and the specification's aside.
+    pub labels: BTreeMap<String, String>,
+    /// The network it is on.
+    pub network: String,
+    /// Names that other containers on the network reach it by.
+    pub aliases: Vec<String>,
+    /// Names that only this container knows others by: name and container.
+    pub links: BTreeMap<String, String>,
+    /// Whether it may reach names outside.
+    pub egress: bool,
+    /// A port in the container published on 127.0.0.1.
+    pub port: Option<PortBinding>,
+    /// What is mounted.
+    pub mounts: Vec<Mount>,
+    /// Whether the engine starts it again when it or the engine ends.
+    pub restart: bool,
+}
+
+/// A published port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PortBinding {
+    /// In the container.
+    pub container: u16,
+    /// On 127.0.0.1; chosen when the container starts if none.
+    pub host: Option<u16>,
+}
+
+/// Something mounted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Mount {
+    /// Where in the container.
+    pub target: String,
+    /// What.
+    pub source: Source,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Source {
+    /// A volume, by name.
+    Volume(String),
+    /// A directory of this machine.
+    Directory(String),
+}
+
+/// A container that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The engine's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The id of its image.
+    pub image_id: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+    /// Whether it runs.
+    pub running: bool,
+    /// `Up 3 seconds`, `Exited (1) 2 minutes ago`.
+    pub status: String,
+    /// The loopback port that its port is published on.
+    pub host_port: Option<u16>,
+}
+
+/// How a container that was waited for ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Its exit code.
+    pub exit_code: i64,
+}
+
+/// One line of a container's output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// Whether it was written to stderr.
+    pub stderr: bool,
+    /// The line, neutral.
+    pub text: String,
+}
+
+impl ContainerSpec {
+    /// The digest of everything above.
+    pub fn digest(&self) -> crate::reference::Digest {
+        crate::reference::Digest::of(&serde_json::to_vec(self).expect("a specification is plain data"))
+    }
+
+    fn body(&self) -> ContainerCreateBody {
+        let mut labels: HashMap<String, String> = self.labels.clone().into_iter().collect();
+        labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
+        labels.insert(label::SPEC.to_owned(), self.digest().to_string());
+        let exposed = self.port.map(|port| format!("{}/tcp", port.container));
+        let binding = self.port.map(|port| {
+            let host_port = port.host.map_or_else(|| "0".to_owned(), |host| host.to_string());
+            RawBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host_port) }
+        });
+        let endpoint = EndpointSettings {
+            aliases: Some(self.aliases.clone()),
+            links: Some(self.links.iter().map(|(name, container)| format!("{container}:{name}")).collect()),
+            ..Default::default()
+        };
+        let restart = self.restart.then(|| bollard::models::RestartPolicy {
+            name: Some(bollard::models::RestartPolicyNameEnum::UNLESS_STOPPED),
+            ..Default::default()
+        });
+        let host_config = HostConfig {
+            network_mode: Some(self.network.clone()),
+            port_bindings: exposed
+                .clone()
+                .zip(binding)
+                .map(|(port, binding)| HashMap::from([(port, Some(vec![binding]))])),
+            mounts: Some(self.mounts.iter().map(Mount::raw).collect()),
+            // No way out also means no names from outside: the resolver's own upstream is a dead end.
+            dns: (!self.egress).then(|| vec!["127.0.0.1".to_owned()]),
+            cap_drop: Some(vec!["NET_RAW".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            pids_limit: Some(4096),
+            restart_policy: restart,
+            ..Default::default()
+        };
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            cmd: self.command.clone(),
+            env: Some(self.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+            labels: Some(labels),
+            exposed_ports: exposed.map(|port| vec![port]),
+            host_config: Some(host_config),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
+            }),
+            ..Default::default()
+        }
+    }
+}
+
+impl Mount {
+    fn raw(&self) -> RawMount {
+        let (typ, source) = match &self.source {
+            Source::Volume(name) => (MountType::VOLUME, name),
+            Source::Directory(path) => (MountType::BIND, path),
+        };
+        RawMount {
+            target: Some(self.target.clone()),
+            source: Some(source.clone()),
+            typ: Some(typ),
+            ..Default::default()
+        }
+    }
+}
+
+impl Engine {
+    /// Makes a container; its id.
+    pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, Error> {
+        let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
+        match self.docker.create_container(Some(options), spec.body()).await {
+            Ok(made) => Ok(made.id),
+            Err(error) if is_status(&error, 404) => Err(Error::NoImage { image: spec.image.clone() }),
+            Err(error) => Err(self.failed(format!("create container {}", spec.name), error)),
+        }
+    }
+
+    /// Starts a container.
+    pub async fn start_container(&self, name: &str) -> Result<(), Error> {
+        self.docker.start_container(name, None).await.map_err(|e| self.failed(format!("start container {name}"), e))
+    }
+
+    /// Ends a container at once and removes it with its anonymous volumes; one that is not there is removed.
+    pub async fn remove_container(&self, name: &str) -> Result<(), Error> {
+        let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+        match self.docker.remove_container(name, Some(options)).await {
+            Ok(()) => Ok(()),
+            // 409: another call is removing it already.
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            Err(error) => Err(self.failed(format!("remove container {name}"), error)),
+        }
+    }
+
+    /// Asks a container to end, and waits for it, `grace` seconds at most before it is ended.
+    pub async fn stop_container(&self, name: &str, grace: u8) -> Result<(), Error> {
+        let options = bollard::query_parameters::StopContainerOptions { t: Some(grace.into()), signal: None };
+        match self.docker.stop_container(name, Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_status(&error, 404) || is_status(&error, 304) => Ok(()),
+            Err(error) => Err(self.failed(format!("stop container {name}"), error)),
+        }
+    }
+
+    /// The containers that onramp made and that carry these labels, ended ones too.
+    pub async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<Container>, Error> {
+        let options = ListContainersOptions { all: true, filters: Some(label_filter(labels)), ..Default::default() };
+        let found = self.docker.list_containers(Some(options)).await.map_err(|e| self.failed("list containers", e))?;
+        let container = |raw: bollard::models::ContainerSummary| {
+            let name = raw.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+            let published = raw.ports.unwrap_or_default().into_iter().find_map(|port| port.public_port);
+            Container {
+                id: raw.id.unwrap_or_default(),
+                name: name.trim_start_matches('/').to_owned(),
+                image_id: raw.image_id.unwrap_or_default(),
+                labels: raw.labels.unwrap_or_default(),
+                running: raw.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING),
+                status: neutral(&raw.status.unwrap_or_default()),
+                host_port: published,
+            }
+        };
+        Ok(found.into_iter().map(container).collect())
+    }
+
+    /// The loopback port that a running container's port is published on; none while it has none.
+    pub async fn host_port(&self, name: &str, port: u16) -> Result<Option<u16>, Error> {
+        let inspect = self
+            .docker
+            .inspect_container(name, None)
+            .await
+            .map_err(|e| self.failed(format!("inspect container {name}"), e))?;
+        let ports = inspect.network_settings.and_then(|network| network.ports).unwrap_or_default();
+        let bindings = ports.get(&format!("{port}/tcp")).cloned().flatten().unwrap_or_default();
+        Ok(bindings.iter().find_map(|binding| binding.host_port.as_deref()?.parse().ok()))
+    }
+
+    /// The environment variables that a container was made with.
+    pub async fn container_env(&self, name: &str) -> Result<BTreeMap<String, String>, Error> {
+        let inspect = self
+            .docker
+            .inspect_container(name, None)
+            .await
+            .map_err(|e| self.failed(format!("inspect container {name}"), e))?;
+        let lines = inspect.config.and_then(|config| config.env).unwrap_or_default();
+        let pair = |line: &String| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Ok(lines.iter().filter_map(pair).collect())
+    }
+
+    /// Waits until a container does not run.
+    pub async fn wait_for_exit(&self, name: &str) -> Result<Watch, Error> {
+        let options = WaitContainerOptions { condition: "not-running".to_owned() };
+        let mut stream = self.docker.wait_container(name, Some(options));
+        match stream.next().await {
+            Some(Ok(ended)) => Ok(Watch { exit_code: ended.status_code }),
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(Watch { exit_code: code }),
+            Some(Err(error)) => Err(self.failed(format!("wait for {name}"), error)),
+            None => Err(Error::Broken { verb: format!("wait for {name}"), detail: "the answer ended".to_owned() }),
+        }
+    }
+
+    /// A container's output, line by line: its last `tail` lines, then with `follow` what comes.
+    pub fn logs(
+        &self,
+        name: &str,
+        tail: Option<u32>,
+        follow: bool,
+    ) -> impl Stream<Item = Result<LogLine, Error>> + use<> {
+        let options = LogsOptions {
+            stdout: true,
+            stderr: true,
+            follow,
+            tail: tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+            ..Default::default()
+        };
+        let engine = self.clone();
+        let name = name.to_owned();
+        self.docker.logs(&name, Some(options)).map(move |item| match item {
+            Ok(output) => Ok(log_line(&output)),
+            Err(error) => Err(engine.failed(format!("read the log of {name}"), error)),
+        })
+    }
+
+    /// The last lines of a container's output, for an error.
+    pub async fn last_words(&self, name: &str, lines: u32) -> Vec<String> {
+        let stream = std::pin::pin!(self.logs(name, Some(lines), false));
+        stream.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await
+    }
+
+    /// Puts files into a container that need not run: an uncompressed tar, unpacked at `directory`.
+    pub async fn put_files(&self, name: &str, directory: &str, tar: Vec<u8>) -> Result<(), Error> {
+        let options = UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
+        let body = bollard::body_full(Bytes::from(tar));
+        let sent = self.docker.upload_to_container(name, Some(options), body).await;
+        sent.map_err(|e| self.failed(format!("copy files into {name}"), e))
+    }
+}
+
+fn log_line(output: &LogOutput) -> LogLine {
+    let text = String::from_utf8_lossy(output.as_ref());
+    let stderr = matches!(output, LogOutput::StdErr { .. });
+    LogLine { stderr, text: neutral(text.trim_end_matches(['\n', '\r'])) }
+}

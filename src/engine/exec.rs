@@ -1,0 +1,73 @@
+//! Programs run inside a running container.
+
+use std::pin::Pin;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncWrite;
+
+use super::{Engine, Error};
+
+/// A program to run in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecSpec {
+    /// The container.
+    pub container: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// Whether it gets input.
+    pub input: bool,
+}
+
+/// A running program that is talked with.
+pub struct Interactive {
+    /// The engine's id of it.
+    pub id: String,
+    /// What it says: whether on stderr, and the bytes as they are.
+    pub output: Pin<Box<dyn Stream<Item = Result<(bool, Vec<u8>), Error>> + Send>>,
+    /// What it is told.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+impl Engine {
+    /// Starts a program in a container.
+    pub async fn exec(&self, spec: &ExecSpec) -> Result<Interactive, Error> {
+        let verb = || format!("run a program in {}", spec.container);
+        let options = CreateExecOptions {
+            attach_stdin: Some(spec.input),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(spec.terminal),
+            cmd: Some(spec.command.clone()),
+            ..Default::default()
+        };
+        let made = self.docker.create_exec(&spec.container, options).await.map_err(|e| self.failed(verb(), e))?;
+        let start = StartExecOptions { detach: false, tty: spec.terminal, output_capacity: None };
+        match self.docker.start_exec(&made.id, Some(start)).await.map_err(|e| self.failed(verb(), e))? {
+            StartExecResults::Attached { output, input } => {
+                let engine = self.clone();
+                let output = output.map(move |item| match item {
+                    Ok(output) => Ok((matches!(output, LogOutput::StdErr { .. }), output.into_bytes().to_vec())),
+                    Err(error) => Err(engine.failed("read a program's output", error)),
+                });
+                Ok(Interactive { id: made.id, output: Box::pin(output), input })
+            }
+            StartExecResults::Detached => Err(Error::Broken { verb: verb(), detail: "it was detached".to_owned() }),
+        }
+    }
+
+    /// The exit code of a program that has ended.
+    pub async fn exec_exit_code(&self, id: &str) -> Result<i64, Error> {
+        let inspect = self.docker.inspect_exec(id).await.map_err(|e| self.failed("ask how a program ended", e))?;
+        Ok(inspect.exit_code.unwrap_or(-1))
+    }
+
+    /// Tells a program's terminal its size.
+    pub async fn resize(&self, id: &str, rows: u16, columns: u16) -> Result<(), Error> {
+        let options = ResizeExecOptions { height: rows, width: columns };
+        self.docker.resize_exec(id, options).await.map_err(|e| self.failed("resize a terminal", e))
+    }
+}

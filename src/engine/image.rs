@@ -1,0 +1,284 @@
+//! Images in the engine: facts, pull, push, build, import.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error as Raw;
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{
+    BuildImageOptions, BuilderVersion, CreateImageOptions, ListImagesOptions, PushImageOptions, RemoveImageOptions,
+    TagImageOptions,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+
+use super::{Engine, Error, is_status, label, label_filter};
+use crate::reference::{Digest, ImageRef};
+use crate::text::neutral_line;
+
+/// What the engine knows of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The engine's id, `sha256:…` of its configuration.
+    pub id: String,
+    /// `repository@digest`, as pulled or pushed.
+    pub repo_digests: Vec<String>,
+    /// `repository:tag`.
+    pub repo_tags: Vec<String>,
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Bytes, unpacked.
+    pub size: u64,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ImageFacts {
+    /// The digest under which a repository holds this image.
+    pub fn digest_in(&self, repository: &str) -> Option<Digest> {
+        let named =
+            |full: &String| full.split_once('@').filter(|(name, _)| *name == repository).map(|(_, d)| d.to_owned());
+        self.repo_digests.iter().find_map(named).and_then(|digest| digest.parse().ok())
+    }
+}
+
+/// How to sign in to a registry.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name; empty with an identity token.
+    pub username: String,
+    /// Password, or the identity token where there is no user name.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({}, ***)", self.username)
+    }
+}
+
+/// How far one layer of a pull or push is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerProgress {
+    /// The layer's short id.
+    pub layer: String,
+    /// `Downloading`, `Extracting`, `Pull complete`, …
+    pub status: String,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all, 0 while unknown.
+    pub total: u64,
+}
+
+/// A build of one Dockerfile.
+#[derive(Clone, Debug)]
+pub struct BuildSpec {
+    /// What to call the result, `name:tag`, in the engine only.
+    pub tag: String,
+    /// The context, an uncompressed tar with a `Dockerfile` at its top.
+    pub context: Vec<u8>,
+    /// `ARG` values.
+    pub arguments: BTreeMap<String, String>,
+    /// Labels on the result. Labels set here end the build cache's usefulness only for the last step.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// What the engine knows of an image, by reference or id; none when it has no such image.
+    pub async fn image(&self, name: &str) -> Result<Option<ImageFacts>, Error> {
+        match self.docker.inspect_image(name).await {
+            Ok(inspect) => Ok(Some(facts(inspect))),
+            Err(error) if is_status(&error, 404) => Ok(None),
+            Err(error) => Err(self.failed(format!("inspect image {name}"), error)),
+        }
+    }
+
+    /// Pulls an image, by digest where the reference has one.
+    pub async fn pull(
+        &self,
+        image: &ImageRef,
+        credentials: Option<&Credentials>,
+        progress: &mut (dyn FnMut(LayerProgress) + Send),
+    ) -> Result<(), Error> {
+        let name = match image.digest() {
+            Some(digest) => format!("{}@{digest}", image.repository()),
+            None => image.to_string(),
+        };
+        let options = CreateImageOptions { from_image: Some(name.clone()), ..Default::default() };
+        let stream = self.docker.create_image(Some(options), None, credentials.map(raw_credentials));
+        self.follow("pull", &name, stream, |info| {
+            if let (Some(layer), Some(status)) = (info.id, info.status) {
+                let detail = info.progress_detail.unwrap_or_default();
+                progress(layer_progress(layer, status, detail.current, detail.total));
+            }
+            None
+        })
+        .await
+    }
+
+    /// Pushes a tagged image; its digest in that repository.
+    pub async fn push(
+        &self,
+        image: &ImageRef,
+        credentials: Option<&Credentials>,
+        progress: &mut (dyn FnMut(LayerProgress) + Send),
+    ) -> Result<Digest, Error> {
+        let options = PushImageOptions { tag: image.tag().map(str::to_owned), platform: None };
+        let stream = self.docker.push_image(&image.repository(), Some(options), credentials.map(raw_credentials));
+        let name = image.to_string();
+        self.follow("push", &name, stream, |info| {
+            // A push names no layers.
+            if let Some(status) = info.status {
+                let detail = info.progress_detail.unwrap_or_default();
+                progress(layer_progress(String::new(), status, detail.current, detail.total));
+            }
+            None
+        })
+        .await?;
+        let facts = self.image(&name).await?.ok_or_else(|| Error::NoImage { image: name.clone() })?;
+        let no_digest =
+            || Error::Broken { verb: format!("push {name}"), detail: "it names no digest afterwards".into() };
+        facts.digest_in(&image.repository()).ok_or_else(no_digest)
+    }
+
+    /// Builds an image with the engine's classic builder; its id. Each step is told.
+    pub async fn build(&self, spec: BuildSpec, step: &mut (dyn FnMut(&str) + Send)) -> Result<String, Error> {
+        let mut labels: HashMap<String, String> = spec.labels.into_iter().collect();
+        labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
+        let options = BuildImageOptions {
+            dockerfile: "Dockerfile".to_owned(),
+            t: Some(spec.tag.clone()),
+            rm: true,
+            forcerm: true,
+            buildargs: Some(spec.arguments.into_iter().collect()),
+            labels: Some(labels),
+            version: BuilderVersion::BuilderV1,
+            ..Default::default()
+        };
+        let body = bollard::body_full(Bytes::from(spec.context));
+        let stream = self.docker.build_image(options, None, Some(body));
+        self.follow("build", &spec.tag, stream, |info| {
+            let line =
+                info.stream.or(info.status).map(|text| neutral_line(text.trim(), 200)).filter(|t| !t.is_empty())?;
+            step(&line);
+            Some(line)
+        })
+        .await?;
+        let facts = self.image(&spec.tag).await?.ok_or(Error::NoImage { image: spec.tag })?;
+        Ok(facts.id)
+    }
+
+    /// Makes a one-layer image from the tar of a root file system.
+    pub async fn import<S>(&self, repository: &str, tag: &str, changes: Vec<String>, rootfs: S) -> Result<(), Error>
+    where
+        S: Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
+    {
+        let options = CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some(repository.to_owned()),
+            tag: Some(tag.to_owned()),
+            changes,
+            ..Default::default()
+        };
+        let stream = self.docker.create_image(Some(options), Some(bollard::body_try_stream(rootfs)), None);
+        self.follow("import", repository, stream, |_| None).await
+    }
+
+    /// Gives an image one more name.
+    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), Error> {
+        let options = TagImageOptions { repo: Some(repository.to_owned()), tag: Some(tag.to_owned()) };
+        self.docker.tag_image(image, Some(options)).await.map_err(|e| self.failed(format!("tag {image}"), e))
+    }
+
+    /// Takes a name away from an image, and the image with its last name. One that is not there, or in use, stays as it is.
+    pub async fn untag(&self, name: &str) -> Result<(), Error> {
+        match self.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            Err(error) => Err(self.failed(format!("remove image {name}"), error)),
+        }
+    }
+
+    /// The images that onramp made and that carry these labels.
+    pub async fn images_labelled(&self, labels: &[(&str, &str)]) -> Result<Vec<ImageFacts>, Error> {
+        let options = ListImagesOptions { filters: Some(label_filter(labels)), ..Default::default() };
+        let found = self.docker.list_images(Some(options)).await.map_err(|e| self.failed("list images", e))?;
+        let facts = |image: bollard::models::ImageSummary| ImageFacts {
+            id: image.id,
+            repo_digests: image.repo_digests,
+            repo_tags: image.repo_tags,
+            platform: String::new(),
+            size: u64::try_from(image.size).unwrap_or_default(),
+            labels: image.labels.into_iter().collect(),
+        };
+        Ok(found.into_iter().map(facts).collect())
+    }
+
+    /// Reads a progress stream to its end. `line` may keep a line of output, of which an error shows the last ones.
+    async fn follow<T>(
+        &self,
+        verb: &'static str,
+        what: &str,
+        stream: impl Stream<Item = Result<T, Raw>>,
+        mut line: impl FnMut(T) -> Option<String>,
+    ) -> Result<(), Error> {
+        let mut stream = std::pin::pin!(stream);
+        let mut tail: Vec<String> = Vec::new();
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(item) => {
+                    if let Some(text) = line(item) {
+                        if tail.len() == 20 {
+                            tail.remove(0);
+                        }
+                        tail.push(text);
+                    }
+                }
+                Err(Raw::DockerStreamError { error }) => {
+                    return Err(Error::Stream { verb, what: what.to_owned(), detail: neutral_line(&error, 400), tail });
+                }
+                Err(Raw::DockerResponseServerError { message, .. }) => {
+                    return Err(Error::Stream {
+                        verb,
+                        what: what.to_owned(),
+                        detail: neutral_line(&message, 400),
+                        tail,
+                    });
+                }
+                Err(error) => return Err(self.failed(format!("{verb} {what}"), error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn facts(inspect: ImageInspect) -> ImageFacts {
+    let platform = match (inspect.os, inspect.architecture) {
+        (Some(os), Some(architecture)) => format!("{os}/{architecture}"),
+        _ => String::new(),
+    };
+    ImageFacts {
+        id: inspect.id.unwrap_or_default(),
+        repo_digests: inspect.repo_digests.unwrap_or_default(),
+        repo_tags: inspect.repo_tags.unwrap_or_default(),
+        platform,
+        size: inspect.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        labels: inspect.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
+    }
+}
+
+fn raw_credentials(credentials: &Credentials) -> DockerCredentials {
+    if credentials.username.is_empty() {
+        return DockerCredentials { identitytoken: Some(credentials.password.clone()), ..Default::default() };
+    }
+    DockerCredentials {
+        username: Some(credentials.username.clone()),
+        password: Some(credentials.password.clone()),
+        ..Default::default()
+    }
+}
+
+fn layer_progress(layer: String, status: String, done: Option<i64>, total: Option<i64>) -> LayerProgress {
+    let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+    LayerProgress { layer, status: neutral_line(&status, 60), done: count(done), total: count(total) }
+}

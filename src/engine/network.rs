@@ -1,0 +1,91 @@
+//! Networks of sandboxes: one bridge each, closed to the outside.
+
+use std::collections::HashMap;
+
+use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
+use bollard::query_parameters::ListNetworksOptions;
+
+use super::{Engine, Error, is_status, label, label_filter};
+
+/// How many /24 networks onramp has to choose from, in [`NetworkSpec::subnet`].
+const SUBNETS: u8 = 255;
+
+/// A network to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Its name.
+    pub name: String,
+    /// Its labels, the owner's label aside.
+    pub labels: Vec<(String, String)>,
+    /// Whether its containers may reach the outside.
+    pub egress: bool,
+    /// Where among onramp's subnets the search for a free one begins.
+    pub preferred: u8,
+}
+
+impl NetworkSpec {
+    /// onramp's networks are /24s of 10.231.0.0/16.
+    ///
+    /// A closed network's gateway *in its containers* is an address that nobody has, while the bridge itself has another:
+    /// packets to the outside find no next hop and fail at once, and published loopback ports still work, because the
+    /// engine's proxy speaks to a container from the bridge's own address. An `internal` network would be as tight, but
+    /// publishes no ports; a bridge that merely does not masquerade leaks where the upstream routes private addresses
+    /// back.
+    fn request(&self, subnet: u8) -> NetworkCreateRequest {
+        let address = |host: u8| format!("10.231.{subnet}.{host}");
+        let dead_end = || HashMap::from([("DefaultGatewayIPv4".to_owned(), address(254))]);
+        let ipam = IpamConfig {
+            subnet: Some(format!("10.231.{subnet}.0/24")),
+            gateway: Some(address(1)),
+            auxiliary_addresses: (!self.egress).then(dead_end),
+            ip_range: None,
+        };
+        let masquerade = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), self.egress.to_string());
+        let mut labels: HashMap<String, String> = self.labels.iter().cloned().collect();
+        labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
+        NetworkCreateRequest {
+            name: self.name.clone(),
+            driver: Some("bridge".to_owned()),
+            ipam: Some(Ipam { config: Some(vec![ipam]), ..Default::default() }),
+            options: Some(HashMap::from([masquerade])),
+            labels: Some(labels),
+            ..Default::default()
+        }
+    }
+}
+
+impl Engine {
+    /// Makes a network on the first free subnet from the preferred one on; its id.
+    pub async fn create_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
+        for step in 0..SUBNETS {
+            let subnet = (spec.preferred % SUBNETS).wrapping_add(step) % SUBNETS;
+            match self.docker.create_network(spec.request(subnet)).await {
+                Ok(made) => return Ok(made.id),
+                Err(bollard::errors::Error::DockerResponseServerError { message, .. })
+                    if message.contains("overlap") || message.contains("conflicts with") => {}
+                Err(error) => return Err(self.failed(format!("create network {}", spec.name), error)),
+            }
+        }
+        Err(Error::Refused {
+            verb: format!("create network {}", spec.name),
+            status: 0,
+            detail: "all of onramp's subnets (10.231.0.0/16) are in use".to_owned(),
+        })
+    }
+
+    /// The networks that onramp made and that carry these labels: their names and all their labels.
+    pub async fn networks(&self, labels: &[(&str, &str)]) -> Result<Vec<(String, HashMap<String, String>)>, Error> {
+        let options = ListNetworksOptions { filters: Some(label_filter(labels)) };
+        let found = self.docker.list_networks(Some(options)).await.map_err(|e| self.failed("list networks", e))?;
+        Ok(found.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
+    }
+
+    /// Removes a network; one that is not there is removed.
+    pub async fn remove_network(&self, name: &str) -> Result<(), Error> {
+        match self.docker.remove_network(name).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_status(&error, 404) => Ok(()),
+            Err(error) => Err(self.failed(format!("remove network {name}"), error)),
+        }
+    }
+}
