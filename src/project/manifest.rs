@@ -177,7 +177,7 @@ mod tests {
             ),
             (
                 "[services.web]\nneeds = [\"a/b/c\"]\n",
-                "onramp.toml:4:10: `b/c` is not a name: use 1 to 40 lower-case letters, digits and single dashes, beginning with a letter",
+                "onramp.toml:4:9: `b/c` is not a name: use 1 to 40 lower-case letters, digits and single dashes, beginning with a letter",
             ),
         ];
         for (text, expected) in cases {
