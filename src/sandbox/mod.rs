@@ -15,12 +15,14 @@ pub mod source;
 pub mod status;
 mod turn;
 pub mod up;
+pub mod view;
 
 pub use closure::{Member, ServiceId};
 pub use identity::SandboxId;
 pub use plan::Plan;
 pub use secret::SandboxKey;
 pub use turn::Turn;
+pub use view::View;
 
 use crate::engine;
 use crate::error::{Class, Fault};
