@@ -100,7 +100,8 @@ pub fn wrong_at(path: &Path, text: &str, needle: &str, message: impl Into<String
     wrong(path, text, position_of(text, needle), message.into())
 }
 
-fn wrong(path: &Path, text: &str, offset: usize, message: String) -> DocumentError {
+/// An error at a byte of the text: for checks that know the span of what they read.
+pub fn wrong(path: &Path, text: &str, offset: usize, message: String) -> DocumentError {
     let (line, column) = line_column(text, offset);
     DocumentError::Wrong { path: path.to_owned(), line, column, message, hint: None }
 }
