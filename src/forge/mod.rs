@@ -1,1 +1,307 @@
-//! forge.
+//! The forge: where changes to the state repository are proposed, approved and merged, in our words.
+//!
+//! Two kinds: [`github`], through GitHub's REST API, and [`local`], which needs no server because it keeps its pull
+//! requests in the state repository itself.
+
+pub mod github;
+pub mod local;
+pub mod token;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::DocumentError;
+use crate::error::{Class, Fault};
+use crate::git::{self, Commit};
+
+/// Who somebody is to a forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// What tells them apart from others: mail address (local) or login (GitHub).
+    pub id: String,
+    /// What they are called.
+    pub name: String,
+}
+
+/// Where a pull request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It can be approved and merged.
+    Open,
+    /// Its change is in the base branch.
+    Merged,
+    /// It was given up.
+    Closed,
+}
+
+impl Standing {
+    /// `open`, `merged` or `closed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Merged => "merged",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Somebody agreed to one commit. A later commit is not what they agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Who.
+    pub by: Person,
+    /// To what.
+    pub commit: Commit,
+}
+
+/// A proposed change. Title, body and names are whatever somebody wrote: neutralise them before a terminal sees them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Who proposed it.
+    pub author: Person,
+    /// The branch with the change: `deploy/production/shop`.
+    pub head_branch: String,
+    /// The branch it is to be merged into.
+    pub base_branch: String,
+    /// The commit that is proposed.
+    pub head_commit: Commit,
+    /// Open, merged or closed.
+    pub state: Standing,
+    /// Who approved what, each person's last word.
+    pub approvals: Vec<Approval>,
+    /// Where a person looks at it: a page, or for the local forge a command.
+    pub url: String,
+    /// When it was proposed.
+    pub created: Timestamp,
+    /// When it last changed.
+    pub updated: Timestamp,
+}
+
+impl PullRequest {
+    /// Who approved the commit that is proposed now.
+    pub fn approved_by(&self) -> impl Iterator<Item = &Person> {
+        self.approvals.iter().filter(|approval| approval.commit == self.head_commit).map(|approval| &approval.by)
+    }
+}
+
+/// What a new pull request says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// The pushed branch with the change.
+    pub head_branch: String,
+    /// The branch to merge it into.
+    pub base_branch: String,
+}
+
+/// What was checked before a merge. The merge happens only if both still stand where they stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The proposed commit.
+    pub head: Commit,
+    /// The base branch's commit.
+    pub base: Commit,
+    /// The message of the merge commit: its first line, then the rest.
+    pub message: String,
+}
+
+/// What a forge answers, in time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A place where changes are proposed.
+pub trait Forge: Send + Sync {
+    /// The open pull requests, newest first.
+    fn list(&self) -> Answer<'_, Vec<PullRequest>>;
+
+    /// The open pull request of a branch of the state repository.
+    fn find_open<'a>(&'a self, head_branch: &'a str) -> Answer<'a, Option<PullRequest>>;
+
+    /// One pull request.
+    fn get(&self, number: u64) -> Answer<'_, PullRequest>;
+
+    /// Proposes a pushed branch.
+    fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest>;
+
+    /// Says something else about an open pull request. Its commit is the branch's, wherever that stands.
+    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest>;
+
+    /// Approves the commit that was looked at, as who we are here.
+    fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest>;
+
+    /// Merges what was checked; the merge commit.
+    fn merge(&self, number: u64, checked: Checked) -> Answer<'_, Commit>;
+}
+
+/// What can go wrong with a forge.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// The local forge's record of a pull request is damaged.
+    #[error(transparent)]
+    Record(#[from] DocumentError),
+    /// There is no such pull request.
+    #[error("there is no pull request {number}")]
+    NoPull {
+        /// What was asked for.
+        number: u64,
+    },
+    /// It is merged or closed.
+    #[error("pull request {number} is {}", state.as_str())]
+    NotOpen {
+        /// Its number.
+        number: u64,
+        /// Where it stands.
+        state: Standing,
+    },
+    /// Its commit, or the base branch, is not what was checked.
+    #[error("pull request {number} changed meanwhile: {detail}")]
+    Moved {
+        /// Its number.
+        number: u64,
+        /// What changed.
+        detail: String,
+    },
+    /// The settings name no forge that can be talked to.
+    #[error("the forge cannot be used: {detail}")]
+    Setting {
+        /// Why.
+        detail: String,
+    },
+    /// Nobody gave a token.
+    #[error("there is no token for {host}")]
+    NoToken {
+        /// The forge's host.
+        host: String,
+    },
+    /// The forge does not take the token.
+    #[error("{host} refused the token from {origin}: {detail}")]
+    Refused {
+        /// The forge's host.
+        host: String,
+        /// Where the token came from.
+        origin: String,
+        /// The forge's words.
+        detail: String,
+    },
+    /// The token may not do this.
+    #[error("{host} does not let you {what}: {detail}")]
+    Forbidden {
+        /// The forge's host.
+        host: String,
+        /// What was tried.
+        what: String,
+        /// The forge's words.
+        detail: String,
+    },
+    /// Too many requests.
+    #[error("{host} takes no more requests now; it does again {reset}")]
+    Limited {
+        /// The forge's host.
+        host: String,
+        /// When: `in 60 s` or `at 2026-…`.
+        reset: String,
+    },
+    /// It is not there, or not for us.
+    #[error("{host} has no {what} that this token may see")]
+    NotFound {
+        /// The forge's host.
+        host: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// The forge does not accept what we sent.
+    #[error("{host} refused to {what}: {detail}")]
+    Invalid {
+        /// The forge's host.
+        host: String,
+        /// What was tried.
+        what: String,
+        /// The forge's own messages.
+        detail: String,
+    },
+    /// The forge is down, or something between is.
+    #[error("{host} did not answer as it should when asked to {what}: {detail}")]
+    Unreachable {
+        /// The forge's host.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// What happened.
+        detail: String,
+    },
+    /// More than any honest answer holds.
+    #[error("{host} answered {what} with more than {cap}")]
+    TooMuch {
+        /// The forge's host.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// The cap: `4 MiB`, `1000 entries`.
+        cap: &'static str,
+    },
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Git(error) => error.class(),
+            Self::Record(error) => error.class(),
+            Self::NoPull { .. } => Class::Usage,
+            Self::NotOpen { .. } | Self::Moved { .. } => Class::Conflict,
+            Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
+            Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
+            Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
+            Self::TooMuch { .. } => Class::Security,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::Record(error) => error.hint(),
+            Self::Moved { .. } => Some("nothing was merged; look at it again, then merge".to_owned()),
+            Self::NoToken { host } => Some(format!(
+                "looked in {}, in gh's settings and in git's credential helpers",
+                token::variables(host).join(", ")
+            )),
+            Self::NotFound { .. } => {
+                Some("a private repository looks like this to a token without the right to see it".to_owned())
+            }
+            Self::Forbidden { .. } => {
+                Some("the token needs the repository's rights \"Contents\" and \"Pull requests\": write".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        match self {
+            Self::Git(error) => error.next(),
+            Self::NoPull { .. } => vec!["onramp pr list".to_owned()],
+            Self::NotOpen { number, .. } | Self::Moved { number, .. } => vec![format!("onramp pr show {number}")],
+            Self::NoToken { host } | Self::Refused { host, .. } => vec![format!("gh auth login --hostname {host}")],
+            Self::Forbidden { host, .. } | Self::NotFound { host, .. } => {
+                vec![format!("gh auth status --hostname {host}")]
+            }
+            Self::Setting { .. } => vec!["onramp doctor".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}

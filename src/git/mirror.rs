@@ -35,6 +35,7 @@ pub struct RefUpdate {
 }
 
 /// The mirror of one remote repository.
+#[derive(Clone, Debug)]
 pub struct Mirror {
     path: PathBuf,
     url: RepoUrl,
@@ -229,6 +230,56 @@ impl Mirror {
         Ok(found)
     }
 
+    /// The parents of a commit, the one it was merged into first.
+    pub fn parents(&self, commit: &Commit) -> Result<Vec<Commit>, Error> {
+        let repository = self.open()?;
+        let commit = repository.find_commit(commit.oid()).map_err(|e| self.library(e))?;
+        Ok(commit.parent_ids().map(Commit::from).collect())
+    }
+
+    /// The newest commit that both histories hold.
+    pub fn merge_base(&self, one: &Commit, other: &Commit) -> Result<Commit, Error> {
+        let repository = self.open()?;
+        repository.merge_base(one.oid(), other.oid()).map(Commit::from).map_err(|e| self.library(e))
+    }
+
+    /// The files that differ between two commits, by path.
+    pub fn changed(&self, from: &Commit, to: &Commit) -> Result<Vec<String>, Error> {
+        let repository = self.open()?;
+        let tree = |commit: &Commit| repository.find_commit(commit.oid()).and_then(|c| c.tree());
+        let paths = || -> Result<Vec<String>, git2::Error> {
+            let diff = repository.diff_tree_to_tree(Some(&tree(from)?), Some(&tree(to)?), None)?;
+            Ok(changed_paths(&diff))
+        };
+        paths().map_err(|e| self.library(e))
+    }
+
+    /// The commit that last changed each file under a directory, following first parents, looking at `most` commits.
+    pub fn last_changes(&self, from: &Commit, directory: &str, most: usize) -> Result<BTreeMap<String, Commit>, Error> {
+        let repository = self.open()?;
+        let mut found = BTreeMap::new();
+        let mut walk = || -> Result<(), git2::Error> {
+            let mut options = git2::DiffOptions::new();
+            options.pathspec(directory).disable_pathspec_match(true);
+            let mut current = repository.find_commit(from.oid())?;
+            for _ in 0..most {
+                let parent = current.parent(0).ok();
+                let before = parent.as_ref().map(git2::Commit::tree).transpose()?;
+                let diff = repository.diff_tree_to_tree(before.as_ref(), Some(&current.tree()?), Some(&mut options))?;
+                for path in changed_paths(&diff) {
+                    found.entry(path).or_insert_with(|| current.id().into());
+                }
+                match parent {
+                    Some(parent) => current = parent,
+                    None => break,
+                }
+            }
+            Ok(())
+        };
+        walk().map_err(|e| self.library(e))?;
+        Ok(found)
+    }
+
     /// Makes a commit in memory: the parent's tree (the first parent's) with these changes. Nothing is pushed.
     pub fn commit(
         &self,
@@ -323,4 +374,12 @@ impl Mirror {
     fn library(&self, source: git2::Error) -> Error {
         Error::Library { path: self.path.clone(), source }
     }
+}
+
+/// The paths of a diff's both sides, each once, in order.
+fn changed_paths(diff: &git2::Diff<'_>) -> Vec<String> {
+    let sides = diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+    let paths: std::collections::BTreeSet<String> =
+        sides.flatten().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    paths.into_iter().collect()
 }

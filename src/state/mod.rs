@@ -1,13 +1,16 @@
 //! The state repository: what every environment runs, read at one commit, and the edits that propose a change to it.
 
+pub mod edit;
 pub mod environment;
 pub mod freeze;
 pub mod policy;
+pub mod unmet;
 
 use std::path::{Path, PathBuf};
 
 pub use environment::AppState;
 pub use policy::{Environment, Policy, Rules};
+pub use unmet::{Cure, Facts, Unmet, unmet};
 
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};

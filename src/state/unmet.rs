@@ -1,0 +1,244 @@
+//! What a change still lacks before an environment's policy lets it be merged. Pure: facts in, findings out.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::policy::Environment;
+use crate::name::Name;
+use crate::reference::Digest;
+
+/// What is known of a proposed change to one app in one environment.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Who proposed it: mail address or login.
+    pub author: String,
+    /// Who approved exactly the proposed commit: mail addresses or logins.
+    pub approvals: Vec<String>,
+    /// The tests that ran on exactly the proposed images, and whether they passed.
+    pub tests: BTreeMap<Name, bool>,
+    /// The digests that the change declares anew, by service.
+    pub digests: BTreeMap<Name, Digest>,
+    /// What the environment before declares of the app now, and since when without a break.
+    pub before: BTreeMap<Name, (Digest, Timestamp)>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// One thing that is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unmet {
+    /// The key in `state.toml` that asks for it.
+    pub rule: &'static str,
+    /// What is missing.
+    pub message: String,
+    /// What would satisfy it.
+    pub cure: Cure,
+}
+
+/// What satisfies a rule. The command line makes commands of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cure {
+    /// Somebody else approves.
+    Approve,
+    /// The project's tests pass, and the deployment is proposed again.
+    Test,
+    /// The same images are deployed to this environment first.
+    Deploy(Name),
+    /// Nothing but time.
+    Wait(Timestamp),
+}
+
+/// Everything that the change lacks, in the order in which people can do something about it.
+pub fn unmet(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
+    let mut missing = Vec::new();
+    missing.extend(evidence(environment, facts));
+    missing.extend(promotion(environment, facts));
+    missing.extend(approvals(environment, facts));
+    missing.extend(freeze(environment, facts));
+    missing
+}
+
+/// People other than the author; one who approves twice, or under another spelling, is one person.
+fn approvals(environment: &Environment, facts: &Facts) -> Option<Unmet> {
+    let needed = environment.policy.approvals;
+    let person = |text: &String| text.trim().to_lowercase();
+    let author = person(&facts.author);
+    let mut people: Vec<String> = facts.approvals.iter().map(person).filter(|p| *p != author).collect();
+    people.sort();
+    people.dedup();
+    (people.len() < needed).then(|| Unmet {
+        rule: "approvals",
+        message: format!(
+            "{} needs {needed} approval{} by people other than its author; it has {}",
+            environment.name,
+            if needed == 1 { "" } else { "s" },
+            people.len()
+        ),
+        cure: Cure::Approve,
+    })
+}
+
+fn evidence(environment: &Environment, facts: &Facts) -> impl Iterator<Item = Unmet> {
+    environment.policy.evidence.iter().filter_map(|test| {
+        let said = match facts.tests.get(test.as_str()) {
+            Some(true) => return None,
+            Some(false) => "failed",
+            None => "has not run",
+        };
+        let message = format!("{} needs the test `{test}` to pass on these images; it {said}", environment.name);
+        Some(Unmet { rule: "evidence", message, cure: Cure::Test })
+    })
+}
+
+/// `after`: what is declared anew must be what the environment before declares; `soak`: for at least that long.
+fn promotion(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
+    let Some(after) = &environment.after else { return Vec::new() };
+    let soak = environment.policy.soak.map_or(SignedDuration::ZERO, |soak| soak.0);
+    let mut missing = Vec::new();
+    for (service, digest) in &facts.digests {
+        match facts.before.get(service.as_str()) {
+            Some((declared, since)) if declared == digest => {
+                let until = since.checked_add(soak).unwrap_or(Timestamp::MAX);
+                if until > facts.now {
+                    let message = format!(
+                        "{} needs `{service}` to have been in {after} for {soak:#}; it has been since {since}",
+                        environment.name
+                    );
+                    missing.push(Unmet { rule: "soak", message, cure: Cure::Wait(until) });
+                }
+            }
+            other => {
+                let there = other.map_or("does not declare the service".to_owned(), |(declared, _)| {
+                    format!("declares {}", declared.short())
+                });
+                let message = format!(
+                    "{} needs `{service}` at {} to be in {after} first; {after} {there}",
+                    environment.name,
+                    digest.short()
+                );
+                missing.push(Unmet { rule: "after", message, cure: Cure::Deploy(after.clone()) });
+            }
+        }
+    }
+    missing
+}
+
+fn freeze(environment: &Environment, facts: &Facts) -> impl Iterator<Item = Unmet> {
+    environment.policy.freeze.iter().filter_map(|window| {
+        let end = window.until(facts.now)?;
+        let message =
+            format!("{} is frozen ({}) until {}", environment.name, window.as_str(), end.strftime("%a %F %R %Z"));
+        Some(Unmet { rule: "freeze", message, cure: Cure::Wait(end.timestamp()) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::policy;
+
+    const NOW: &str = "2026-11-25T12:00:00Z";
+
+    fn production(policy: &str) -> Environment {
+        let text = format!(
+            "schema = 1\n[[environment]]\nname = \"staging\"\n[[environment]]\nname = \"production\"\nafter = \"staging\"\npolicy = {{ {policy} }}\n"
+        );
+        policy::parse(std::path::Path::new("state.toml"), &text).unwrap().environments.remove(1)
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// A change that has everything: two days in staging, tests green, one approval by somebody else.
+    fn facts() -> Facts {
+        let digest = Digest::of(b"web");
+        Facts {
+            author: "ada@acme.test".into(),
+            approvals: vec!["bob@acme.test".into()],
+            tests: [("unit".parse().unwrap(), true)].into(),
+            digests: [("web".parse().unwrap(), digest.clone())].into(),
+            before: [("web".parse().unwrap(), (digest, at("2026-11-23T12:00:00Z")))].into(),
+            now: at(NOW),
+        }
+    }
+
+    fn rules(policy: &str, facts: &Facts) -> Vec<&'static str> {
+        unmet(&production(policy), facts).into_iter().map(|unmet| unmet.rule).collect()
+    }
+
+    const ALL: &str =
+        r#"approvals = 1, evidence = ["unit"], soak = "24h", freeze = ["Fri 16:00 - Mon 08:00 Europe/London"]"#;
+
+    #[test]
+    fn a_change_that_has_everything_lacks_nothing() {
+        assert_eq!(rules(ALL, &facts()), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn authors_and_echoes_do_not_count_as_approvals() {
+        let with = |people: &[&str]| {
+            let approvals = people.iter().map(|p| (*p).to_owned()).collect();
+            rules("approvals = 2", &Facts { approvals, ..facts() })
+        };
+        assert_eq!(with(&["bob@acme.test", "BOB@acme.test "]), ["approvals"]);
+        assert_eq!(with(&["bob@acme.test", "Ada@Acme.Test"]), ["approvals"]);
+        assert_eq!(with(&["bob@acme.test", "eve@acme.test"]), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn evidence_is_a_test_that_passed() {
+        let with = |tests: &[(&str, bool)]| {
+            let tests = tests.iter().map(|(name, passed)| (name.parse().unwrap(), *passed)).collect();
+            unmet(&production("evidence = [\"unit\", \"smoke\"]"), &Facts { tests, ..facts() })
+        };
+        let missing = with(&[("unit", false)]);
+        let messages: Vec<&str> = missing.iter().map(|unmet| unmet.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "production needs the test `unit` to pass on these images; it failed",
+                "production needs the test `smoke` to pass on these images; it has not run"
+            ]
+        );
+        assert_eq!(with(&[("unit", true), ("smoke", true)]), []);
+    }
+
+    #[test]
+    fn only_what_the_environment_before_declares_is_promoted() {
+        let other = [("web".parse().unwrap(), (Digest::of(b"other"), at("2026-01-01T00:00:00Z")))].into();
+        let missing = unmet(&production(""), &Facts { before: other, ..facts() });
+        assert_eq!((missing[0].rule, &missing[0].cure), ("after", &Cure::Deploy("staging".parse().unwrap())));
+        assert_eq!(rules("", &Facts { before: BTreeMap::new(), ..facts() }), ["after"]);
+    }
+
+    #[test]
+    fn soaking_ends_to_the_second() {
+        let with = |now: &str| unmet(&production("soak = \"2d\""), &Facts { now: at(now), ..facts() });
+        let missing = with("2026-11-25T11:59:59Z");
+        assert_eq!((missing[0].rule, &missing[0].cure), ("soak", &Cure::Wait(at(NOW))));
+        assert_eq!(with(NOW), []);
+    }
+
+    #[test]
+    fn a_freeze_says_when_it_ends() {
+        let missing = unmet(&production(ALL), &Facts { now: at("2026-11-28T12:00:00Z"), ..facts() });
+        let only: Vec<&str> = missing.iter().map(|unmet| unmet.message.as_str()).collect();
+        assert_eq!(only, ["production is frozen (Fri 16:00 - Mon 08:00 Europe/London) until Mon 2026-11-30 08:00 GMT"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn taking_something_away_never_helps(keep in proptest::collection::vec(proptest::bool::ANY, 3)) {
+            let mut less = facts();
+            if !keep[0] { less.approvals.clear(); }
+            if !keep[1] { less.tests.clear(); }
+            if !keep[2] { less.before.clear(); }
+            let missing = rules(ALL, &less).len();
+            proptest::prop_assert_eq!(missing, keep.iter().filter(|kept| !**kept).count());
+        }
+    }
+}
