@@ -2,11 +2,25 @@
 
 mod completions;
 mod context;
+mod doctor;
+mod down;
+mod exec;
 mod failure;
+mod image;
+mod join;
+mod junit;
+mod logs;
 mod man;
 mod output;
+mod parity;
+mod playground;
 mod progress;
 mod prompt;
+mod shell;
+mod status;
+mod terminal;
+mod test;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -108,6 +122,18 @@ impl FromStr for Span {
 
 #[derive(Subcommand)]
 enum Command {
+    Join(join::Arguments),
+    Doctor(doctor::Arguments),
+    Playground(playground::Arguments),
+    Image(image::Arguments),
+    Up(up::Arguments),
+    Down(down::Arguments),
+    Status(status::Arguments),
+    Logs(logs::Arguments),
+    Exec(exec::Arguments),
+    Shell(shell::Arguments),
+    Parity(parity::Arguments),
+    Test(test::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -159,6 +185,18 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::Join(arguments) => arguments.run(&cx).await,
+        Command::Doctor(arguments) => arguments.run(&cx).await,
+        Command::Playground(arguments) => arguments.run(&cx).await,
+        Command::Image(arguments) => arguments.run(&cx).await,
+        Command::Up(arguments) => arguments.run(&cx).await,
+        Command::Down(arguments) => arguments.run(&cx).await,
+        Command::Status(arguments) => arguments.run(&cx).await,
+        Command::Logs(arguments) => arguments.run(&cx).await,
+        Command::Exec(arguments) => arguments.run(&cx).await,
+        Command::Shell(arguments) => arguments.run(&cx).await,
+        Command::Parity(arguments) => arguments.run(&cx).await,
+        Command::Test(arguments) => arguments.run(&cx).await,
         Command::Completions(arguments) => arguments.run(&cx),
         Command::Man(arguments) => arguments.run(&cx),
     }

@@ -22,7 +22,8 @@ pub fn publish(
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
-    let aside = tempfile::Builder::new().prefix(".onramp-").tempdir_in(parent).map_err(FileError::io("create", parent))?;
+    let aside =
+        tempfile::Builder::new().prefix(".onramp-").tempdir_in(parent).map_err(FileError::io("create", parent))?;
     let mut options = git2::RepositoryInitOptions::new();
     options.bare(true).initial_head("main");
     let repository = Repository::init_opts(aside.path(), &options).map_err(library(path))?;

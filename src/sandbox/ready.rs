@@ -14,6 +14,8 @@ const QUICK: Duration = Duration::from_millis(20);
 const SLOW: Duration = Duration::from_millis(500);
 /// One probe takes at most this long.
 const PROBE: Duration = Duration::from_secs(5);
+/// More of an answer than this is not read, in bytes.
+const ANSWER_CAP: u64 = 256 * 1024;
 /// A connection that is neither spoken to nor closed for this long is to a service that listens.
 const SILENCE: Duration = Duration::from_millis(40);
 
@@ -39,25 +41,10 @@ pub async fn wait(service: &Service, port: u16, last: &mut String) -> String {
     }
 }
 
-/// One GET; the status line if it is a 2xx or 3xx.
+/// One GET; what it answered if that is a 2xx or 3xx.
 async fn http(port: u16, path: &str) -> Result<String, String> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let request =
-            format!("GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\nUser-Agent: onramp\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut head = [0; 64];
-        let mut filled = 0;
-        while filled < head.len() && !head[..filled].contains(&b'\n') {
-            match stream.read(&mut head[filled..]).await? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&head[..filled]).lines().next().unwrap_or_default().to_owned())
-    };
-    let line = match timeout(PROBE, exchange).await {
-        Ok(Ok(line)) => line,
+    let line = match timeout(PROBE, get(port, path)).await {
+        Ok(Ok((line, _))) => line,
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err(format!("GET {path} got no answer within {} s", PROBE.as_secs())),
     };
@@ -70,6 +57,20 @@ async fn http(port: u16, path: &str) -> Result<String, String> {
         }
         _ => Err(format!("GET {path} got no HTTP answer")),
     }
+}
+
+/// One GET over HTTP/1.0, whose answer ends with the connection (RFC 1945): the status line, and the body as text, cut at
+/// the cap.
+pub async fn get(port: u16, path: &str) -> std::io::Result<(String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\nUser-Agent: onramp\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_CAP).read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
 }
 
 /// A connection that holds. The engine's own proxy accepts for a service that is not there yet and closes at once, so

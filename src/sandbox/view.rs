@@ -45,13 +45,18 @@ impl View {
         Ok(Self { project, id, environment, members })
     }
 
-    /// The tagged references that must be in the lock before a plan can be made.
-    pub fn tagged(&self) -> BTreeSet<ImageRef> {
+    /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
+    pub fn images(&self) -> BTreeSet<ImageRef> {
         let images = self.members.iter().flat_map(|member| {
             let base = member.service.build.as_ref().filter(|_| member.own).map(|build| &build.base);
             base.or(member.service.image.as_ref()).or(member.service.fallback.as_ref())
         });
-        images.filter(|image| image.digest().is_none()).cloned().collect()
+        images.cloned().collect()
+    }
+
+    /// Those of them that must be in the lock before a plan can be made.
+    pub fn tagged(&self) -> BTreeSet<ImageRef> {
+        self.images().into_iter().filter(|image| image.digest().is_none()).collect()
     }
 
     /// Compares what is wanted with what the engine has.
@@ -65,7 +70,9 @@ impl View {
                 Some(build) => names.extend([build.tag.clone(), build.base.to_string()]),
                 None => {
                     let image = member.service.image.as_ref().or(member.service.fallback.as_ref());
-                    names.extend(image.map(|image| plan::pinned(image, lock)).transpose()?.map(|image| image.to_string()));
+                    names.extend(
+                        image.map(|image| plan::pinned(image, lock)).transpose()?.map(|image| image.to_string()),
+                    );
                 }
             }
         }
@@ -85,9 +92,8 @@ impl View {
 
     async fn existing(&self, engine: &Engine, images: &BTreeSet<String>) -> Result<Existing, Error> {
         let labels = [(label::SANDBOX, self.id.as_str())];
-        let presence = images.iter().map(|name| async move {
-            Ok::<_, Error>(engine.image(name).await?.map(|_| name.clone()))
-        });
+        let presence =
+            images.iter().map(|name| async move { Ok::<_, Error>(engine.image(name).await?.map(|_| name.clone())) });
         let things = try_join(engine.containers(&labels), try_join(engine.networks(&labels), engine.volumes(&labels)));
         let things = async { things.await.map_err(Error::from) };
         let ((containers, (networks, volumes)), present) = try_join(things, try_join_all(presence)).await?;
@@ -116,7 +122,8 @@ impl View {
                 return Err(Error::NoDockerfile { service: member.id.to_string(), path: dockerfile });
             }
             // What is shown in the container anyway does not make the image another one.
-            let synced: Vec<_> = member.service.sync.keys().map(|local| Path::new(local).components().collect()).collect();
+            let synced: Vec<_> =
+                member.service.sync.keys().map(|local| Path::new(local).components().collect()).collect();
             let content = Context::read(&directory)?.digest(&synced)?;
             let base = plan::pinned(&build.base, lock)?;
             let key = Digest::of(format!("{content}\n{base}").as_bytes());
