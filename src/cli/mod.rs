@@ -1,9 +1,12 @@
 //! The command line: arguments, prompts, progress, output. One file a command; sub-commands in a folder of the noun.
 
+mod add;
+mod catalog;
 mod completions;
 mod context;
 mod failure;
 mod man;
+mod new;
 mod output;
 mod progress;
 mod prompt;
@@ -108,6 +111,9 @@ impl FromStr for Span {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Arguments),
+    Add(add::Arguments),
+    Catalog(catalog::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -159,6 +165,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::New(arguments) => arguments.run(&cx).await,
+        Command::Add(arguments) => arguments.run(&cx).await,
+        Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::Completions(arguments) => arguments.run(&cx),
         Command::Man(arguments) => arguments.run(&cx),
     }
