@@ -1,5 +1,7 @@
 //! The command line: arguments, prompts, progress, output. One file a command; sub-commands in a folder of the noun.
 
+mod add;
+mod catalog;
 mod completions;
 mod context;
 mod doctor;
@@ -11,6 +13,7 @@ mod join;
 mod junit;
 mod logs;
 mod man;
+mod new;
 mod output;
 mod parity;
 mod playground;
@@ -122,6 +125,9 @@ impl FromStr for Span {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Arguments),
+    Add(add::Arguments),
+    Catalog(catalog::Arguments),
     Join(join::Arguments),
     Doctor(doctor::Arguments),
     Playground(playground::Arguments),
@@ -185,6 +191,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::New(arguments) => arguments.run(&cx).await,
+        Command::Add(arguments) => arguments.run(&cx).await,
+        Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::Join(arguments) => arguments.run(&cx).await,
         Command::Doctor(arguments) => arguments.run(&cx).await,
         Command::Playground(arguments) => arguments.run(&cx).await,
