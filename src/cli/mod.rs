@@ -2,11 +2,15 @@
 
 mod completions;
 mod context;
+mod deploy;
 mod failure;
+mod forge;
 mod man;
 mod output;
+mod pr;
 mod progress;
 mod prompt;
+mod release;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -108,6 +112,11 @@ impl FromStr for Span {
 
 #[derive(Subcommand)]
 enum Command {
+    Deploy(deploy::Arguments),
+    #[command(subcommand)]
+    Pr(pr::Command),
+    #[command(subcommand)]
+    Release(release::Command),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -159,6 +168,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::Deploy(arguments) => arguments.run(&cx).await,
+        Command::Pr(command) => command.run(&cx).await,
+        Command::Release(command) => command.run(&cx).await,
         Command::Completions(arguments) => arguments.run(&cx),
         Command::Man(arguments) => arguments.run(&cx),
     }
