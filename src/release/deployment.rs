@@ -425,7 +425,41 @@ image = "r.test/base/mail:1"
     #[test]
     fn a_body_tells_what_changes_and_how_to_go_back() {
         let body = body(Some("Faster page, see @ada"), &[("unit", true), ("smoke", false)], Some(&commit("b")));
-        insta::assert_snapshot!(body.replace('\u{200b}', "<zwsp>"), @"");
+        let body = body
+            .replace('\u{200b}', "<zwsp>")
+            .replace(Digest::of(b"old").hex(), "OLD")
+            .replace(Digest::of(b"new").hex(), "NEW");
+        insta::assert_snapshot!(body, @r#"
+        Faster page, see @<zwsp>ada
+
+        Brings `shop` in `test` to source commit `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`.
+        It runs `bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb` now (`git log bbbbbbb..aaaaaaa`).
+
+        | service | now | proposed |
+        |---|---|---|
+        | web | `r.test/apps/shop@sha256:OLD` | `r.test/apps/shop@sha256:NEW` |
+
+        ### Tests
+
+        | test | result |
+        |---|---|
+        | smoke | **failed** |
+        | unit | passed |
+
+        Parity of the sandbox: 2 of 2 services equal
+
+        Tested against the state repository at `cccccccccccccccccccccccccccccccccccccccc`.
+
+        ### Rolling back
+
+        In `shop`; what was deployed from that commit comes back by digest, without a build:
+
+        ```sh
+        git checkout bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+        onramp deploy test
+        git checkout -
+        ```
+        "#);
     }
 
     #[test]
