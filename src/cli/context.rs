@@ -10,14 +10,15 @@ use super::progress;
 use super::{Global, prompt};
 use crate::engine::Engine;
 use crate::event::Observer;
-use crate::git::{RepoUrl, Wanted};
+use crate::forge;
+use crate::git::{Identity, Mirror, RepoUrl, Wanted};
 use crate::images;
 use crate::name::Name;
 use crate::paths::Paths;
 use crate::project::{Lock, Project};
 use crate::reference::ImageRef;
 use crate::sandbox::View;
-use crate::settings::{ForgeKind, Settings};
+use crate::settings::Settings;
 use crate::state::State;
 
 /// The resolved surroundings of one command.
@@ -86,8 +87,8 @@ impl Context {
     pub async fn state(&self) -> Result<Option<Arc<State>>, Failure> {
         let Some(setting) = &self.settings.state else { return Ok(None) };
         let url: RepoUrl = setting.value.parse()?;
-        let local = self.settings.forge.as_ref().is_some_and(|forge| forge.value.kind == ForgeKind::Local);
-        let wanted = if local { Wanted::BranchesAndPulls } else { Wanted::Branches };
+        let kind = self.settings.forge.as_ref().map(|forge| forge.value.kind);
+        let wanted = kind.map_or(Wanted::Branches, forge::wanted);
         let state = Arc::new(State::open(&self.paths.cache, url, wanted));
         let (fetched, offline) = (state.clone(), self.offline);
         blocking(move || fetched.refresh(offline)).await?;
@@ -132,12 +133,30 @@ impl Context {
         }
     }
 
+    /// Pulls those of these images, all by digest, that the engine lacks.
+    pub async fn pull_missing(&self, engine: &Engine, images: &[ImageRef]) -> Result<(), Failure> {
+        let plans = images::pull::plan(engine, images).await?;
+        let missing: Vec<ImageRef> = plans.into_iter().filter(|plan| !plan.present).map(|plan| plan.image).collect();
+        self.pull(engine, &missing).await
+    }
+
     /// Pulls images that the engine lacks, all by digest.
     pub async fn pull(&self, engine: &Engine, missing: &[ImageRef]) -> Result<(), Failure> {
         if self.offline && !missing.is_empty() {
             return Err(images::Error::Offline { images: missing.to_vec() }.into());
         }
         Ok(images::pull::apply(engine, missing, &self.observer).await?)
+    }
+
+    /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent.
+    async fn forge_access(&self) -> Result<(), String> {
+        let (Some(forge), Some(state)) = (&self.settings.forge, &self.settings.state) else { return Ok(()) };
+        let url: RepoUrl = state.value.parse().map_err(|error: crate::git::Error| error.to_string())?;
+        let mirror = Mirror::new(&self.paths.cache, url, forge::wanted(forge.value.kind));
+        let me = Identity::find(&self.dir).map_err(|error| error.to_string())?;
+        let variable = |name: &str| std::env::var(name).ok();
+        let connected = forge::connect(&forge.value, &mirror, &me, false, self.timeout, &variable).await;
+        connected.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// The machine, as `doctor` looks at it.
@@ -149,7 +168,7 @@ impl Context {
             engine_host: variable("DOCKER_HOST"),
             engine_tls: variable("DOCKER_TLS_VERIFY").is_some(),
             directory: self.dir.clone(),
-            token: Ok(None),
+            forge_access: self.forge_access().await,
         }
     }
 

@@ -4,10 +4,12 @@ mod add;
 mod catalog;
 mod completions;
 mod context;
+mod deploy;
 mod doctor;
 mod down;
 mod exec;
 mod failure;
+mod forge;
 mod image;
 mod join;
 mod junit;
@@ -17,8 +19,10 @@ mod new;
 mod output;
 mod parity;
 mod playground;
+mod pr;
 mod progress;
 mod prompt;
+mod release;
 mod shell;
 mod status;
 mod terminal;
@@ -140,6 +144,11 @@ enum Command {
     Shell(shell::Arguments),
     Parity(parity::Arguments),
     Test(test::Arguments),
+    Deploy(deploy::Arguments),
+    #[command(subcommand)]
+    Pr(pr::Command),
+    #[command(subcommand)]
+    Release(release::Command),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -206,6 +215,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Shell(arguments) => arguments.run(&cx).await,
         Command::Parity(arguments) => arguments.run(&cx).await,
         Command::Test(arguments) => arguments.run(&cx).await,
+        Command::Deploy(arguments) => arguments.run(&cx).await,
+        Command::Pr(command) => command.run(&cx).await,
+        Command::Release(command) => command.run(&cx).await,
         Command::Completions(arguments) => arguments.run(&cx),
         Command::Man(arguments) => arguments.run(&cx),
     }

@@ -12,6 +12,7 @@ use super::prompt::Terminal;
 use crate::blocks::render::Renderer;
 use crate::blocks::{Ask, BlockId, Creation, questions, scaffold};
 use crate::git::Identity;
+use crate::images;
 use crate::text;
 
 /// Start a project from a building block.
@@ -67,7 +68,7 @@ impl Arguments {
         let name = target.file_name().map(|name| text::slug(&name.to_string_lossy(), 40)).unwrap_or_default();
         let facts = catalog::facts(cx, &catalog, &name)?;
         let ask = cx.interactive && !self.defaults;
-        let creation = blocking(move || -> Result<Creation, crate::blocks::Error> {
+        let mut creation = blocking(move || -> Result<Creation, crate::blocks::Error> {
             let block = catalog.block(&self.block, &self.version)?;
             let mut renderer = Renderer::new(&block.id, &facts);
             let mut terminal = Terminal;
@@ -77,7 +78,7 @@ impl Arguments {
         })
         .await?;
         catalog::note_unused(cx, &creation.answers);
-        // Here `creation.lock.images` is still free to be filled: what is in it is in the first commit.
+        lock_images(cx, &mut creation).await;
         let mut made = Made::plan(&creation, &target, &cx.dir);
         if !cx.proceed(&made) {
             return Ok(Verdict::Ok);
@@ -86,6 +87,16 @@ impl Arguments {
         made.commit = Some(creation.apply(&target, &author)?.to_string());
         cx.report(&made);
         Ok(Verdict::Ok)
+    }
+}
+
+/// Locks the images that the project names, so that its first commit is complete. A registry that does not answer is no
+/// reason to have no project: `onramp image pull` locks later.
+async fn lock_images(cx: &Context, creation: &mut Creation) {
+    let needed = creation.manifest.tagged_images();
+    match images::lock::complete(&creation.lock, &needed, cx.lock_forbidden(), cx.timeout).await {
+        Ok(lock) => creation.lock = lock,
+        Err(error) => cx.observer.note(&format!("images are not locked yet ({error}); `onramp image pull` locks them")),
     }
 }
 

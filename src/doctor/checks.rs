@@ -4,6 +4,7 @@ use std::future::Future;
 
 use super::{Finding, LIMIT, Machine};
 use crate::engine::Engine;
+use crate::forge;
 use crate::git::{self, Identity, Mirror, RepoUrl, Wanted};
 use crate::registry::Registry;
 use crate::settings::ForgeKind;
@@ -133,8 +134,8 @@ pub(super) async fn state(machine: &Machine) -> Option<Finding> {
     let text = machine.settings.state.as_ref()?.value.clone();
     let cure = format!("git ls-remote {text}");
     let cache = machine.paths.cache.clone();
-    let pulls = machine.settings.forge.as_ref().is_some_and(|forge| forge.value.kind == ForgeKind::Local);
-    let wanted = if pulls { Wanted::BranchesAndPulls } else { Wanted::Branches };
+    let kind = machine.settings.forge.as_ref().map(|forge| forge.value.kind);
+    let wanted = kind.map_or(Wanted::Branches, forge::wanted);
     let work = move || {
         let look = || -> Result<String, crate::state::Error> {
             let state = State::open(&cache, text.parse::<RepoUrl>()?, wanted);
@@ -152,12 +153,11 @@ pub(super) async fn state(machine: &Machine) -> Option<Finding> {
 }
 
 /// The forge.
-pub(super) async fn forge(machine: &Machine) -> Option<Finding> {
-    let forge = &machine.settings.forge.as_ref()?.value;
-    Some(match (forge.kind, &machine.token) {
+pub(super) async fn forge_access(machine: &Machine) -> Option<Finding> {
+    let set = &machine.settings.forge.as_ref()?.value;
+    Some(match (set.kind, &machine.forge_access) {
         (ForgeKind::Local, _) => Finding::well("forge", "local: pull requests are kept in the state repository"),
-        (ForgeKind::Github, Ok(Some(origin))) => Finding::well("forge", format!("github, token from {origin}")),
-        (ForgeKind::Github, Ok(None)) => Finding::ill("forge", "github, and no token was found", "gh auth login"),
+        (ForgeKind::Github, Ok(())) => Finding::well("forge", "github, with a token"),
         (ForgeKind::Github, Err(why)) => Finding::ill("forge", format!("github: {why}"), "gh auth login"),
     })
 }

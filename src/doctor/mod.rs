@@ -40,8 +40,8 @@ pub struct Machine {
     pub engine_tls: bool,
     /// Where the check runs, for git's settings.
     pub directory: std::path::PathBuf,
-    /// Whether a forge's token was found, and where; looked up by the caller, who may read variables.
-    pub token: Result<Option<String>, String>,
+    /// Whether the forge can be talked to; looked up by the caller, who may read variables.
+    pub forge_access: Result<(), String>,
 }
 
 impl Finding {
@@ -69,7 +69,7 @@ pub async fn examine(machine: &Machine) -> Vec<Finding> {
         checks::registry(machine),
         checks::catalog(machine),
         checks::state(machine),
-        checks::forge(machine),
+        checks::forge_access(machine),
     );
     [Some(disk), Some(git), Some(identity), Some(engine), Some(company), registry, catalog, state, forge]
         .into_iter()

@@ -9,13 +9,15 @@ pub mod token;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
-use crate::git::{self, Commit};
+use crate::git::{self, Commit, Identity, Mirror, Wanted};
+use crate::settings::{self, ForgeKind};
 
 /// Who somebody is to a forge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +149,35 @@ pub trait Forge: Send + Sync {
     fn merge(&self, number: u64, checked: Checked) -> Answer<'_, Commit>;
 }
 
+/// The forge that the settings name, for the repository behind `mirror`. `variable` reads the environment, for tokens.
+pub async fn connect(
+    setting: &settings::Forge,
+    mirror: &Mirror,
+    me: &Identity,
+    offline: bool,
+    timeout: Duration,
+    variable: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Box<dyn Forge>, Error> {
+    match setting.kind {
+        ForgeKind::Local => Ok(Box::new(local::Local::new(mirror.clone(), me.clone(), offline))),
+        ForgeKind::Github if offline => Err(Error::Offline),
+        ForgeKind::Github => {
+            let place = github::Place::of(setting.api.as_deref(), mirror.url())?;
+            let token = token::find(place.host(), variable).await;
+            let token = token.ok_or_else(|| Error::NoToken { host: place.host().to_owned() })?;
+            Ok(Box::new(github::GitHub::new(place, token, timeout)?))
+        }
+    }
+}
+
+/// Which refs of the state repository a forge of this kind needs.
+pub fn wanted(kind: ForgeKind) -> Wanted {
+    match kind {
+        ForgeKind::Local => Wanted::BranchesAndPulls,
+        ForgeKind::Github => Wanted::Branches,
+    }
+}
+
 /// What can go wrong with a forge.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -156,6 +187,9 @@ pub enum Error {
     /// The local forge's record of a pull request is damaged.
     #[error(transparent)]
     Record(#[from] DocumentError),
+    /// `--offline`, and the forge is on the network.
+    #[error("--offline forbids talking to the forge")]
+    Offline,
     /// There is no such pull request.
     #[error("there is no pull request {number}")]
     NoPull {
@@ -227,12 +261,14 @@ pub enum Error {
         what: String,
     },
     /// The forge does not accept what we sent.
-    #[error("{host} refused to {what}: {detail}")]
+    #[error("{host} refused to {what}: {detail} (HTTP {status})")]
     Invalid {
         /// The forge's host.
         host: String,
         /// What was tried.
         what: String,
+        /// HTTP status.
+        status: u16,
         /// The forge's own messages.
         detail: String,
     },
@@ -267,7 +303,7 @@ impl Fault for Error {
             Self::NotOpen { .. } | Self::Moved { .. } => Class::Conflict,
             Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
-            Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
+            Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
             Self::TooMuch { .. } => Class::Security,
         }
     }

@@ -230,6 +230,15 @@ impl Mirror {
         Ok(found)
     }
 
+    /// Who a commit is by.
+    pub fn author(&self, commit: &Commit) -> Result<Identity, Error> {
+        let repository = self.open()?;
+        let commit = repository.find_commit(commit.oid()).map_err(|e| self.library(e))?;
+        let author = commit.author();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Identity { name: text(author.name_bytes()), email: text(author.email_bytes()) })
+    }
+
     /// The parents of a commit, the one it was merged into first.
     pub fn parents(&self, commit: &Commit) -> Result<Vec<Commit>, Error> {
         let repository = self.open()?;

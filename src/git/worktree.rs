@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use git2::{Repository, Signature, StatusOptions};
 
 use super::{Commit, Error};
+use crate::files::FileError;
 
 /// Who a commit is by.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -82,6 +83,31 @@ impl Worktree {
         let name =
             |entry: git2::StatusEntry<'_>| crate::text::neutral_line(&String::from_utf8_lossy(entry.path_bytes()), 120);
         Ok(statuses.iter().take(20).map(name).collect())
+    }
+
+    /// The files of a commit under `directory`, as an uncompressed tar: what git would check out, nothing that is ignored
+    /// or not committed.
+    pub fn archive(&self, commit: &Commit, directory: &Path) -> Result<Vec<u8>, Error> {
+        let root = self.root.canonicalize().map_err(FileError::io("read", &self.root))?;
+        let outside = || FileError::Outside { path: directory.to_owned(), root: root.clone() };
+        let place = directory.canonicalize().map_err(FileError::io("read", directory))?;
+        let inside = place.strip_prefix(&root).map_err(|_| outside())?;
+        let tree = format!("{commit}:{}", inside.display());
+        let output = std::process::Command::new("git")
+            .arg("-C")
+            .arg(&root)
+            .args(["archive", "--format=tar", &tree])
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .env("LC_ALL", "C")
+            .stdin(std::process::Stdio::null())
+            .output()
+            .map_err(Error::NoProgram)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let detail = crate::text::neutral_line(&String::from_utf8_lossy(&output.stderr), 300);
+        Err(Error::Program { verb: "archive", url: root.display().to_string(), detail })
     }
 }
 

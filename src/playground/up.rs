@@ -12,6 +12,7 @@ use super::company::{self, Released};
 use super::definition::{self, Definition};
 use super::{Error, Playground, images};
 use crate::blocks;
+use crate::blocks::render::{Facts, Renderer};
 use crate::engine::{ContainerSpec, Engine, Mount, PortBinding, Source, label};
 use crate::event::Observer;
 use crate::git::{self, RefUpdate, Wanted};
@@ -192,6 +193,12 @@ async fn heal_state(
     Ok(state.mirror().push(&[update])?)
 }
 
-fn shop_sources(_: &Playground) -> Result<std::collections::BTreeMap<String, Vec<u8>>, Error> {
-    todo!()
+/// What `onramp new php-web shop --defaults` would make: the company's shop is made from its own block.
+fn shop_sources(playground: &Playground) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let name = "php-web".parse().expect("a name");
+    let block = blocks::builtin::block(&name, &blocks::builtin::read(&name)?.version)?;
+    let facts = Facts { project: "shop".to_owned(), company: "Acme".to_owned(), registry: playground.registry() };
+    let mut renderer = Renderer::new(&block.id, &facts);
+    blocks::questions::resolve(&block, &BTreeMap::new(), None, &mut renderer)?;
+    Ok(renderer.files(&block)?.into_iter().map(|file| (file.path, file.contents)).collect())
 }

@@ -1,1 +1,134 @@
-//! release.
+//! Releases: proposing what the project is now to an environment, and merging what its policy lets through.
+
+pub mod deployment;
+pub mod diff;
+pub mod gate;
+pub mod image;
+pub mod overview;
+pub mod proposal;
+pub mod provenance;
+pub mod trailers;
+
+use crate::document::DocumentError;
+use crate::error::{Class, Fault};
+use crate::name::Name;
+use crate::reference::ImageRef;
+use crate::{engine, forge, git, state};
+
+pub use deployment::{Evidence, Plan};
+pub use gate::{Finding, Gate};
+pub use trailers::Trailers;
+
+/// What can go wrong with a release.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// The state repository says something wrong.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// A file says something wrong.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The forge failed.
+    #[error(transparent)]
+    Forge(#[from] forge::Error),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A name could not be made into an image reference.
+    #[error(transparent)]
+    Reference(#[from] crate::reference::ParseError),
+    /// What would be deployed is not what is committed.
+    #[error("a deployment is of a commit, and these files are not committed: {}", files.join(", "))]
+    Uncommitted {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// `onramp.lock` does not say which digest an image is.
+    #[error("onramp.lock has no digest for {image}, which services.{service} names")]
+    NotLocked {
+        /// The image.
+        image: ImageRef,
+        /// The service.
+        service: Name,
+    },
+    /// The project builds nothing.
+    #[error("{app} has nothing to deploy: no service in onramp.toml has `build`")]
+    NothingToDeploy {
+        /// The app.
+        app: Name,
+    },
+    /// The environments' policy does not let the change through.
+    #[error("pull request {number} may not be merged yet: {}", list(findings))]
+    Refused {
+        /// The pull request.
+        number: u64,
+        /// What is missing, where.
+        findings: Vec<Finding>,
+    },
+}
+
+fn list(findings: &[Finding]) -> String {
+    let messages: Vec<&str> = findings.iter().flat_map(|f| &f.unmet).map(|unmet| unmet.message.as_str()).collect();
+    messages.join("; ")
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Git(error) => error.class(),
+            Self::State(error) => error.class(),
+            Self::Document(error) => error.class(),
+            Self::Forge(error) => error.class(),
+            Self::Engine(error) => error.class(),
+            Self::Reference(_) | Self::NotLocked { .. } | Self::NothingToDeploy { .. } => Class::Config,
+            Self::Uncommitted { .. } => Class::Conflict,
+            Self::Refused { .. } => Class::Security,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Document(error) => error.hint(),
+            Self::Forge(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::Refused { .. } => {
+                Some("the policy is the one in state.toml on the base branch, not in the pull request".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        match self {
+            Self::Git(error) => error.next(),
+            Self::State(error) => error.next(),
+            Self::Forge(error) => error.next(),
+            Self::Engine(error) => error.next(),
+            Self::Uncommitted { .. } => vec!["git add -A && git commit".to_owned()],
+            Self::NotLocked { .. } => vec!["onramp image pull".to_owned()],
+            Self::Refused { number, findings } => gate::commands(*number, findings),
+            Self::Document(_) | Self::Reference(_) | Self::NothingToDeploy { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The commit that a deployment of the project at `root` is of: all of it must be committed.
+pub fn source(root: &std::path::Path) -> Result<(git::Worktree, git::Commit), Error> {
+    let worktree = git::Worktree::find(root)?;
+    let commit = worktree.commit()?.clone();
+    let files = worktree.changed(root)?;
+    if files.is_empty() { Ok((worktree, commit)) } else { Err(Error::Uncommitted { files }) }
+}
+
+/// Runs work that blocks (git, files) where blocking is allowed.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+    }
+}

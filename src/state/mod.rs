@@ -97,6 +97,7 @@ impl Fault for Error {
 }
 
 /// The state repository, through its mirror in the cache.
+#[derive(Clone, Debug)]
 pub struct State {
     mirror: Mirror,
 }

@@ -12,8 +12,8 @@ use crate::reference::Digest;
 /// What is known of a proposed change to one app in one environment.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Who proposed it: mail address or login.
-    pub author: String,
+    /// Who is behind it: mail addresses or logins of who proposed it and who made the commit.
+    pub authors: Vec<String>,
     /// Who approved exactly the proposed commit: mail addresses or logins.
     pub approvals: Vec<String>,
     /// The tests that ran on exactly the proposed images, and whether they passed.
@@ -65,8 +65,8 @@ pub fn unmet(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
 fn approvals(environment: &Environment, facts: &Facts) -> Option<Unmet> {
     let needed = environment.policy.approvals;
     let person = |text: &String| text.trim().to_lowercase();
-    let author = person(&facts.author);
-    let mut people: Vec<String> = facts.approvals.iter().map(person).filter(|p| *p != author).collect();
+    let authors: Vec<String> = facts.authors.iter().map(person).collect();
+    let mut people: Vec<String> = facts.approvals.iter().map(person).filter(|p| !authors.contains(p)).collect();
     people.sort();
     people.dedup();
     (people.len() < needed).then(|| Unmet {
@@ -157,7 +157,7 @@ mod tests {
     fn facts() -> Facts {
         let digest = Digest::of(b"web");
         Facts {
-            author: "ada@acme.test".into(),
+            authors: vec!["ada@acme.test".into()],
             approvals: vec!["bob@acme.test".into()],
             tests: [("unit".parse().unwrap(), true)].into(),
             digests: [("web".parse().unwrap(), digest.clone())].into(),

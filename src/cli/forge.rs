@@ -1,0 +1,62 @@
+//! The state repository, fresh, and the forge that its changes are proposed on: what deploying and merging begin with.
+
+use super::context::Context;
+use super::failure::Failure;
+use crate::forge::{self, Forge, PullRequest};
+use crate::git::{Commit, Identity, RepoUrl};
+use crate::release::{self, Gate, gate};
+use crate::state::State;
+use crate::text::neutral_line;
+
+/// The state repository and its forge.
+pub struct Desk {
+    /// The state repository, as it is now.
+    pub state: State,
+    /// Where its changes are proposed.
+    pub forge: Box<dyn Forge>,
+    /// Who we are to git.
+    pub me: Identity,
+}
+
+impl Desk {
+    /// Fetches the state repository and connects to its forge.
+    pub async fn open(cx: &Context) -> Result<Self, Failure> {
+        let url: RepoUrl = cx.settings.state()?.parse()?;
+        let setting = cx.settings.forge()?;
+        let me = Identity::find(&cx.dir)?;
+        let state = State::open(&cx.paths.cache, url, forge::wanted(setting.kind));
+        let (fetched, offline) = (state.clone(), cx.offline);
+        release::blocking(move || fetched.refresh(offline)).await?;
+        let variable = |name: &str| std::env::var(name).ok();
+        let forge = forge::connect(setting, state.mirror(), &me, cx.offline, cx.timeout, &variable).await?;
+        Ok(Self { state, forge, me })
+    }
+
+    /// The commit that the default branch of the state repository stands on.
+    pub fn head(&self) -> Result<Commit, Failure> {
+        Ok(self.state.head()?)
+    }
+
+    /// Holds a pull request against the policy of its base branch.
+    pub async fn examine(&self, pull: &PullRequest) -> Result<Gate, Failure> {
+        let (state, me, pull) = (self.state.clone(), self.me.clone(), pull.clone());
+        Ok(release::blocking(move || gate::examine(&state, &me, &pull, jiff::Timestamp::now())).await?)
+    }
+}
+
+/// A pull request in one line.
+pub fn headline(pull: &PullRequest) -> String {
+    format!("#{} {} ({})", pull.number, neutral_line(&pull.title, 120), pull.state.as_str())
+}
+
+/// What a pull request lacks, one line each, with the commands that would satisfy it.
+pub fn missing(number: u64, gate: &Gate) -> String {
+    let mut text = String::new();
+    for unmet in gate.findings.iter().flat_map(|finding| &finding.unmet) {
+        text.push_str(&format!("  missing: {}\n", crate::text::neutral(&unmet.message)));
+    }
+    for command in gate::commands(number, &gate.findings) {
+        text.push_str(&format!("  next:    {command}\n"));
+    }
+    text
+}

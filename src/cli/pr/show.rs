@@ -1,0 +1,69 @@
+//! `onramp pr show`
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::forge::{Desk, headline, missing};
+use crate::cli::output::{Report, Verdict};
+use crate::forge::{PullRequest, Standing};
+use crate::release::{self, Finding, diff};
+use crate::text::{neutral, neutral_line};
+
+/// Show a pull request: what it says, what it changes, what it lacks.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp pr show 3
+")]
+pub struct Arguments {
+    /// Its number
+    number: u64,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    pull: PullRequest,
+    diff: String,
+    missing: Vec<Finding>,
+    #[serde(skip)]
+    lacks: String,
+}
+
+impl Arguments {
+    /// Asks the forge, and the state repository for the change itself.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        let desk = Desk::open(cx).await?;
+        let pull = desk.forge.get(self.number).await?;
+        let (state, shown) = (desk.state.clone(), pull.clone());
+        let diff = release::blocking(move || diff::of(&state, &shown)).await?;
+        let (mut findings, mut lacks) = (Vec::new(), String::new());
+        if pull.state == Standing::Open {
+            let gate = desk.examine(&pull).await?;
+            lacks = missing(pull.number, &gate);
+            if gate.is_open() {
+                lacks = format!("  nothing is missing\n  next:    onramp pr merge {}\n", pull.number);
+            }
+            findings = gate.findings;
+        }
+        cx.report(&Shown { pull, diff, missing: findings, lacks });
+        Ok(Verdict::Ok)
+    }
+}
+
+impl Report for Shown {
+    fn text(&self) -> String {
+        let pull = &self.pull;
+        let approvals: Vec<String> = pull.approved_by().map(|person| neutral_line(&person.name, 40)).collect();
+        let approvals = if approvals.is_empty() { "nobody yet".to_owned() } else { approvals.join(", ") };
+        format!(
+            "{}\n  by {} from {} into {}\n  approved by {approvals}\n{}\n{}\n\n{}",
+            headline(pull),
+            neutral_line(&pull.author.name, 60),
+            neutral_line(&pull.head_branch, 120),
+            neutral_line(&pull.base_branch, 120),
+            self.lacks,
+            neutral(pull.body.trim_end()),
+            neutral(&self.diff)
+        )
+    }
+}

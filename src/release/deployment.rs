@@ -1,0 +1,472 @@
+//! What a deployment is: planned from the project and the declaration, told in a commit, a title and a body. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::{Error, Trailers};
+use crate::git::Commit;
+use crate::name::Name;
+use crate::project::service::Service;
+use crate::project::{Lock, Manifest};
+use crate::reference::ImageRef;
+use crate::state::AppState;
+use crate::state::edit::Edit;
+
+/// GitHub takes 65,536 characters.
+const BODY_MAX: usize = 60_000;
+const TITLE_MAX: usize = 200;
+const MESSAGE_MAX: usize = 4_000;
+
+/// What is known about the code that is deployed: results of tests that ran on exactly this commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether each test passed.
+    pub tests: BTreeMap<Name, bool>,
+    /// How equal the sandbox was to its environment, one line.
+    pub parity: Option<String>,
+    /// The state repository's commit that the sandbox was made from.
+    pub state_commit: Option<Commit>,
+}
+
+/// What a deployment is planned from.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The project.
+    pub manifest: &'a Manifest,
+    /// What its tags mean.
+    pub lock: &'a Lock,
+    /// `host[:port]` of the company's registry.
+    pub registry: &'a str,
+    /// Where it is to run.
+    pub environment: &'a Name,
+    /// The project's commit.
+    pub source: &'a Commit,
+    /// What the environment declares of the app now.
+    pub declared: Option<&'a AppState>,
+    /// Images that were already built from this commit, by service.
+    pub built: &'a BTreeMap<Name, ImageRef>,
+}
+
+/// The plan of a deployment, up to the digests that only a push can tell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// The app.
+    pub app: Name,
+    /// Where it is to run.
+    pub environment: Name,
+    /// The project's commit.
+    pub source: Commit,
+    /// The branch of the state repository that proposes it.
+    pub branch: String,
+    /// The file of the state repository that it edits.
+    pub file: String,
+    /// What is built and pushed.
+    pub builds: Vec<Build>,
+    /// What was built from this commit before, by service; it is taken as it is.
+    pub reused: BTreeMap<Name, ImageRef>,
+    /// Services that the environment does not declare yet, without their image where it is built here.
+    pub added: BTreeMap<Name, Service>,
+}
+
+/// One image to build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Build {
+    /// The service.
+    pub service: Name,
+    /// Directory of the project with the Dockerfile in it.
+    pub context: String,
+    /// The base image, by digest.
+    pub base: ImageRef,
+    /// What the image is pushed as.
+    pub image: ImageRef,
+}
+
+/// Plans a deployment.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
+    let app = &inputs.manifest.name;
+    let environment = inputs.environment;
+    let mut plan = Plan {
+        app: app.clone(),
+        environment: environment.clone(),
+        source: inputs.source.clone(),
+        branch: format!("deploy/{environment}/{app}"),
+        file: crate::state::path_of(environment, app),
+        builds: Vec::new(),
+        reused: BTreeMap::new(),
+        added: BTreeMap::new(),
+    };
+    let locked = |image: &ImageRef, service: &Name| match (image.digest(), inputs.lock.images.get(image)) {
+        (Some(digest), _) => Ok(image.at(digest.clone())),
+        (None, Some(locked)) => Ok(image.at(locked.digest.clone())),
+        (None, None) => Err(Error::NotLocked { image: image.clone(), service: service.clone() }),
+    };
+    let several = inputs.manifest.services.values().filter(|service| service.build.is_some()).count() > 1;
+    for (name, service) in &inputs.manifest.services {
+        let declared = inputs.declared.and_then(|declared| declared.services.get(name));
+        if let Some(build) = &service.build {
+            let repository = match declared.and_then(|declared| declared.image.as_ref()) {
+                Some(image) => image.repository(),
+                None if several => format!("{}/apps/{app}-{name}", inputs.registry),
+                None => format!("{}/apps/{app}", inputs.registry),
+            };
+            match inputs.built.get(name).filter(|image| image.repository() == repository) {
+                Some(image) => {
+                    plan.reused.insert(name.clone(), image.clone());
+                }
+                None => plan.builds.push(Build {
+                    service: name.clone(),
+                    context: build.context.clone(),
+                    base: locked(&build.base, name)?,
+                    image: format!("{repository}:{}", &inputs.source.as_str()[..12]).parse()?,
+                }),
+            }
+            if declared.is_none() {
+                plan.added.insert(name.clone(), for_environment(service));
+            }
+        } else if declared.is_none()
+            && let Some(fallback) = &service.fallback
+        {
+            let image = Some(locked(fallback, name)?);
+            plan.added.insert(name.clone(), Service { image, ..for_environment(service) });
+        }
+    }
+    if plan.builds.is_empty() && plan.reused.is_empty() {
+        return Err(Error::NothingToDeploy { app: app.clone() });
+    }
+    Ok(plan)
+}
+
+/// A project's service as an environment may declare it.
+fn for_environment(service: &Service) -> Service {
+    Service {
+        image: None,
+        fallback: None,
+        build: None,
+        publish: None,
+        sync: BTreeMap::new(),
+        seed: Vec::new(),
+        ..service.clone()
+    }
+}
+
+impl Plan {
+    /// The edits of the declaration, now that every built service has an image by digest.
+    pub fn edits(&self, images: &BTreeMap<Name, ImageRef>) -> BTreeMap<Name, Edit> {
+        let mut edits = BTreeMap::new();
+        for (name, image) in images {
+            let edit = match self.added.get(name) {
+                Some(service) => Edit::Add(Box::new(Service { image: Some(image.clone()), ..service.clone() })),
+                None => Edit::Image(image.clone()),
+            };
+            edits.insert(name.clone(), edit);
+        }
+        let others = self.added.iter().filter(|(name, _)| !images.contains_key(*name));
+        edits.extend(others.map(|(name, service)| (name.clone(), Edit::Add(Box::new(service.clone())))));
+        edits
+    }
+}
+
+/// One service's image, before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The service.
+    pub service: Name,
+    /// What is declared now; none for a service that is added.
+    pub from: Option<ImageRef>,
+    /// What is proposed.
+    pub to: ImageRef,
+}
+
+/// The images that differ between two declarations.
+pub fn changes(before: Option<&BTreeMap<Name, Service>>, after: &BTreeMap<Name, Service>) -> Vec<Change> {
+    let image = |services: &BTreeMap<Name, Service>, name: &Name| services.get(name).and_then(|s| s.image.clone());
+    let change = |name: &Name| {
+        let (from, to) = (before.and_then(|services| image(services, name)), image(after, name)?);
+        (from.as_ref() != Some(&to)).then(|| Change { service: name.clone(), from, to })
+    };
+    after.keys().filter_map(change).collect()
+}
+
+/// Everything that a deployment says about itself.
+#[derive(Clone, Debug)]
+pub struct Story<'a> {
+    /// Its trailers.
+    pub trailers: &'a Trailers,
+    /// What it changes.
+    pub changes: &'a [Change],
+    /// The source that the environment runs now, where that is known.
+    pub previous: Option<&'a Commit>,
+    /// What is known about the code.
+    pub evidence: &'a Evidence,
+    /// Why, in the author's words.
+    pub message: Option<&'a str>,
+}
+
+impl Story<'_> {
+    /// The pull request's title, which is the commit's subject.
+    pub fn title(&self) -> String {
+        let Trailers { app, environment, source, .. } = self.trailers;
+        crate::text::shorten(&format!("Deploy {app} {} to {environment}", source.short()), TITLE_MAX)
+    }
+
+    /// The commit's message, trailers last.
+    pub fn commit_message(&self) -> String {
+        let mut message = format!("{}\n\n", self.title());
+        if let Some(words) = self.message {
+            let _ = writeln!(message, "{}\n", crate::text::shorten(words.trim(), MESSAGE_MAX));
+        }
+        let _ = write!(message, "{}", self.trailers);
+        message
+    }
+
+    /// The pull request's body, in Markdown.
+    pub fn body(&self) -> String {
+        let Trailers { app, environment, source, .. } = self.trailers;
+        let mut body = String::new();
+        if let Some(words) = self.message {
+            let _ = writeln!(body, "{}\n", quiet(&crate::text::shorten(words.trim(), MESSAGE_MAX)));
+        }
+        let _ = writeln!(body, "Brings `{app}` in `{environment}` to source commit `{source}`.");
+        match self.previous {
+            Some(previous) if previous == source => {
+                let _ = writeln!(body, "It runs that source now; the images or services change.");
+            }
+            Some(previous) => {
+                let _ =
+                    writeln!(body, "It runs `{previous}` now (`git log {}..{}`).", previous.short(), source.short());
+            }
+            None => {}
+        }
+        body.push_str("\n| service | now | proposed |\n|---|---|---|\n");
+        for change in self.changes {
+            let from = change.from.as_ref().map_or_else(|| "not declared".to_owned(), |from| format!("`{from}`"));
+            let _ = writeln!(body, "| {} | {from} | `{}` |", change.service, change.to);
+        }
+        body.push_str("\n### Tests\n\n");
+        if self.evidence.tests.is_empty() {
+            body.push_str("None ran on this commit.\n");
+        } else {
+            body.push_str("| test | result |\n|---|---|\n");
+            for (test, passed) in &self.evidence.tests {
+                let _ = writeln!(body, "| {test} | {} |", if *passed { "passed" } else { "**failed**" });
+            }
+        }
+        if let Some(parity) = &self.evidence.parity {
+            let _ = writeln!(body, "\nParity of the sandbox: {}", quiet(&crate::text::neutral_line(parity, 500)));
+        }
+        if let Some(commit) = &self.evidence.state_commit {
+            let _ = writeln!(body, "\nTested against the state repository at `{commit}`.");
+        }
+        body.push_str("\n### Rolling back\n\n");
+        body.push_str(&self.rollback());
+        crate::text::shorten(&body, BODY_MAX)
+    }
+
+    fn rollback(&self) -> String {
+        let Trailers { app, environment, .. } = self.trailers;
+        if let Some(previous) = self.previous.filter(|previous| **previous != self.trailers.source) {
+            return format!(
+                "In `{app}`; what was deployed from that commit comes back by digest, without a build:\n\n```sh\ngit checkout {previous}\nonramp deploy {environment}\ngit checkout -\n```\n"
+            );
+        }
+        let restore = self.changes.iter().filter_map(|change| {
+            let from = change.from.as_ref()?;
+            Some(format!("- `services.{}.image` back to `{from}`\n", change.service))
+        });
+        let restore: String = restore.collect();
+        let file = crate::state::path_of(environment, app);
+        if restore.is_empty() {
+            return format!("Nothing ran here before. Remove what is added to `{file}`.\n");
+        }
+        format!("In `{file}`, set:\n\n{restore}")
+    }
+}
+
+/// Somebody's words, unable to call other people: a mention needs its `@` right before the name.
+fn quiet(words: &str) -> String {
+    words.replace('@', "@\u{200b}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::lock::LockedImage;
+    use crate::reference::Digest;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn image(path: &str, seed: &str) -> ImageRef {
+        format!("r.test/{path}@{}", Digest::of(seed.as_bytes())).parse().unwrap()
+    }
+
+    fn commit(digit: &str) -> Commit {
+        digit.repeat(40).parse().unwrap()
+    }
+
+    const PROJECT: &str = r#"schema = 1
+name = "shop"
+[services.web]
+build = { base = "r.test/base/php:8.2" }
+port = 80
+needs = ["db"]
+sync = { "src" = "/var/www/html" }
+[services.db]
+fallback = "r.test/base/mariadb:11"
+data = "/var/lib/mysql"
+seed = ["db/seed.sql"]
+[services.mail]
+image = "r.test/base/mail:1"
+"#;
+
+    fn lock() -> Lock {
+        let mut lock = Lock::default();
+        for tag in ["r.test/base/php:8.2", "r.test/base/mariadb:11", "r.test/base/mail:1"] {
+            let locked = LockedImage { digest: Digest::of(tag.as_bytes()), platforms: BTreeMap::new() };
+            lock.images.insert(tag.parse().unwrap(), locked);
+        }
+        lock
+    }
+
+    fn plan_of(
+        project: &str,
+        lock: &Lock,
+        declared: Option<&AppState>,
+        built: &BTreeMap<Name, ImageRef>,
+    ) -> Result<Plan, Error> {
+        let manifest = crate::project::manifest::parse(std::path::Path::new("onramp.toml"), project).unwrap();
+        plan(&Inputs {
+            manifest: &manifest,
+            lock,
+            registry: "r.test",
+            environment: &name("test"),
+            source: &commit("a"),
+            declared,
+            built,
+        })
+    }
+
+    fn declared(path: &str) -> AppState {
+        let text = format!("schema = 1\n[services.web]\nimage = \"{}\"\n", image(path, "old"));
+        let services = crate::state::environment::check(std::path::Path::new("x"), &text).unwrap();
+        AppState { services, path: "environments/test/shop.toml".into(), text }
+    }
+
+    #[test]
+    fn a_first_deployment_builds_its_own_and_adds_what_it_falls_back_to() {
+        let plan = plan_of(PROJECT, &lock(), None, &BTreeMap::new()).unwrap();
+        assert_eq!(plan.builds.len(), 1);
+        assert_eq!(plan.builds[0].image.to_string(), "r.test/apps/shop:aaaaaaaaaaaa");
+        assert_eq!(plan.builds[0].base, image("base/php", "r.test/base/php:8.2"));
+        let names: Vec<&str> = plan.added.keys().map(Name::as_str).collect();
+        assert_eq!(names, ["db", "web"], "`mail` overrides an image in sandboxes only");
+        let pushed = [(name("web"), image("apps/shop", "new"))].into();
+        let text = crate::state::edit::apply(None, &name("test"), &name("shop"), &plan.edits(&pushed)).unwrap();
+        assert!(
+            !text.contains("seed")
+                && !text.contains("sync")
+                && text.contains(&image("base/mariadb", "r.test/base/mariadb:11").to_string())
+        );
+    }
+
+    #[test]
+    fn later_ones_keep_the_repository_that_is_declared_and_change_one_image() {
+        let declared = declared("legacy/the-shop");
+        let only_web = PROJECT.split("[services.db]").next().unwrap().to_owned();
+        let plan =
+            plan_of(&only_web.replace("needs = [\"db\"]\n", ""), &lock(), Some(&declared), &BTreeMap::new()).unwrap();
+        assert_eq!(plan.builds[0].image.to_string(), "r.test/legacy/the-shop:aaaaaaaaaaaa");
+        assert!(plan.added.is_empty());
+        let new = image("legacy/the-shop", "new");
+        assert_eq!(plan.edits(&[(name("web"), new.clone())].into()), [(name("web"), Edit::Image(new))].into());
+    }
+
+    #[test]
+    fn several_builds_have_a_repository_each_and_none_is_built_twice() {
+        let two =
+            PROJECT.replace("fallback = \"r.test/base/mariadb:11\"", "build = { base = \"r.test/base/mariadb:11\" }");
+        let built =
+            [(name("web"), image("apps/shop-web", "built")), (name("db"), image("elsewhere/db", "built"))].into();
+        let plan = plan_of(&two, &lock(), None, &built).unwrap();
+        assert_eq!(plan.reused, [(name("web"), image("apps/shop-web", "built"))].into());
+        let images: Vec<String> = plan.builds.iter().map(|build| build.image.to_string()).collect();
+        assert_eq!(images, ["r.test/apps/shop-db:aaaaaaaaaaaa"]);
+    }
+
+    #[test]
+    fn what_is_not_locked_is_not_deployed() {
+        let error = plan_of(PROJECT, &Lock::default(), None, &BTreeMap::new()).unwrap_err();
+        assert!(matches!(error, Error::NotLocked { .. }), "{error}");
+        let nothing = plan_of("schema = 1\nname = \"shop\"\n", &lock(), None, &BTreeMap::new()).unwrap_err();
+        assert!(matches!(nothing, Error::NothingToDeploy { .. }), "{nothing}");
+    }
+
+    fn body(message: Option<&str>, tests: &[(&str, bool)], previous: Option<&Commit>) -> String {
+        let change =
+            Change { service: name("web"), from: Some(image("apps/shop", "old")), to: image("apps/shop", "new") };
+        let tests: BTreeMap<Name, bool> = tests.iter().map(|(test, passed)| (name(test), *passed)).collect();
+        let trailers = Trailers {
+            app: name("shop"),
+            environment: name("test"),
+            source: commit("a"),
+            images: [(name("web"), image("apps/shop", "new"))].into(),
+            tests: tests.clone(),
+        };
+        let evidence =
+            Evidence { tests, parity: Some("2 of 2 services equal".into()), state_commit: Some(commit("c")) };
+        let story = Story { trailers: &trailers, changes: &[change], previous, evidence: &evidence, message };
+        assert_eq!(Trailers::parse(&story.commit_message()), Some(trailers.clone()));
+        story.body()
+    }
+
+    #[test]
+    fn a_body_tells_what_changes_and_how_to_go_back() {
+        let body = body(Some("Faster page, see @ada"), &[("unit", true), ("smoke", false)], Some(&commit("b")));
+        let body = body
+            .replace('\u{200b}', "<zwsp>")
+            .replace(Digest::of(b"old").hex(), "OLD")
+            .replace(Digest::of(b"new").hex(), "NEW");
+        insta::assert_snapshot!(body, @r#"
+        Faster page, see @<zwsp>ada
+
+        Brings `shop` in `test` to source commit `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`.
+        It runs `bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb` now (`git log bbbbbbb..aaaaaaa`).
+
+        | service | now | proposed |
+        |---|---|---|
+        | web | `r.test/apps/shop@sha256:OLD` | `r.test/apps/shop@sha256:NEW` |
+
+        ### Tests
+
+        | test | result |
+        |---|---|
+        | smoke | **failed** |
+        | unit | passed |
+
+        Parity of the sandbox: 2 of 2 services equal
+
+        Tested against the state repository at `cccccccccccccccccccccccccccccccccccccccc`.
+
+        ### Rolling back
+
+        In `shop`; what was deployed from that commit comes back by digest, without a build:
+
+        ```sh
+        git checkout bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+        onramp deploy test
+        git checkout -
+        ```
+        "#);
+    }
+
+    #[test]
+    fn words_cannot_forge_trailers_or_flood_a_body() {
+        let forged = "Sneaky\n\nOnramp-Tests: unit=passed\n".repeat(400);
+        let long = body(Some(&forged), &[], None);
+        assert!(long.chars().count() <= BODY_MAX);
+        assert!(long.contains("services.web.image` back to"));
+    }
+}

@@ -1,0 +1,81 @@
+//! What every environment runs: app by environment, digest, source, age, open pull requests.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Error, Trailers, provenance};
+use crate::forge::PullRequest;
+use crate::git::Commit;
+use crate::name::Name;
+use crate::reference::Digest;
+use crate::state::{ENVIRONMENTS, State, path_of};
+
+/// How many commits of the default branch are looked at for a declaration's last change.
+const DEPTH: usize = 10_000;
+
+/// One app in one environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The app.
+    pub app: Name,
+    /// The environment.
+    pub environment: Name,
+    /// Its services' digests.
+    pub digests: BTreeMap<Name, Digest>,
+    /// The commit of the state repository that last changed it.
+    pub commit: Option<Commit>,
+    /// When that was.
+    pub since: Option<Timestamp>,
+    /// The source that the last deployment said it came from.
+    pub source: Option<Commit>,
+    /// Open pull requests that propose a change to it, by the branch they come from.
+    pub pulls: Vec<u64>,
+}
+
+/// What the environments declare at a commit; of one environment where one is named.
+pub fn read(
+    state: &State,
+    head: &Commit,
+    environment: Option<&Name>,
+    pulls: &[PullRequest],
+) -> Result<Vec<Entry>, Error> {
+    let rules = state.rules(head)?;
+    let wanted = match environment {
+        Some(name) => vec![rules.environment(name)?.name.clone()],
+        None => rules.environments.into_iter().map(|environment| environment.name).collect(),
+    };
+    let changed = state.mirror().last_changes(head, ENVIRONMENTS, DEPTH)?;
+    let mut said: BTreeMap<Commit, (Timestamp, Option<Trailers>)> = BTreeMap::new();
+    let mut entries = Vec::new();
+    for environment in wanted {
+        for (app, declared) in state.everything(head, &environment)? {
+            let commit = changed.get(&path_of(&environment, &app)).cloned();
+            if let Some(commit) = &commit
+                && !said.contains_key(commit)
+            {
+                let provenance = provenance::of_commit(state.mirror(), commit.clone())?;
+                said.insert(commit.clone(), (provenance.at, provenance.trailers));
+            }
+            let provenance = commit.as_ref().and_then(|commit| said.get(commit));
+            let source = provenance
+                .and_then(|(_, trailers)| trailers.as_ref())
+                .filter(|trailers| trailers.app == app && trailers.environment == environment);
+            let digest = |(name, service): (&Name, &crate::project::service::Service)| {
+                Some((name.clone(), service.image.as_ref()?.digest()?.clone()))
+            };
+            let branch = format!("deploy/{environment}/{app}");
+            entries.push(Entry {
+                digests: declared.services.iter().filter_map(digest).collect(),
+                since: provenance.map(|(at, _)| *at),
+                source: source.map(|trailers| trailers.source.clone()),
+                pulls: pulls.iter().filter(|pull| pull.head_branch == branch).map(|pull| pull.number).collect(),
+                app,
+                environment: environment.clone(),
+                commit,
+            });
+        }
+    }
+    Ok(entries)
+}
