@@ -93,27 +93,6 @@ fn natural(tag: &str) -> Vec<(u128, &str)> {
     key
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_sort_by_their_numbers() {
-        let mut tags = ["8.10", "8.9", "8.9-rc1", "10.0", "2026-01-09", "2026-01-10", "latest", "8"];
-        tags.sort_by(|a, b| natural(a).cmp(&natural(b)));
-        assert_eq!(tags, ["latest", "8", "8.9", "8.9-rc1", "8.10", "10.0", "2026-01-09", "2026-01-10"]);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn every_tag_has_a_key_that_holds_all_its_text(tag in "[0-9A-Za-z_][0-9A-Za-z_.-]{0,60}") {
-            let text: String = natural(&tag).iter().map(|(_, text)| *text).collect();
-            let expected: String = tag.chars().filter(|c| !c.is_ascii_digit()).collect();
-            proptest::prop_assert_eq!(text, expected);
-        }
-    }
-}
-
 async fn look(
     registry: &Registry,
     image: ImageRef,
@@ -136,4 +115,25 @@ async fn look(
         used,
         present,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_sort_by_their_numbers() {
+        let mut tags = ["8.10", "8.9", "8.9-rc1", "10.0", "2026-01-09", "2026-01-10", "latest", "8"];
+        tags.sort_by(|a, b| natural(a).cmp(&natural(b)));
+        assert_eq!(tags, ["latest", "8", "8.9", "8.9-rc1", "8.10", "10.0", "2026-01-09", "2026-01-10"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_tag_has_a_key_that_holds_all_its_text(tag in "[0-9A-Za-z_][0-9A-Za-z_.-]{0,60}") {
+            let text: String = natural(&tag).iter().map(|(_, text)| *text).collect();
+            let expected: String = tag.chars().filter(|c| !c.is_ascii_digit()).collect();
+            proptest::prop_assert_eq!(text, expected);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! `onramp image list`
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -74,7 +76,7 @@ impl Report for Listing {
         }
         let mut out = text::table(&rows);
         if self.found.hidden > 0 {
-            out.push_str(&format!("{} older tags are not shown\n", self.found.hidden));
+            let _ = writeln!(out, "{} older tags are not shown", self.found.hidden);
         }
         out
     }
