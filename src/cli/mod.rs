@@ -158,7 +158,16 @@ pub fn command() -> clap::Command {
     fn style(command: clap::Command) -> clap::Command {
         command.help_template(HELP).mut_subcommands(style)
     }
-    style(Cli::command()).subcommand_required(true).arg_required_else_help(true)
+    style(Cli::command()).subcommand_required(true).arg_required_else_help(true).after_long_help(exit_codes())
+}
+
+/// The exit codes, for the help and the manual of the whole program.
+fn exit_codes() -> String {
+    let mut text = "Exit codes:\n    0  done\n".to_owned();
+    for class in Class::ALL {
+        text.push_str(&format!("  {:>3}  {}: {}\n", class.exit_code(), class.name(), class.meaning()));
+    }
+    text
 }
 
 /// Parses the arguments, runs the command, reports; the process's exit code.

@@ -4,7 +4,7 @@
 //! state repository whose production runs two apps, and the `local` forge inside that.
 
 mod company;
-mod definition;
+pub mod definition;
 pub mod down;
 mod images;
 mod rootfs;

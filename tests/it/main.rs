@@ -6,6 +6,8 @@ mod catalog;
 mod catalog_repository;
 mod company;
 mod deploy;
+mod docs;
+mod docs_generated;
 mod engine;
 mod isolation;
 mod new;
