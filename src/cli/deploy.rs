@@ -107,7 +107,7 @@ fn proposed(plan: &Plan, outcome: Outcome) -> Proposed {
         next.push(format!("onramp pr merge {}", pull.number));
         text.push_str(&format!("  next:    onramp pr merge {}\n", pull.number));
     }
-    text.push_str(&format!("{}\n", crate::text::neutral_line(&pull.url, 300)));
+    text.push_str(&format!("  see:     {}\n", crate::text::neutral_line(&pull.url, 300)));
     Proposed { outcome, pull: Some(*pull), changes, missing: gate.findings, next, text }
 }
 
