@@ -4,7 +4,7 @@
 //!
 //! - [`cli`] takes arguments, asks, shows, prints. One short file a command.
 //! - the domain, what onramp knows: [`blocks`], [`images`], [`project`], [`sandbox`], [`state`], [`release`],
-//!   [`playground`].
+//!   [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
 //!   [`text`].
@@ -14,6 +14,7 @@
 pub mod cli;
 
 pub mod blocks;
+pub mod doctor;
 pub mod images;
 pub mod playground;
 pub mod project;

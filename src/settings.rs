@@ -18,6 +18,16 @@ pub enum ForgeKind {
     Local,
 }
 
+impl ForgeKind {
+    /// The name that files and `ONRAMP_FORGE` use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// The `[forge]` table of `catalog.toml` and of the user's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +63,40 @@ pub struct UserSettings {
     pub company: Option<Company>,
     /// The company's forge.
     pub forge: Option<Forge>,
+}
+
+/// `catalog.toml`: the company's defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompanyDefaults {
+    /// 1.
+    pub schema: u32,
+    /// Registry and state repository.
+    pub company: Company,
+    /// The forge of the state repository.
+    pub forge: Forge,
+}
+
+/// The text of the user's file after joining a company: comments and order kept, anything else in it too.
+pub fn joined(text: &str, catalog: &str, defaults: &CompanyDefaults) -> Result<String, toml_edit::TomlError> {
+    let mut document: toml_edit::DocumentMut = text.parse()?;
+    document["schema"] = toml_edit::value(i64::from(defaults.schema));
+    document["catalog"] = toml_edit::value(catalog);
+    let mut put = |table: &str, key: &str, value: Option<&str>| {
+        let entry = document.entry(table).or_insert_with(toml_edit::table);
+        match value {
+            Some(value) => entry[key] = toml_edit::value(value),
+            None => {
+                entry.as_table_like_mut().map(|table| table.remove(key));
+            }
+        }
+    };
+    put("company", "name", Some(&defaults.company.name));
+    put("company", "registry", Some(&defaults.company.registry));
+    put("company", "state", Some(&defaults.company.state));
+    put("forge", "kind", Some(defaults.forge.kind.name()));
+    put("forge", "api", defaults.forge.api.as_deref());
+    Ok(document.to_string())
 }
 
 /// A value and where it came from, for `doctor` and for errors.
@@ -176,6 +220,22 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn joining_keeps_what_people_wrote() {
+        let defaults = CompanyDefaults {
+            schema: 1,
+            company: Company { name: "Acme".into(), registry: "r.test".into(), state: "/s.git".into() },
+            forge: Forge { kind: ForgeKind::Local, api: None },
+        };
+        let before =
+            "# mine\nschema = 1\ncatalog = \"/old\" # was\n\n[forge]\nkind = \"github\"\napi = \"https://x\"\n";
+        let after = joined(before, "/new", &defaults).unwrap();
+        assert!(after.starts_with("# mine\nschema = 1\ncatalog = \"/new\""), "{after}");
+        let read: UserSettings = document::parse(std::path::Path::new("x"), &after).unwrap();
+        assert_eq!(read.forge, Some(defaults.forge.clone()));
+        assert_eq!(joined(&after, "/new", &defaults).unwrap(), after, "joining again changes nothing");
+    }
 
     #[test]
     fn a_variable_stands_above_the_file_and_both_say_so() {

@@ -1,1 +1,25 @@
-//! blocks.
+//! Building blocks: found in a catalog, asked about, rendered, and made into a project or added to one.
+//!
+//! A block comes from a repository that anybody in the company may change, so nothing in it is trusted: its texts are
+//! made neutral before a terminal sees them, its templates run with limits, its paths stay inside the project.
+
+pub mod addition;
+pub mod answer;
+pub mod block;
+pub mod builtin;
+pub mod catalog;
+mod error;
+pub mod manifest;
+pub mod questions;
+pub mod render;
+pub mod scaffold;
+mod staging;
+
+pub use addition::Addition;
+pub use answer::Answer;
+pub use block::{Block, BlockId};
+pub use catalog::Catalog;
+pub use error::Error;
+pub use manifest::{Kind, Manifest};
+pub use questions::{Answers, Ask};
+pub use scaffold::Creation;

@@ -10,9 +10,16 @@ use super::progress;
 use super::{Global, prompt};
 use crate::engine::Engine;
 use crate::event::Observer;
+use crate::forge;
+use crate::git::{Identity, Mirror, RepoUrl, Wanted};
+use crate::images;
+use crate::name::Name;
 use crate::paths::Paths;
-use crate::project::Project;
+use crate::project::{Lock, Project};
+use crate::reference::ImageRef;
+use crate::sandbox::View;
 use crate::settings::Settings;
+use crate::state::State;
 
 /// The resolved surroundings of one command.
 pub struct Context {
@@ -76,6 +83,95 @@ impl Context {
         Ok(Project::find(&self.dir)?)
     }
 
+    /// The state repository, brought up to date; none where none is set.
+    pub async fn state(&self) -> Result<Option<Arc<State>>, Failure> {
+        let Some(setting) = &self.settings.state else { return Ok(None) };
+        let url: RepoUrl = setting.value.parse()?;
+        let kind = self.settings.forge.as_ref().map(|forge| forge.value.kind);
+        let wanted = kind.map_or(Wanted::Branches, forge::wanted);
+        let state = Arc::new(State::open(&self.paths.cache, url, wanted));
+        let (fetched, offline) = (state.clone(), self.offline);
+        blocking(move || fetched.refresh(offline)).await?;
+        Ok(Some(state))
+    }
+
+    /// The project's sandbox against an environment.
+    pub async fn view(&self, environment: &Name) -> Result<View, Failure> {
+        let project = self.project()?;
+        let state = self.state().await?;
+        if state.is_none() {
+            self.observer.note(
+                "no state repository is set, so the sandbox has only what onramp.toml says (`onramp join` sets one)",
+            );
+        }
+        let environment = environment.clone();
+        blocking(move || {
+            if let Some(state) = &state {
+                state.rules(&state.head()?)?.environment(&environment)?;
+            }
+            View::read(project, &environment, state.as_deref()).map_err(Failure::from)
+        })
+        .await
+    }
+
+    /// The project's lock with every reference of the sandbox in it; written where something was missing.
+    pub async fn locked_images(&self, view: &View) -> Result<Lock, Failure> {
+        let lock = Lock::load(&view.project.root)?;
+        let complete = images::lock::complete(&lock, &view.tagged(), self.lock_forbidden(), self.timeout).await?;
+        if complete != lock && !self.dry_run {
+            complete.save(&view.project.root)?;
+        }
+        Ok(complete)
+    }
+
+    /// Why the lock may not change, if it may not.
+    pub fn lock_forbidden(&self) -> Option<&'static str> {
+        match (self.locked, self.offline) {
+            (true, _) => Some("--locked forbids to change it"),
+            (_, true) => Some("--offline forbids to ask the registry"),
+            _ => None,
+        }
+    }
+
+    /// Pulls those of these images, all by digest, that the engine lacks.
+    pub async fn pull_missing(&self, engine: &Engine, images: &[ImageRef]) -> Result<(), Failure> {
+        let plans = images::pull::plan(engine, images).await?;
+        let missing: Vec<ImageRef> = plans.into_iter().filter(|plan| !plan.present).map(|plan| plan.image).collect();
+        self.pull(engine, &missing).await
+    }
+
+    /// Pulls images that the engine lacks, all by digest.
+    pub async fn pull(&self, engine: &Engine, missing: &[ImageRef]) -> Result<(), Failure> {
+        if self.offline && !missing.is_empty() {
+            return Err(images::Error::Offline { images: missing.to_vec() }.into());
+        }
+        Ok(images::pull::apply(engine, missing, &self.observer).await?)
+    }
+
+    /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent.
+    async fn forge_access(&self) -> Result<(), String> {
+        let (Some(forge), Some(state)) = (&self.settings.forge, &self.settings.state) else { return Ok(()) };
+        let url: RepoUrl = state.value.parse().map_err(|error: crate::git::Error| error.to_string())?;
+        let mirror = Mirror::new(&self.paths.cache, url, forge::wanted(forge.value.kind));
+        let me = Identity::find(&self.dir).map_err(|error| error.to_string())?;
+        let variable = |name: &str| std::env::var(name).ok();
+        let connected = forge::connect(&forge.value, &mirror, &me, false, self.timeout, &variable).await;
+        connected.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// The machine, as `doctor` looks at it.
+    pub async fn machine(&self) -> crate::doctor::Machine {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        crate::doctor::Machine {
+            paths: self.paths.clone(),
+            settings: self.settings.clone(),
+            engine_host: variable("DOCKER_HOST"),
+            engine_tls: variable("DOCKER_TLS_VERIFY").is_some(),
+            directory: self.dir.clone(),
+            forge_access: self.forge_access().await,
+        }
+    }
+
     /// The engine, asked for its version.
     pub async fn engine(&self) -> Result<Engine, Failure> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -119,5 +215,18 @@ impl Context {
             return Ok(());
         }
         Err(Failure::usage("you said no; nothing was changed"))
+    }
+}
+
+/// Runs work that waits on files or git where it does not hold up anything else.
+pub async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    Failure: From<E>,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }

@@ -1,8 +1,10 @@
 //! `onramp deploy`
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{Context, blocking};
 use super::failure::Failure;
 use super::forge::{Desk, headline, missing};
 use super::output::{Report, Verdict};
@@ -12,7 +14,9 @@ use crate::project::Lock;
 use crate::release::deployment::{self, Change, Evidence, Inputs, Plan};
 use crate::release::proposal::{self, Outcome};
 use crate::release::{self, Finding, gate, image, provenance};
+use crate::sandbox::record::Record;
 use crate::text::table;
+use crate::{images, registry};
 
 /// Propose this commit for an environment: build, push, and open a pull request on the state repository.
 ///
@@ -72,14 +76,29 @@ impl Arguments {
             plan.reused.clone()
         } else {
             let engine = cx.engine().await?;
-            image::build(&engine, None, &worktree, &project.root, &plan, &*cx.observer).await?
+            let missing = plan.builds.iter().map(|build| build.base.clone()).collect::<Vec<_>>();
+            cx.pull_missing(&engine, &missing).await?;
+            let found = registry::credentials_of_user(cx.settings.registry()?).await;
+            let credentials = found.map(images::pull::engine_credentials);
+            image::build(&engine, credentials.as_ref(), &worktree, &project.root, &plan, &*cx.observer).await?
         };
-        let evidence = Evidence::default();
+        let evidence = evidence(cx, &project.root).await?;
         let Desk { state, forge, me } = &desk;
         let outcome = proposal::propose(state, &**forge, me, &plan, images, evidence, self.message).await?;
         cx.report(&proposed(&plan, outcome));
         Ok(Verdict::Ok)
     }
+}
+
+/// What `onramp test` found on exactly this code.
+async fn evidence(cx: &Context, root: &Path) -> Result<Evidence, Failure> {
+    let (state, root) = (cx.paths.state.clone(), root.to_owned());
+    let record = blocking(move || Record::find(&state, &root)).await?;
+    Ok(record.map_or_else(Evidence::default, |record| Evidence {
+        tests: record.tests,
+        parity: Some(record.parity),
+        state_commit: record.state_commit,
+    }))
 }
 
 fn proposed(plan: &Plan, outcome: Outcome) -> Proposed {

@@ -1,16 +1,33 @@
 //! The command line: arguments, prompts, progress, output. One file a command; sub-commands in a folder of the noun.
 
+mod add;
+mod catalog;
 mod completions;
 mod context;
 mod deploy;
+mod doctor;
+mod down;
+mod exec;
 mod failure;
 mod forge;
+mod image;
+mod join;
+mod junit;
+mod logs;
 mod man;
+mod new;
 mod output;
+mod parity;
+mod playground;
 mod pr;
 mod progress;
 mod prompt;
 mod release;
+mod shell;
+mod status;
+mod terminal;
+mod test;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -112,6 +129,21 @@ impl FromStr for Span {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Arguments),
+    Add(add::Arguments),
+    Catalog(catalog::Arguments),
+    Join(join::Arguments),
+    Doctor(doctor::Arguments),
+    Playground(playground::Arguments),
+    Image(image::Arguments),
+    Up(up::Arguments),
+    Down(down::Arguments),
+    Status(status::Arguments),
+    Logs(logs::Arguments),
+    Exec(exec::Arguments),
+    Shell(shell::Arguments),
+    Parity(parity::Arguments),
+    Test(test::Arguments),
     Deploy(deploy::Arguments),
     #[command(subcommand)]
     Pr(pr::Command),
@@ -168,6 +200,21 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::New(arguments) => arguments.run(&cx).await,
+        Command::Add(arguments) => arguments.run(&cx).await,
+        Command::Catalog(arguments) => arguments.run(&cx).await,
+        Command::Join(arguments) => arguments.run(&cx).await,
+        Command::Doctor(arguments) => arguments.run(&cx).await,
+        Command::Playground(arguments) => arguments.run(&cx).await,
+        Command::Image(arguments) => arguments.run(&cx).await,
+        Command::Up(arguments) => arguments.run(&cx).await,
+        Command::Down(arguments) => arguments.run(&cx).await,
+        Command::Status(arguments) => arguments.run(&cx).await,
+        Command::Logs(arguments) => arguments.run(&cx).await,
+        Command::Exec(arguments) => arguments.run(&cx).await,
+        Command::Shell(arguments) => arguments.run(&cx).await,
+        Command::Parity(arguments) => arguments.run(&cx).await,
+        Command::Test(arguments) => arguments.run(&cx).await,
         Command::Deploy(arguments) => arguments.run(&cx).await,
         Command::Pr(command) => command.run(&cx).await,
         Command::Release(command) => command.run(&cx).await,

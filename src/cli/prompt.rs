@@ -3,6 +3,9 @@
 use std::io::IsTerminal;
 
 use super::failure::Failure;
+use super::output;
+use crate::blocks::answer::AnswerType;
+use crate::blocks::questions::{Ask, NoReply, Prompt};
 use crate::error::Class;
 
 /// Whether a person can be asked: both ends of the conversation are a terminal that can be drawn on.
@@ -37,4 +40,37 @@ fn interrupted(error: dialoguer::Error) -> Failure {
         return Failure::new(Class::Signal(2), "interrupted; nothing was changed");
     }
     Failure::new(Class::Io, format!("cannot ask at the terminal: {error}"))
+}
+
+/// The person at the terminal, who answers a block's questions.
+pub struct Terminal;
+
+impl Ask for Terminal {
+    fn ask(&mut self, prompt: &Prompt) -> Result<String, NoReply> {
+        if let Some(problem) = &prompt.problem {
+            output::say(&format!("{} {problem}", console::style("✗").red().for_stderr()));
+        }
+        let default = prompt.default.as_deref();
+        let answer = if !prompt.choices.is_empty() {
+            let chosen = default.and_then(|d| prompt.choices.iter().position(|choice| choice == d)).unwrap_or(0);
+            let select = dialoguer::Select::new().with_prompt(&prompt.help).items(&prompt.choices).default(chosen);
+            select.interact().map(|index| prompt.choices[index].clone())
+        } else if prompt.kind == AnswerType::Bool {
+            let mut confirm = dialoguer::Confirm::new().with_prompt(&prompt.help);
+            if let Some(default) = default {
+                confirm = confirm.default(default == "true");
+            }
+            confirm.interact().map(|yes| yes.to_string())
+        } else {
+            let mut input = dialoguer::Input::<String>::new().with_prompt(&prompt.help).allow_empty(true);
+            if let Some(default) = default {
+                input = input.default(default.to_owned());
+            }
+            input.interact_text()
+        };
+        answer.map_err(|dialoguer::Error::IO(error)| match error.kind() {
+            std::io::ErrorKind::Interrupted => NoReply::Interrupted,
+            _ => NoReply::Terminal(error),
+        })
+    }
 }

@@ -93,6 +93,17 @@ pub struct Container {
     pub host_port: Option<u16>,
 }
 
+/// How a container was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerFacts {
+    /// The id of its image.
+    pub image_id: String,
+    /// Its environment variables, the image's own among them.
+    pub env: BTreeMap<String, String>,
+    /// The ports of it that are published.
+    pub ports: Vec<u16>,
+}
+
 /// How a container that was waited for ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
@@ -247,16 +258,27 @@ impl Engine {
         Ok(bindings.iter().find_map(|binding| binding.host_port.as_deref()?.parse().ok()))
     }
 
-    /// The environment variables that a container was made with.
-    pub async fn container_env(&self, name: &str) -> Result<BTreeMap<String, String>, Error> {
+    /// How a container was made.
+    pub async fn container_facts(&self, name: &str) -> Result<ContainerFacts, Error> {
         let inspect = self
             .docker
             .inspect_container(name, None)
             .await
             .map_err(|e| self.failed(format!("inspect container {name}"), e))?;
-        let lines = inspect.config.and_then(|config| config.env).unwrap_or_default();
+        let config = inspect.config.unwrap_or_default();
         let pair = |line: &String| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Ok(lines.iter().filter_map(pair).collect())
+        let port = |spec: &String| spec.strip_suffix("/tcp")?.parse().ok();
+        Ok(ContainerFacts {
+            image_id: inspect.image.unwrap_or_default(),
+            env: config.env.iter().flatten().filter_map(pair).collect(),
+            ports: inspect
+                .host_config
+                .and_then(|host| host.port_bindings)
+                .unwrap_or_default()
+                .keys()
+                .filter_map(port)
+                .collect(),
+        })
     }
 
     /// Waits until a container does not run.

@@ -8,7 +8,7 @@ mod image;
 mod network;
 mod volume;
 
-pub use container::{Container, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
+pub use container::{Container, ContainerFacts, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
 pub use exec::{ExecSpec, Interactive};
 pub use image::{BuildSpec, Credentials, ImageFacts, LayerProgress};
 pub use network::NetworkSpec;

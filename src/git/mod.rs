@@ -3,6 +3,7 @@
 //! Trees, commits and merges are made in memory with libgit2; clone, fetch and push are the `git` program's, which brings
 //! the user's ssh settings, credential helpers and proxies.
 
+pub mod bare;
 mod mirror;
 mod program;
 mod url;

@@ -1,6 +1,6 @@
 //! `onramp.toml`: what a project is, read and checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use super::service::Service;
 use crate::document::{self, DocumentError};
 use crate::files;
 use crate::name::Name;
+use crate::reference::ImageRef;
 
 /// The file's name.
 pub const FILE: &str = "onramp.toml";
@@ -88,6 +89,17 @@ impl Project {
         let text = files::read_text(&path, document::CAP)?;
         let manifest = parse(&path, &text)?;
         Ok(Self { root: root.to_owned(), manifest })
+    }
+}
+
+impl Manifest {
+    /// The references by tag that the project itself writes: what its lock pins.
+    pub fn tagged_images(&self) -> BTreeSet<ImageRef> {
+        let images = self.services.values().flat_map(|service| {
+            let base = service.build.as_ref().map(|build| &build.base);
+            base.into_iter().chain(&service.image).chain(&service.fallback)
+        });
+        images.filter(|image| image.digest().is_none()).cloned().collect()
     }
 }
 
@@ -177,7 +189,7 @@ mod tests {
             ),
             (
                 "[services.web]\nneeds = [\"a/b/c\"]\n",
-                "onramp.toml:4:10: `b/c` is not a name: use 1 to 40 lower-case letters, digits and single dashes, beginning with a letter",
+                "onramp.toml:4:9: `b/c` is not a name: use 1 to 40 lower-case letters, digits and single dashes, beginning with a letter",
             ),
         ];
         for (text, expected) in cases {

@@ -1,1 +1,21 @@
-//! registry.
+//! Registries: the OCI distribution API (specification 1.1), in our words.
+//!
+//! Everything a registry answers is capped, every digest is verified over the bytes that came, and credentials go to its
+//! own origin and to the token server that it names, nowhere else.
+
+mod challenge;
+mod client;
+mod credentials;
+mod error;
+mod manifest;
+mod origin;
+
+pub use client::{Facts, Registry, Resolved};
+pub use credentials::Credentials;
+pub use error::Error;
+pub use manifest::{Config, Content, Descriptor, Manifest, Platform};
+
+/// The user's credentials for a registry: those of `docker login`.
+pub async fn credentials_of_user(host: &str) -> Option<Credentials> {
+    credentials::of_user(host).await.credentials
+}

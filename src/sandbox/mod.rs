@@ -1,1 +1,181 @@
-//! sandbox.
+//! Sandboxes: my services from local code, and everything they need at the digests that an environment declares.
+//!
+//! [`closure`] finds what runs, [`plan`] compares that with what is there, [`up`] and [`down`] make it so, [`ready`]
+//! probes, [`parity`] tells how far the result equals the environment.
+
+pub mod closure;
+pub mod down;
+mod identity;
+pub mod parity;
+pub mod plan;
+pub mod ready;
+pub mod record;
+pub mod run;
+mod secret;
+pub mod source;
+pub mod status;
+mod turn;
+pub mod up;
+pub mod view;
+
+pub use closure::{Member, ServiceId};
+pub use identity::SandboxId;
+pub use plan::Plan;
+pub use secret::SandboxKey;
+pub use turn::Turn;
+pub use view::View;
+
+use crate::engine;
+use crate::error::{Class, Fault};
+use crate::files::FileError;
+
+/// What can go wrong with a sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Needs that lead back to where they began.
+    #[error("services need each other in a circle: {}", circle.join(" → "))]
+    NeedsLoop {
+        /// The services on the circle, the first again at the end.
+        circle: Vec<String>,
+    },
+    /// A need that nobody meets.
+    #[error("{service} needs {needed}, which {environment} does not declare")]
+    NeedsNobody {
+        /// Who needs it.
+        service: String,
+        /// What is needed.
+        needed: String,
+        /// Where it was looked for.
+        environment: String,
+        /// What was probably meant.
+        meant: Option<String>,
+        /// Whether the app at least is known.
+        app_known: bool,
+    },
+    /// A service with neither code nor an image.
+    #[error(
+        "{service} has nothing to run: {environment} does not declare it, and onramp.toml gives no `build`, `image` or `fallback`"
+    )]
+    NothingToRun {
+        /// The service.
+        service: String,
+        /// The environment.
+        environment: String,
+    },
+    /// An image reference that the lock does not pin.
+    #[error("{image} is not in onramp.lock")]
+    NotLocked {
+        /// The reference.
+        image: String,
+    },
+    /// A service under development without a Dockerfile.
+    #[error("{service} has no Dockerfile: {} is missing", path.display())]
+    NoDockerfile {
+        /// The service.
+        service: String,
+        /// Where it should be.
+        path: std::path::PathBuf,
+    },
+    /// Another onramp is changing this sandbox.
+    #[error("another onramp is at work on sandbox {sandbox}{}", process.map(|p| format!(" (process {p})")).unwrap_or_default())]
+    Busy {
+        /// The sandbox.
+        sandbox: String,
+        /// The other process.
+        process: Option<u32>,
+    },
+    /// A service ended while it was waited for.
+    #[error("{service} ended with exit code {exit_code} before it was ready")]
+    Ended {
+        /// The service.
+        service: String,
+        /// Its exit code.
+        exit_code: i64,
+        /// Its last lines.
+        log: Vec<String>,
+    },
+    /// A service did not become ready in time.
+    #[error("{service} was not ready after {seconds} s{}", if last.is_empty() { String::new() } else { format!(": {last}") })]
+    NotReady {
+        /// The service.
+        service: String,
+        /// How long was waited.
+        seconds: u64,
+        /// What the last probe saw.
+        last: String,
+        /// Its last lines.
+        log: Vec<String>,
+    },
+    /// There is no sandbox to look at.
+    #[error("sandbox {sandbox} is not up")]
+    NotUp {
+        /// The sandbox.
+        sandbox: String,
+    },
+    /// There is no such service in it.
+    #[error("sandbox {sandbox} has no service {service}")]
+    NoService {
+        /// The sandbox.
+        sandbox: String,
+        /// The service that was asked for.
+        service: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The state repository could not be read.
+    #[error(transparent)]
+    State(#[from] crate::state::Error),
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NeedsLoop { .. }
+            | Self::NeedsNobody { .. }
+            | Self::NothingToRun { .. }
+            | Self::NotLocked { .. }
+            | Self::NoDockerfile { .. } => Class::Config,
+            Self::Busy { .. } => Class::Conflict,
+            Self::Ended { .. } | Self::NotReady { .. } => Class::Failed,
+            Self::NotUp { .. } | Self::NoService { .. } => Class::Usage,
+            Self::Engine(error) => error.class(),
+            Self::File(error) => error.class(),
+            Self::State(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NeedsNobody { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
+            Self::NeedsNobody { app_known: false, .. } => Some("no app of that name is in that environment".into()),
+            Self::Ended { log, .. } | Self::NotReady { log, .. } if !log.is_empty() => {
+                Some(format!("its last lines:\n{}", log.join("\n")))
+            }
+            Self::Ended { .. } | Self::NotReady { .. } => Some("it said nothing".into()),
+            Self::NoService { known, .. } => Some(format!("it has: {}", known.join(", "))),
+            Self::Engine(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        match self {
+            Self::NotLocked { .. } => vec!["onramp image pull".into()],
+            Self::Busy { .. } => vec!["onramp status".into()],
+            Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
+            Self::NotUp { .. } => vec!["onramp up".into()],
+            Self::Engine(error) => error.next(),
+            Self::File(error) => error.next(),
+            Self::State(error) => error.next(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! A catalog: the blocks that a company has released, and its defaults.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use semver::{Version, VersionReq};
+use serde::{Deserialize, Serialize};
+
+use super::block::{Block, BlockId, Mode, SourceFile, check_identity};
+use super::manifest::{self, Kind, Manifest};
+use super::{Error, builtin};
+use crate::document;
+use crate::error::chain;
+use crate::git::{Commit, Mirror, RepoUrl, Wanted};
+use crate::name::Name;
+use crate::settings::{Company, Forge};
+use crate::text::{did_you_mean, neutral_line};
+
+/// The file with the company's defaults.
+pub const FILE: &str = "catalog.toml";
+/// The most that one block may weigh, in bytes.
+const BLOCK_CAP: u64 = 64 * 1024 * 1024;
+
+/// Where blocks come from.
+pub enum Catalog {
+    /// A git repository.
+    Git(Mirror),
+    /// The one in this binary.
+    Builtin,
+}
+
+/// `catalog.toml`: the company's defaults, which `onramp join` writes to the user's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// 1.
+    pub schema: u32,
+    /// The company.
+    pub company: Option<Company>,
+    /// Its forge.
+    pub forge: Option<Forge>,
+}
+
+/// A block, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub kind: Kind,
+    /// Its latest release.
+    pub version: Version,
+    /// One line on what it gives.
+    pub description: String,
+    /// Who answers for it.
+    pub owner: String,
+}
+
+/// A block that cannot be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// Its name.
+    pub name: Name,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Catalog {
+    /// The catalog at a URL, brought up to date; with `offline`, as it was fetched before.
+    pub fn open(cache: &Path, url: RepoUrl, offline: bool) -> Result<Self, Error> {
+        let mirror = Mirror::new(cache, url, Wanted::Branches);
+        mirror.refresh(offline)?;
+        Ok(Self::Git(mirror))
+    }
+
+    /// What names it in `onramp.toml` and `onramp.lock`: its URL, or [`builtin::SOURCE`].
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Git(mirror) => mirror.url().as_str(),
+            Self::Builtin => builtin::SOURCE,
+        }
+    }
+
+    /// The company's defaults, where the catalog has some.
+    pub fn defaults(&self) -> Result<Option<Defaults>, Error> {
+        let Self::Git(mirror) = self else { return Ok(None) };
+        let head = mirror.head()?;
+        let Some(bytes) = mirror.read(&head, FILE, document::CAP)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&bytes);
+        let place = format!("{FILE} at {}", head.short());
+        Ok(Some(document::parse(Path::new(&place), &text)?))
+    }
+
+    /// The latest release of every block, by name; and the blocks whose latest release is wrong.
+    pub fn list(&self) -> Result<(Vec<Listed>, Vec<Broken>), Error> {
+        let (mut listed, mut broken) = (Vec::new(), Vec::new());
+        for (name, releases) in self.releases()? {
+            let Some((version, place)) = latest(&releases) else { continue };
+            match self.manifest(&name, version, place) {
+                Ok(manifest) => listed.push(Listed {
+                    name,
+                    kind: manifest.kind,
+                    version: manifest.version,
+                    description: manifest.description,
+                    owner: manifest.owner,
+                }),
+                Err(Error::Git(error)) => return Err(error.into()),
+                Err(error) => broken.push(Broken { name, why: neutral_line(&chain(&error), 300) }),
+            }
+        }
+        Ok((listed, broken))
+    }
+
+    /// The released versions of a block, newest first.
+    pub fn versions(&self, name: &str) -> Result<Vec<Version>, Error> {
+        Ok(self.releases_of(name)?.1.into_keys().rev().collect())
+    }
+
+    /// The highest release of a block that is what is asked for.
+    pub fn block(&self, name: &str, requirement: &VersionReq) -> Result<Block, Error> {
+        let (name, releases) = self.releases_of(name)?;
+        let any = *requirement == VersionReq::STAR;
+        let chosen = if any { latest(&releases) } else { releases.iter().rev().find(|(v, _)| requirement.matches(v)) };
+        let Some((version, commit)) = chosen else {
+            let released = releases.into_keys().rev().collect();
+            return Err(Error::NoVersion { name, requirement: requirement.clone(), released });
+        };
+        let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::block(&name, version) };
+        let files = mirror.files(commit, &format!("blocks/{name}"), BLOCK_CAP)?;
+        let files = files
+            .into_iter()
+            .map(|(path, mode, contents)| SourceFile { path, mode: Mode::of_git(mode), contents })
+            .collect();
+        let place = place(&name, version);
+        Block::read(self.id(name, version, commit), Path::new(&place), files)
+    }
+
+    fn id(&self, name: Name, version: &Version, commit: &Commit) -> BlockId {
+        BlockId { name, version: version.clone(), source: self.source().to_owned(), commit: commit.to_string() }
+    }
+
+    fn manifest(&self, name: &Name, version: &Version, commit: &Option<Commit>) -> Result<Manifest, Error> {
+        let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::read(name) };
+        let id = self.id(name.clone(), version, commit);
+        let missing = || Error::Wrong {
+            block: id.to_string(),
+            place: manifest::FILE.to_owned(),
+            message: "missing, or not UTF-8 text".to_owned(),
+        };
+        let bytes = mirror.read(commit, &format!("blocks/{name}/{}", manifest::FILE), document::CAP)?;
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(missing)?;
+        let manifest = manifest::parse(Path::new(&place(name, version)), &text)?;
+        check_identity(&id, &manifest)?;
+        Ok(manifest)
+    }
+
+    fn releases_of(&self, wanted: &str) -> Result<(Name, Releases), Error> {
+        let mut all = self.releases()?;
+        if let Some(found) = all.remove_entry(wanted) {
+            return Ok(found);
+        }
+        let meant = did_you_mean(wanted, all.keys().map(Name::as_str)).map(str::to_owned);
+        let catalog = match self {
+            Self::Git(mirror) => mirror.url().to_string(),
+            Self::Builtin => "the built-in catalog".to_owned(),
+        };
+        Err(Error::NoBlock { name: wanted.to_owned(), catalog, meant })
+    }
+
+    /// Every block with its releases.
+    fn releases(&self) -> Result<BTreeMap<Name, Releases>, Error> {
+        let mut all: BTreeMap<Name, Releases> = BTreeMap::new();
+        match self {
+            Self::Git(mirror) => {
+                const TAGS: &str = "refs/tags/";
+                for (tag, commit) in mirror.refs(TAGS)? {
+                    if let Some((name, version)) = release(&tag[TAGS.len()..]) {
+                        all.entry(name).or_default().insert(version, Some(commit));
+                    }
+                }
+            }
+            Self::Builtin => {
+                for manifest in builtin::blocks()? {
+                    all.entry(manifest.name).or_default().insert(manifest.version, None);
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Versions with the commits that they are released at; none in the built-in catalog.
+type Releases = BTreeMap<Version, Option<Commit>>;
+
+/// The highest release; a pre-release only where there is nothing else.
+fn latest(releases: &Releases) -> Option<(&Version, &Option<Commit>)> {
+    releases.iter().rev().find(|(version, _)| version.pre.is_empty()).or_else(|| releases.last_key_value())
+}
+
+/// What a tag `<name>/vX.Y.Z` releases. Other tags are nobody's business here.
+fn release(tag: &str) -> Option<(Name, Version)> {
+    let (name, version) = tag.split_once("/v")?;
+    Some((name.parse().ok()?, version.parse().ok()?))
+}
+
+fn place(name: &Name, version: &Version) -> String {
+    format!("blocks/{name}/{} at {name}/v{version}", manifest::FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_releases() {
+        assert_eq!(release("php-web/v1.2.3"), Some(("php-web".parse().unwrap(), Version::new(1, 2, 3))));
+        for other in ["v1.2.3", "php-web/1.2.3", "php-web/v1.2", "a/b/v1.0.0", "../v1.0.0", "php-web/v01.0.0"] {
+            assert_eq!(release(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn pre_releases_are_not_the_latest() {
+        let releases =
+            |versions: &[&str]| -> Releases { versions.iter().map(|v| (v.parse().unwrap(), None)).collect() };
+        let found = |versions: &[&str]| latest(&releases(versions)).unwrap().0.to_string();
+        assert_eq!(found(&["1.0.0", "1.10.0", "1.9.0", "2.0.0-rc.1"]), "1.10.0");
+        assert_eq!(found(&["0.1.0-alpha"]), "0.1.0-alpha");
+    }
+
+    #[test]
+    fn the_built_in_catalog_answers_like_any_other() {
+        let (listed, broken) = Catalog::Builtin.list().unwrap();
+        assert!(broken.is_empty());
+        assert!(listed.iter().any(|block| block.name.as_str() == "php-web" && block.kind == Kind::App));
+        let block = Catalog::Builtin.block("php-web", &VersionReq::STAR).unwrap();
+        assert_eq!(block.id.source, "builtin");
+        let Err(Error::NoBlock { meant, .. }) = Catalog::Builtin.block("php-wep", &VersionReq::STAR) else { panic!() };
+        assert_eq!(meant.as_deref(), Some("php-web"));
+    }
+}

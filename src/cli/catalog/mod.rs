@@ -1,0 +1,116 @@
+//! `onramp catalog`: what there is to build on.
+
+mod list;
+mod show;
+
+use std::collections::BTreeMap;
+
+use clap::Subcommand;
+
+use super::context::{Context, blocking};
+use super::failure::Failure;
+use super::output::Verdict;
+use crate::blocks::render::Facts;
+use crate::blocks::{Answers, Catalog, builtin};
+use crate::git::RepoUrl;
+use crate::project::Manifest;
+use crate::text;
+
+/// Look at the company's building blocks.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(list::Arguments),
+    Show(show::Arguments),
+}
+
+impl Arguments {
+    /// Runs the sub-command.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        match self.command {
+            Command::List(arguments) => arguments.run(cx).await,
+            Command::Show(arguments) => arguments.run(cx).await,
+        }
+    }
+}
+
+/// The catalog to use: `ONRAMP_CATALOG`, the project's, the user's, else the one in this binary.
+pub async fn open(cx: &Context, project: Option<&Manifest>) -> Result<Catalog, Failure> {
+    let setting = cx.settings.catalog.as_ref();
+    let variable = setting.filter(|setting| setting.origin == "ONRAMP_CATALOG").map(|setting| &setting.value);
+    let url =
+        variable.or(project.and_then(|project| project.catalog.as_ref())).or(setting.map(|setting| &setting.value));
+    let Some(url) = url else {
+        cx.observer
+            .note("no catalog is set, so this is the one that onramp brings (`onramp join` sets your company's)");
+        return Ok(Catalog::Builtin);
+    };
+    if url == builtin::SOURCE {
+        return Ok(Catalog::Builtin);
+    }
+    let url = RepoUrl::from_argument(url, &cx.dir)?;
+    let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
+    blocking(move || Catalog::open(&cache, url, offline)).await
+}
+
+/// What the catalog's templates may know, of a project with this name.
+pub fn facts(cx: &Context, catalog: &Catalog, project: &str) -> Result<Facts, Failure> {
+    let company = catalog.defaults()?.and_then(|defaults| defaults.company);
+    let registry = match (&cx.settings.registry, &company) {
+        (None, Some(company)) => company.registry.clone(),
+        _ => cx.settings.registry()?.to_owned(),
+    };
+    let set = cx.settings.company.as_ref().map(|setting| setting.value.clone());
+    let name = set.or(company.map(|company| company.name)).unwrap_or_else(|| "your company".to_owned());
+    Ok(Facts { project: project.to_owned(), company: name, registry })
+}
+
+/// `--data key=value`, once each.
+pub fn given(data: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut given = BTreeMap::new();
+    for (key, value) in data {
+        if given.insert(key.clone(), value.clone()).is_some() {
+            return Err(Failure::usage(format!("--data {key}=… is given twice")));
+        }
+    }
+    Ok(given)
+}
+
+/// Splits `key=value`.
+pub fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as question=answer".to_owned()),
+    }
+}
+
+/// Names the answers that were given in vain.
+pub fn note_unused(cx: &Context, answers: &Answers) {
+    for question in &answers.unused {
+        cx.observer.note(&format!("--data {question}=… was not used: with the other answers, it is not asked"));
+    }
+}
+
+/// Answers as `--json` prints them.
+pub fn answers_json(answers: &Answers) -> serde_json::Map<String, serde_json::Value> {
+    let value = |answer| serde_json::to_value(answer).expect("answers are plain data");
+    answers.asked.iter().map(|(id, answer)| (id.to_string(), value(answer))).collect()
+}
+
+/// The files of a plan, for people: neutral, and not more than they read.
+pub fn file_list(files: &[String]) -> String {
+    const MOST: usize = 40;
+    let mut out = String::new();
+    for file in files.iter().take(MOST) {
+        out.push_str(&format!("  create  {}\n", text::neutral_line(file, 200)));
+    }
+    if files.len() > MOST {
+        out.push_str(&format!("  … and {} more\n", files.len() - MOST));
+    }
+    out
+}

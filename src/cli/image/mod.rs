@@ -1,0 +1,51 @@
+//! `onramp image`
+
+mod inspect;
+mod list;
+mod pull;
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::Verdict;
+use crate::images::catalogue::BASE;
+use crate::reference::ImageRef;
+
+/// The company's base images: what there is, what this project uses, what is here.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp image list
+  onramp image pull
+  onramp image inspect php-apache:8.2
+")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(list::Arguments),
+    Pull(pull::Arguments),
+    Inspect(inspect::Arguments),
+}
+
+impl Arguments {
+    /// Runs the sub-command.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        match self.command {
+            Command::List(arguments) => arguments.run(cx).await,
+            Command::Pull(arguments) => arguments.run(cx).await,
+            Command::Inspect(arguments) => arguments.run(cx).await,
+        }
+    }
+}
+
+/// What a person means by an image: a whole reference, or the company's base image of that name.
+fn reference(cx: &Context, text: &str) -> Result<ImageRef, Failure> {
+    if text.contains('/') {
+        return Ok(text.parse()?);
+    }
+    Ok(format!("{}/{BASE}{text}", cx.settings.registry()?).parse()?)
+}

@@ -1,0 +1,134 @@
+//! `onramp image pull`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::super::output::{Report, Verdict};
+use crate::images::lock::{self, Moved, Update};
+use crate::images::pull::{self, ImagePlan};
+use crate::name::Name;
+use crate::project::Lock;
+use crate::reference::ImageRef;
+use crate::sandbox::plan::pinned;
+
+/// Pull this project's images, and those of everything that its sandbox runs, by digest.
+///
+/// Tags are locked in onramp.lock when they are first seen. A tag that moved since is named and stays as it is locked,
+/// until `--update`.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp image pull
+  onramp image pull --update          let the lock follow tags that moved
+  onramp image pull mariadb:10.11     one of the company's base images
+")]
+pub struct Arguments {
+    /// Only these images; `onramp.lock` stays as it is
+    images: Vec<String>,
+    /// Take tags that moved into onramp.lock
+    #[arg(long, conflicts_with = "images")]
+    update: bool,
+    /// The environment whose images the sandbox needs
+    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
+    environment: Name,
+}
+
+#[derive(Serialize)]
+struct Plan {
+    images: Vec<ImagePlan>,
+    moved: BTreeMap<ImageRef, Moved>,
+    update: bool,
+}
+
+impl Arguments {
+    /// Resolves tags, plans, pulls, and writes the lock.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        let engine = cx.engine().await?;
+        let (wanted, moved, lock) = if self.images.is_empty() {
+            self.of_project(cx).await?
+        } else {
+            (self.named(cx).await?, BTreeMap::new(), None)
+        };
+        let images = pull::plan(&engine, &wanted.into_iter().collect::<Vec<_>>()).await?;
+        let plan = Plan { images, moved, update: self.update };
+        if !cx.proceed(&plan) {
+            return Ok(Verdict::Ok);
+        }
+        let missing: Vec<ImageRef> = plan.images.iter().filter(|p| !p.present).map(|p| p.image.clone()).collect();
+        cx.pull(&engine, &missing).await?;
+        if let Some((root, lock)) = lock {
+            lock.save(&root)?;
+        }
+        if cx.json {
+            cx.report(&plan);
+        }
+        Ok(Verdict::Ok)
+    }
+
+    /// The digests of a project's sandbox, the tags that moved, and the lock to write.
+    #[expect(clippy::type_complexity, reason = "named where it is taken apart")]
+    async fn of_project(
+        &self,
+        cx: &Context,
+    ) -> Result<(BTreeSet<ImageRef>, BTreeMap<ImageRef, Moved>, Option<(std::path::PathBuf, Lock)>), Failure> {
+        let view = cx.view(&self.environment).await?;
+        let before = Lock::load(&view.project.root)?;
+        let needed = view.tagged();
+        let mut after = lock::complete(&before, &needed, cx.lock_forbidden(), cx.timeout).await?;
+        let mut moved = BTreeMap::new();
+        if !cx.offline {
+            let standing = lock::compare(&after, &lock::resolve(&needed, cx.timeout).await?);
+            if self.update {
+                after = lock::take(&after, &standing, &needed, Update::Take);
+            }
+            moved = standing.moved;
+        }
+        if self.update && cx.locked && after != before {
+            return Err(Failure::usage("--update changes onramp.lock, and --locked forbids it: use one of them"));
+        }
+        let declared = view.images();
+        let wanted = declared.iter().map(|image| pinned(image, &after)).collect::<Result<_, _>>()?;
+        Ok((wanted, moved, Some((view.project.root, after))))
+    }
+
+    /// The digests of the images that were named.
+    async fn named(&self, cx: &Context) -> Result<BTreeSet<ImageRef>, Failure> {
+        let mut pinned = BTreeSet::new();
+        let mut tagged = BTreeSet::new();
+        for name in &self.images {
+            let image = super::reference(cx, name)?;
+            match image.digest() {
+                Some(digest) => pinned.insert(image.at(digest.clone())),
+                None => tagged.insert(image),
+            };
+        }
+        if cx.offline && !tagged.is_empty() {
+            return Err(Failure::usage("--offline: what a tag means now only the registry knows; name a digest"));
+        }
+        let now = lock::resolve(&tagged, cx.timeout).await?;
+        pinned.extend(now.into_iter().map(|(image, locked)| image.at(locked.digest)));
+        Ok(pinned)
+    }
+}
+
+impl Report for Plan {
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for (image, moved) in &self.moved {
+            let (locked, now) = (moved.locked.short(), moved.now.digest.short());
+            out.push_str(&if self.update {
+                format!("{image} moved from {locked} to {now}; the lock follows it\n")
+            } else {
+                format!("{image} moved: locked {locked}, now {now}; `onramp image pull --update` takes it\n")
+            });
+        }
+        for plan in &self.images {
+            let verb = if plan.present { "present" } else { "pull   " };
+            let digest = plan.image.digest().map_or("", |digest| digest.short());
+            out.push_str(&format!("  {verb} {} {digest}\n", plan.image.path()));
+        }
+        out
+    }
+}

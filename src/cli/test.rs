@@ -1,0 +1,107 @@
+//! `onramp test`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::context::{Context, blocking};
+use super::failure::Failure;
+use super::output::{self, Report, Verdict};
+use super::{junit, up};
+use crate::files;
+use crate::name::Name;
+use crate::sandbox::record::Record;
+use crate::sandbox::run::{self, Outcome};
+use crate::sandbox::{parity, source};
+use crate::text::did_you_mean;
+
+/// Run the project's tests in its sandbox, which is brought up first.
+///
+/// What they found is kept with the code's fingerprint, for `onramp deploy` to tell.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp test                       all of [tests]
+  onramp test unit                  one of them
+  onramp test --junit report.xml    for Jenkins
+")]
+pub struct Arguments {
+    /// Only these tests
+    tests: Vec<Name>,
+    /// The environment to take the other services from
+    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
+    environment: Name,
+    /// Write the results here, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Results {
+    passed: bool,
+    tests: Vec<Outcome>,
+    parity: String,
+}
+
+impl Arguments {
+    /// Brings the sandbox up, runs the tests one after the other, keeps and reports the results.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        let project = cx.project()?;
+        let known = &project.manifest.tests;
+        if let Some(unknown) = self.tests.iter().find(|test| !known.contains_key(*test)) {
+            let meant = did_you_mean(unknown.as_str(), known.keys().map(Name::as_str));
+            let failure = Failure::usage(format!("onramp.toml has no [tests.{unknown}]"));
+            return Err(match meant {
+                Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+                None => failure,
+            });
+        }
+        if known.is_empty() {
+            return Err(Failure::usage("onramp.toml has no [tests]").hint("add [tests.unit] with `in` and `run`"));
+        }
+        // What is tested is the code as it is now, whatever is edited meanwhile.
+        let root = project.root.clone();
+        let fingerprint = blocking(move || source::fingerprint(&root)).await?;
+        let Some((view, _, _)) = up::bring_up(cx, &self.environment).await? else { return Ok(Verdict::Ok) };
+        let engine = cx.engine().await?;
+        let mut outcomes = Vec::new();
+        for (name, test) in known.iter().filter(|(name, _)| self.tests.is_empty() || self.tests.contains(name)) {
+            let json = cx.json;
+            let mut heard = |text: &str| {
+                if !json {
+                    output::print(text);
+                }
+            };
+            outcomes.push(run::test(&engine, &view.id, name, test, &mut heard).await?);
+        }
+        let observed = parity::observe(&engine, &view.id).await?;
+        let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
+        let passed = outcomes.iter().all(|outcome| outcome.passed);
+        if let Some(file) = &self.junit {
+            let text = junit::document(project.manifest.name.as_str(), &outcomes);
+            files::write(&cx.dir.join(file), text.as_bytes())?;
+        }
+        let tests: BTreeMap<Name, bool> = outcomes.iter().map(|o| (o.test.clone(), o.passed)).collect();
+        let environment = view.environment.environment.clone();
+        let state_commit = view.environment.commit.clone();
+        let record = Record { fingerprint, environment, state_commit, tests, parity: parity.clone() };
+        record.keep(&cx.paths.state, &project.root)?;
+        cx.report(&Results { passed, tests: outcomes, parity });
+        Ok(if passed { Verdict::Ok } else { Verdict::Failed })
+    }
+}
+
+impl Report for Results {
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for outcome in &self.tests {
+            let verdict = if outcome.passed {
+                console::style("passed".to_owned()).green()
+            } else {
+                console::style(format!("failed with exit code {}", outcome.exit_code)).red()
+            };
+            out.push_str(&format!("{} {verdict} ({} ms)\n", outcome.test, outcome.duration_ms));
+        }
+        out
+    }
+}

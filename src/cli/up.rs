@@ -1,0 +1,126 @@
+//! `onramp up`
+
+use serde::Serialize;
+
+use super::context::{Context, blocking};
+use super::failure::Failure;
+use super::output::{Report, Verdict};
+use crate::name::Name;
+use crate::sandbox::parity::{self, Parity};
+use crate::sandbox::plan::{Action, Plan};
+use crate::sandbox::up::{self, Running};
+use crate::sandbox::{SandboxKey, Turn, View};
+use crate::text;
+
+/// Start my code, alone, with everything it needs as an environment declares it.
+///
+/// Services with `build` run from the local code on the locked base image; all others run at the digests that the state
+/// repository declares. Run it again after a change: only what changed is made anew.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp up                    against production
+  onramp up --env staging      against another environment
+  onramp up --dry-run          only show what would be done
+")]
+pub struct Arguments {
+    /// The environment to take the other services from
+    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
+    environment: Name,
+}
+
+/// A sandbox that is up.
+#[derive(Serialize)]
+struct Up {
+    sandbox: String,
+    environment: String,
+    services: Vec<Running>,
+    parity: Parity,
+    parity_line: String,
+    notes: Vec<String>,
+}
+
+impl Arguments {
+    /// Plans, shows, makes, reports.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        let Some((view, services, notes)) = bring_up(cx, &self.environment).await? else { return Ok(Verdict::Ok) };
+        let engine = cx.engine().await?;
+        let observed = parity::observe(&engine, &view.id).await?;
+        let parity = parity::compare(view.environment.clone(), &view.members, &observed);
+        cx.report(&Up {
+            sandbox: view.id.to_string(),
+            environment: view.environment.to_string(),
+            services,
+            parity_line: parity.line(),
+            parity,
+            notes,
+        });
+        Ok(Verdict::Ok)
+    }
+}
+
+/// A view of the sandbox, its running services, and the plan's notes.
+pub type BroughtUp = (View, Vec<Running>, Vec<String>);
+
+/// Brings the project's sandbox up; none after `--dry-run`.
+pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<BroughtUp>, Failure> {
+    let (view, engine) = tokio::try_join!(cx.view(environment), cx.engine())?;
+    let turn = Turn::take(&cx.paths.state, &view.id)?;
+    let lock = cx.locked_images(&view).await?;
+    let state = cx.paths.state.clone();
+    let key = blocking(move || SandboxKey::open(&state)).await?;
+    let plan = view.plan(&engine, &lock, &key).await?;
+    if !cx.proceed(&plan) {
+        return Ok(None);
+    }
+    for note in &plan.notes {
+        cx.observer.note(note);
+    }
+    cx.pull(&engine, &plan.pull).await?;
+    let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
+    drop(turn);
+    Ok(Some((view, services, plan.notes)))
+}
+
+impl Report for Plan {
+    fn text(&self) -> String {
+        let mut out = format!("sandbox {} from {}\n", self.sandbox, self.environment);
+        let names = |action| -> Vec<String> {
+            let chosen = self.services.iter().filter(|service| service.action == action);
+            chosen.map(|service| service.service.to_string()).collect()
+        };
+        let mut line = |verb: &str, names: &[String]| {
+            if !names.is_empty() {
+                out.push_str(&format!("  {verb} {}\n", names.join(", ")));
+            }
+        };
+        line(
+            "pull   ",
+            &self
+                .pull
+                .iter()
+                .map(|image| format!("{} {}", image.path(), image.digest().map_or("", |d| d.short())))
+                .collect::<Vec<_>>(),
+        );
+        line(
+            "build  ",
+            &self.build.iter().map(|build| format!("{} on {}", build.service, build.base.path())).collect::<Vec<_>>(),
+        );
+        line("remove ", &self.remove);
+        line("create ", &names(Action::Create));
+        line("replace", &names(Action::Replace));
+        line("start  ", &names(Action::Start));
+        line("keep   ", &names(Action::Keep));
+        out
+    }
+}
+
+impl Report for Up {
+    fn text(&self) -> String {
+        let row = |service: &Running| {
+            let url = service.url.clone().unwrap_or_else(|| "-".to_owned());
+            vec![format!("  {}", service.service), url, text::neutral_line(&service.answer, 60)]
+        };
+        let rows: Vec<Vec<String>> = self.services.iter().map(row).collect();
+        format!("{}{}\n", text::table(&rows), self.parity_line)
+    }
+}

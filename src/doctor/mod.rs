@@ -1,0 +1,78 @@
+//! Checks of a machine: each looks at one thing, says what it found, and how to cure it with one command.
+
+mod checks;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::Fault;
+use crate::paths::Paths;
+use crate::settings::Settings;
+use crate::text::neutral_line;
+
+/// One check takes at most this long: all of them run at once.
+const LIMIT: Duration = Duration::from_millis(2500);
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was checked: `engine`.
+    pub check: &'static str,
+    /// Whether it is well.
+    pub well: bool,
+    /// What was found, one line.
+    pub detail: String,
+    /// The command that cures it.
+    pub cure: Option<String>,
+}
+
+/// What the checks look at.
+#[derive(Clone)]
+pub struct Machine {
+    /// onramp's directories.
+    pub paths: Paths,
+    /// The user's settings.
+    pub settings: Settings,
+    /// `DOCKER_HOST`, if set.
+    pub engine_host: Option<String>,
+    /// Whether `DOCKER_TLS_VERIFY` is set.
+    pub engine_tls: bool,
+    /// Where the check runs, for git's settings.
+    pub directory: std::path::PathBuf,
+    /// Whether the forge can be talked to; looked up by the caller, who may read variables.
+    pub forge_access: Result<(), String>,
+}
+
+impl Finding {
+    fn well(check: &'static str, detail: impl AsRef<str>) -> Self {
+        Self { check, well: true, detail: neutral_line(detail.as_ref(), 160), cure: None }
+    }
+
+    fn ill(check: &'static str, detail: impl AsRef<str>, cure: impl Into<String>) -> Self {
+        Self { check, well: false, detail: neutral_line(detail.as_ref(), 300), cure: Some(cure.into()) }
+    }
+
+    /// From an error, whose first next command is the cure.
+    fn fault(check: &'static str, fault: &dyn Fault, otherwise: &str) -> Self {
+        let cure = fault.next().into_iter().next().unwrap_or_else(|| otherwise.to_owned());
+        Self::ill(check, crate::error::chain(fault), cure)
+    }
+}
+
+/// Runs every check at once. None takes longer than its limit.
+pub async fn examine(machine: &Machine) -> Vec<Finding> {
+    let (disk, git, identity) = tokio::join!(checks::disk(machine), checks::git(), checks::identity(machine));
+    let (engine, company, registry, catalog, state, forge) = tokio::join!(
+        checks::engine(machine),
+        checks::company(machine),
+        checks::registry(machine),
+        checks::catalog(machine),
+        checks::state(machine),
+        checks::forge_access(machine),
+    );
+    [Some(disk), Some(git), Some(identity), Some(engine), Some(company), registry, catalog, state, forge]
+        .into_iter()
+        .flatten()
+        .collect()
+}

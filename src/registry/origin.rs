@@ -1,0 +1,187 @@
+//! Where a registry lives, and to which other places it may send us.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use reqwest::Url;
+
+use super::Error;
+use crate::reference::is_registry;
+use crate::text::neutral_line;
+
+/// A registry's base URL. Plain http stands on loopback only, https everywhere else.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    host: String,
+    base: Url,
+}
+
+impl Origin {
+    /// The origin of `host[:port]` as references write it.
+    pub fn of(host: &str) -> Result<Self, Error> {
+        let bad = || Error::BadHost { host: neutral_line(host, 80) };
+        if !is_registry(host) {
+            return Err(bad());
+        }
+        // The one registry whose API has another name than its references.
+        let server = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        let scheme = if is_loopback_name(host) { "http" } else { "https" };
+        let base = Url::parse(&format!("{scheme}://{server}/")).map_err(|_| bad())?;
+        Ok(Self { host: host.to_owned(), base })
+    }
+
+    /// `host[:port]` as references write it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether the registry is on this machine, hence spoken to in plain http.
+    pub fn is_loopback(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+
+    /// The URL of an API path, which callers build from checked parts only.
+    pub fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        url.set_path(path);
+        url.set_query(query);
+        url
+    }
+
+    /// Whether a URL is the registry's own: same scheme, host and port.
+    pub fn owns(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    /// Checks a place that the registry sends us to: a token service, or the storage that holds its blobs.
+    ///
+    /// The registry chooses it, so it must not make onramp talk to what only this machine reaches: https only, or plain
+    /// http to loopback when the registry is there itself; and no private, link-local or loopback address written out,
+    /// unless the registry is on such an address, too. (A *name* that resolves to one is allowed: company networks are
+    /// private, and a certificate for the name must be shown.)
+    pub fn allows(&self, url: &Url) -> Result<(), Error> {
+        let refuse = |why| Err(Error::Refused { host: self.host.clone(), target: shown(url), why });
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("the URL carries credentials");
+        }
+        let loopback = is_loopback(url);
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback && self.is_loopback() => {}
+            _ => return refuse("it is not https"),
+        }
+        let own_is_inner = is_inner(&self.base) || is_loopback(&self.base);
+        if (is_inner(url) || loopback) && !own_is_inner {
+            return refuse("it is an address inside this network");
+        }
+        Ok(())
+    }
+}
+
+/// A URL for an error: no query, which may hold a signature.
+pub fn shown(url: &Url) -> String {
+    let mut bare = url.clone();
+    bare.set_query(None);
+    bare.set_fragment(None);
+    // A URL with credentials in it is refused, and not repeated either.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    neutral_line(bare.as_str(), 120)
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost" || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The host's address, where it is written out. `Url` has made `0x7f.1` and the like plain already.
+fn address(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match address(url) {
+        Some(address) => address.is_loopback(),
+        None => url.host_str().is_some_and(|name| name == "localhost" || name.ends_with(".localhost")),
+    }
+}
+
+/// Whether the host is a private, link-local, shared or unspecified address, written out.
+fn is_inner(url: &Url) -> bool {
+    match address(url) {
+        None => false,
+        Some(IpAddr::V4(v4)) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            v4.is_private() || v4.is_link_local() || shared || a == 0 || a >= 224
+        }
+        Some(IpAddr::V6(v6)) => {
+            v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(registry: &str, url: &str) -> bool {
+        Origin::of(registry).unwrap().allows(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback() {
+        for (host, scheme) in [
+            ("127.0.0.1:5000", "http"),
+            ("127.8.8.8:1", "http"),
+            ("localhost:5000", "http"),
+            ("registry.acme.test", "https"),
+            ("127.0.0.1.acme.test", "https"),
+            ("localhost.acme.test:80", "https"),
+            ("10.0.0.1:5000", "https"),
+            ("2130706433:5000", "https"),
+        ] {
+            assert_eq!(Origin::of(host).unwrap().base.scheme(), scheme, "{host}");
+        }
+        for bad in ["", "reg", "http://reg.test", "reg.test/x", "user@reg.test", "reg.test:0"] {
+            assert!(matches!(Origin::of(bad), Err(Error::BadHost { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registry_cannot_send_us_inside() {
+        let public = "registry.acme.test";
+        assert!(allows(public, "https://auth.acme.test/token"));
+        assert!(allows(public, "https://93.184.216.34/token"));
+        for bad in [
+            "http://auth.acme.test/token",
+            "http://127.0.0.1:5000/token",
+            "https://127.0.0.1/token",
+            "https://localhost/token",
+            "https://169.254.169.254/latest/meta-data",
+            "https://10.1.2.3/",
+            "https://2852039166/",
+            "https://0xa9fea9fe/",
+            "https://[fe80::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://[::1]/",
+            "https://0.0.0.0/",
+            "https://100.64.0.1/",
+            "https://ann:pw@auth.acme.test/token",
+            "file:///etc/passwd",
+            "ftp://auth.acme.test/",
+        ] {
+            assert!(!allows(public, bad), "{bad}");
+        }
+        assert!(allows("127.0.0.1:5000", "http://127.0.0.1:5001/token"));
+        assert!(!allows("127.0.0.1:5000", "http://auth.acme.test/token"));
+        assert!(allows("10.0.0.1:5000", "https://10.0.0.2/token"));
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        let url = Url::parse("https://ann:pw@s3.test/blob?signature=s3cret#x").unwrap();
+        assert_eq!(shown(&url), "https://s3.test/blob");
+    }
+}

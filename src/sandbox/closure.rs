@@ -1,0 +1,247 @@
+//! What a sandbox runs: the project's services laid over the environment's, and everything they need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::name::Name;
+use crate::project::Manifest;
+use crate::project::service::{EnvValue, Service};
+
+/// A service of an app.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct ServiceId {
+    /// The app.
+    pub app: Name,
+    /// The service.
+    pub service: Name,
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.app, self.service)
+    }
+}
+
+impl From<ServiceId> for String {
+    fn from(id: ServiceId) -> Self {
+        id.to_string()
+    }
+}
+
+/// A service as the sandbox runs it, and as the environment declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which.
+    pub id: ServiceId,
+    /// The environment's service with the project's own words laid over it.
+    pub service: Service,
+    /// What the environment declares; none when it does not know the service.
+    pub declared: Option<Service>,
+    /// Whether it is the project's own app.
+    pub own: bool,
+    /// The services that must be ready first.
+    pub needs: Vec<ServiceId>,
+}
+
+/// The services of an app in the environment; none when the environment does not have the app.
+pub type Lookup<'a> = dyn FnMut(&Name) -> Result<Option<BTreeMap<Name, Service>>, Error> + 'a;
+
+/// Every service of the sandbox, those needed before those that need them.
+///
+/// The project's own services are all there; of other apps only what is needed, and what that needs.
+pub fn resolve(manifest: &Manifest, environment: &str, lookup: &mut Lookup<'_>) -> Result<Vec<Member>, Error> {
+    let mut walk = Walk { manifest, environment, lookup, apps: BTreeMap::new(), done: Vec::new(), path: Vec::new() };
+    for service in manifest.services.keys() {
+        walk.visit(&ServiceId { app: manifest.name.clone(), service: service.clone() }, None)?;
+    }
+    Ok(walk.done)
+}
+
+struct Walk<'a, 'l> {
+    manifest: &'a Manifest,
+    environment: &'a str,
+    lookup: &'a mut Lookup<'l>,
+    apps: BTreeMap<Name, Option<BTreeMap<Name, Service>>>,
+    done: Vec<Member>,
+    path: Vec<ServiceId>,
+}
+
+impl Walk<'_, '_> {
+    fn visit(&mut self, id: &ServiceId, needed_by: Option<&ServiceId>) -> Result<(), Error> {
+        if self.done.iter().any(|member| member.id == *id) {
+            return Ok(());
+        }
+        if let Some(start) = self.path.iter().position(|on_path| on_path == id) {
+            let mut circle: Vec<String> = self.path[start..].iter().map(ToString::to_string).collect();
+            circle.push(id.to_string());
+            return Err(Error::NeedsLoop { circle });
+        }
+        if !self.apps.contains_key(&id.app) {
+            let found = (self.lookup)(&id.app)?;
+            self.apps.insert(id.app.clone(), found);
+        }
+        let declared = self.apps[&id.app].as_ref().and_then(|services| services.get(&id.service)).cloned();
+        let own = id.app == self.manifest.name;
+        let local = if own { self.manifest.services.get(&id.service) } else { None };
+        let service = match (&declared, local) {
+            (Some(declared), Some(local)) => overlay(declared, local),
+            (Some(service), None) | (None, Some(service)) => service.clone(),
+            (None, None) => return Err(self.unknown(id, needed_by)),
+        };
+        if service.build.is_none() && service.image.is_none() && service.fallback.is_none() {
+            return Err(Error::NothingToRun { service: id.to_string(), environment: self.environment.to_owned() });
+        }
+        self.path.push(id.clone());
+        let mut needs = Vec::new();
+        for need in &service.needs {
+            let app = need.app.clone().unwrap_or_else(|| id.app.clone());
+            let other = ServiceId { app, service: need.service.clone() };
+            self.visit(&other, Some(id))?;
+            needs.push(other);
+        }
+        self.path.pop();
+        self.done.push(Member { id: id.clone(), service, declared, own, needs });
+        Ok(())
+    }
+
+    fn unknown(&self, id: &ServiceId, needed_by: Option<&ServiceId>) -> Error {
+        let in_environment = self.apps[&id.app].iter().flat_map(BTreeMap::keys);
+        let in_project = self.manifest.services.keys().filter(|_| id.app == self.manifest.name);
+        let known: BTreeSet<&str> = in_environment.chain(in_project).map(Name::as_str).collect();
+        let meant = crate::text::did_you_mean(id.service.as_str(), known.iter().copied());
+        Error::NeedsNobody {
+            service: needed_by.map_or_else(|| id.to_string(), ToString::to_string),
+            needed: id.to_string(),
+            environment: self.environment.to_owned(),
+            meant: meant.map(|service| format!("{}/{service}", id.app)),
+            app_known: self.apps[&id.app].is_some() || id.app == self.manifest.name,
+        }
+    }
+}
+
+/// The environment's service with the project's words laid over it, key by key; variables one by one.
+fn overlay(declared: &Service, local: &Service) -> Service {
+    let mut merged = local.clone();
+    if merged.build.is_none() && merged.image.is_none() {
+        merged.image.clone_from(&declared.image);
+    }
+    merged.fallback = None;
+    merged.port = local.port.or(declared.port);
+    merged.platform = local.platform.clone().or_else(|| declared.platform.clone());
+    merged.command = local.command.clone().or_else(|| declared.command.clone());
+    merged.ready = local.ready.clone().or_else(|| declared.ready.clone());
+    merged.data = local.data.clone().or_else(|| declared.data.clone());
+    for need in &declared.needs {
+        if !merged.needs.contains(need) {
+            merged.needs.push(need.clone());
+        }
+    }
+    let mut env: BTreeMap<String, EnvValue> = declared.env.clone();
+    env.extend(local.env.clone());
+    merged.env = env;
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn manifest(services: &str) -> Manifest {
+        let text = format!("schema = 1\nname = \"shop\"\n{services}");
+        crate::project::manifest::parse(Path::new("onramp.toml"), &text).unwrap()
+    }
+
+    fn environment(text: &str) -> BTreeMap<Name, BTreeMap<Name, Service>> {
+        toml::from_str(text).unwrap()
+    }
+
+    fn resolved(services: &str, declared: &str) -> Result<Vec<Member>, Error> {
+        let apps = environment(declared);
+        resolve(&manifest(services), "production", &mut |app| Ok(apps.get(app).cloned()))
+    }
+
+    const PRODUCTION: &str = r#"
+[shop.web]
+image = "r.test/apps/shop:1"
+port = 80
+env = { A = "declared", B = "declared" }
+needs = ["db"]
+[shop.db]
+image = "r.test/base/db:1"
+[auth.api]
+image = "r.test/apps/auth:1"
+needs = ["db"]
+[auth.db]
+image = "r.test/base/db:2"
+[auth.unused]
+image = "r.test/base/db:2"
+"#;
+
+    #[test]
+    fn the_closure_holds_what_is_needed_in_order_and_nothing_else() {
+        let members = resolved("[services.web]\nbuild = { base = \"r.test/base/php:8\" }\nneeds = [\"auth/api\"]\nenv = { A = \"here\" }\n", PRODUCTION).unwrap();
+        let order: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
+        assert_eq!(order, ["auth/db", "auth/api", "shop/db", "shop/web"]);
+        let web = &members[3].service;
+        assert!(web.image.is_none() && web.build.is_some(), "what is built here is not taken from the environment");
+        assert_eq!(web.port, Some(80));
+        assert_eq!(web.env["A"], EnvValue::Plain("here".into()));
+        assert_eq!(web.env["B"], EnvValue::Plain("declared".into()));
+    }
+
+    #[test]
+    fn a_fallback_gives_way_to_the_environment() {
+        let local =
+            "[services.db]\nfallback = \"r.test/base/db:9\"\n[services.cache]\nfallback = \"r.test/base/redis:7\"\n";
+        let members = resolved(local, PRODUCTION).unwrap();
+        let image = |i: usize| {
+            (
+                members[i].service.image.clone().map(|r| r.to_string()),
+                members[i].service.fallback.clone().map(|r| r.to_string()),
+            )
+        };
+        assert_eq!(image(0), (None, Some("r.test/base/redis:7".into())));
+        assert_eq!(image(1), (Some("r.test/base/db:1".into()), None));
+    }
+
+    #[test]
+    fn loops_and_strangers_are_named() {
+        let looped = resolved(
+            "[services.a]\nimage = \"r.test/a:1\"\nneeds = [\"b\"]\n[services.b]\nimage = \"r.test/b:1\"\nneeds = [\"a\"]\n",
+            "",
+        );
+        assert_eq!(looped.unwrap_err().to_string(), "services need each other in a circle: shop/a → shop/b → shop/a");
+        let stranger =
+            resolved("[services.a]\nimage = \"r.test/a:1\"\nneeds = [\"auth/apu\"]\n", PRODUCTION).unwrap_err();
+        assert_eq!(stranger.to_string(), "shop/a needs auth/apu, which production does not declare");
+        assert_eq!(crate::error::Fault::hint(&stranger).as_deref(), Some("did you mean `auth/api`?"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn needs_always_come_first_or_are_a_loop(edges in proptest::collection::vec((0_u8..6, 0_u8..6), 0..15)) {
+            let mut text = String::new();
+            for node in 0..6_u8 {
+                let needs: Vec<String> = edges.iter().filter(|(from, _)| *from == node).map(|(_, to)| format!("\"s{to}\"")).collect();
+                text.push_str(&format!("[services.s{node}]\nimage = \"r.test/a:1\"\nneeds = [{}]\n", needs.join(", ")));
+            }
+            match resolved(&text, "") {
+                Ok(members) => for (i, member) in members.iter().enumerate() {
+                    for need in &member.needs {
+                        proptest::prop_assert!(members[..i].iter().any(|m| m.id == *need));
+                    }
+                },
+                Err(error) => {
+                    let is_loop = matches!(error, Error::NeedsLoop { .. });
+                    proptest::prop_assert!(is_loop);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Taking a sandbox away: its containers and network, and its data where that was asked for.
+
+use futures_util::future::{try_join, try_join_all};
+use serde::Serialize;
+
+use super::{Error, SandboxId};
+use crate::engine::{Engine, label};
+
+/// How long a service with data may take to end cleanly, in seconds.
+const GRACE: u8 = 10;
+
+/// What `down` removes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The sandbox.
+    pub sandbox: String,
+    /// Containers; those with data end cleanly first.
+    pub containers: Vec<Removal>,
+    /// Networks.
+    pub networks: Vec<String>,
+    /// Volumes.
+    pub volumes: Vec<String>,
+    /// Volumes that stay.
+    pub kept: Vec<String>,
+}
+
+/// A container to remove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// Its name.
+    pub name: String,
+    /// Whether it has data to write out.
+    pub has_data: bool,
+}
+
+/// Looks at what carries the sandbox's label; nothing else is ever touched.
+pub async fn plan(engine: &Engine, id: &SandboxId, data: bool) -> Result<Plan, Error> {
+    let labels = [(label::SANDBOX, id.as_str())];
+    let (containers, (networks, volumes)) =
+        try_join(engine.containers(&labels), try_join(engine.networks(&labels), engine.volumes(&labels))).await?;
+    let filled: Vec<&String> = volumes.iter().filter_map(|(_, labels)| labels.get(label::SERVICE)).collect();
+    let has_data = |c: &crate::engine::Container| {
+        c.running && c.labels.get(label::SERVICE).is_some_and(|service| filled.contains(&service))
+    };
+    let removals =
+        containers.iter().map(|c| Removal { has_data: !data && has_data(c), name: c.name.clone() }).collect();
+    let names: Vec<String> = volumes.iter().map(|(name, _)| name.clone()).collect();
+    let (volumes, kept) = if data { (names, Vec::new()) } else { (Vec::new(), names) };
+    let networks = networks.into_iter().map(|(name, _)| name).collect();
+    Ok(Plan { sandbox: id.to_string(), containers: removals, networks, volumes, kept })
+}
+
+/// Removes what the plan names.
+pub async fn apply(engine: &Engine, plan: &Plan) -> Result<(), Error> {
+    let remove = |removal: &Removal| {
+        let removal = removal.clone();
+        async move {
+            if removal.has_data {
+                engine.stop_container(&removal.name, GRACE).await?;
+            }
+            engine.remove_container(&removal.name).await
+        }
+    };
+    try_join_all(plan.containers.iter().map(remove)).await?;
+    let networks = try_join_all(plan.networks.iter().map(|name| engine.remove_network(name)));
+    let volumes = try_join_all(plan.volumes.iter().map(|name| engine.remove_volume(name)));
+    try_join(networks, volumes).await?;
+    Ok(())
+}

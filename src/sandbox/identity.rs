@@ -1,0 +1,84 @@
+//! Which sandbox: one for each project, branch and worktree, so that several at once never clash.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::name::Name;
+use crate::reference::Digest;
+use crate::text::slug;
+
+/// A sandbox's name and what it was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SandboxId {
+    name: String,
+    /// The project's name.
+    pub project: Name,
+    /// The branch; none when HEAD is detached or there is no repository.
+    pub branch: Option<String>,
+    /// The project's directory.
+    pub directory: PathBuf,
+}
+
+impl SandboxId {
+    /// The sandbox of this project directory while this branch is checked out.
+    pub fn new(project: &Name, branch: Option<&str>, directory: &Path) -> Self {
+        let shown = slug(branch.unwrap_or("detached"), 20);
+        // The slug may lose what tells two branches apart; the hash does not.
+        let whole = format!("{}\0{}", directory.display(), branch.unwrap_or_default());
+        let digest = Digest::of(whole.as_bytes());
+        let hash = &digest.hex()[..8];
+        let name = if shown.is_empty() { format!("{project}-{hash}") } else { format!("{project}-{shown}-{hash}") };
+        Self { name, project: project.clone(), branch: branch.map(str::to_owned), directory: directory.to_owned() }
+    }
+
+    /// The name, unique on this machine.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// What its network is called.
+    pub fn network(&self) -> String {
+        format!("onramp.{}", self.name)
+    }
+
+    /// What the container of an app's service is called.
+    pub fn container(&self, app: &Name, service: &Name) -> String {
+        format!("onramp.{}.{app}.{service}", self.name)
+    }
+
+    /// What the volume of an app's service is called.
+    pub fn volume(&self, app: &Name, service: &Name) -> String {
+        format!("onramp.{}.{app}.{service}.data", self.name)
+    }
+
+    /// Where the search for a free subnet begins: spread, and the same every time.
+    pub fn preferred_subnet(&self) -> u8 {
+        u8::from_str_radix(&Digest::of(self.name.as_bytes()).hex()[..2], 16).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for SandboxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_and_worktrees_never_share_a_sandbox() {
+        let id = |branch, directory| {
+            SandboxId::new(&"shop".parse().unwrap(), branch, Path::new(directory)).as_str().to_owned()
+        };
+        let all =
+            [id(Some("a/b"), "/w"), id(Some("a-b"), "/w"), id(Some("a/b"), "/w2"), id(None, "/w"), id(Some("ü"), "/w")];
+        let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
+        assert!(all[0].starts_with("shop-a-b-"));
+        assert_eq!(id(Some("main"), "/w"), id(Some("main"), "/w"));
+    }
+}

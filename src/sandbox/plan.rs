@@ -1,0 +1,359 @@
+//! What `up` will do: the wanted sandbox compared with what is there. Pure: data in, plan out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::closure::{Member, ServiceId};
+use super::{Error, SandboxId, SandboxKey};
+use crate::engine::{Container, ContainerSpec, Mount, NetworkSpec, PortBinding, Source, label};
+use crate::git::Commit;
+use crate::name::Name;
+use crate::project::service::{EnvValue, Service};
+use crate::project::{Lock, Project};
+use crate::reference::{Digest, ImageRef};
+
+/// The environment that a sandbox is made from, at a commit of the state repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EnvironmentAt {
+    /// The environment.
+    pub environment: Name,
+    /// The state repository's commit; none where no state repository is set.
+    pub commit: Option<Commit>,
+}
+
+impl std::fmt::Display for EnvironmentAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.commit {
+            Some(commit) => write!(f, "{}@{}", self.environment, commit.short()),
+            None => write!(f, "{} (no state repository)", self.environment),
+        }
+    }
+}
+
+/// Everything the plan is made from.
+pub struct Wanted<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// The sandbox.
+    pub id: &'a SandboxId,
+    /// Its services.
+    pub members: &'a [Member],
+    /// What the project's tags mean.
+    pub lock: &'a Lock,
+    /// Where the declared services come from.
+    pub environment: &'a EnvironmentAt,
+    /// The images that the project's own services are built as: a name that changes with their code.
+    pub builds: &'a BTreeMap<Name, BuildTag>,
+    /// The digest of each service's seed files.
+    pub seeds: &'a BTreeMap<Name, Digest>,
+    /// What secrets are derived from.
+    pub key: &'a SandboxKey,
+}
+
+/// What the engine has already.
+#[derive(Clone, Debug, Default)]
+pub struct Existing {
+    /// Containers of this sandbox.
+    pub containers: Vec<Container>,
+    /// Whether its network is there.
+    pub network: bool,
+    /// Its volumes and the digest of the seeds that filled them.
+    pub volumes: BTreeMap<String, Option<String>>,
+    /// Those of the wanted images that are there.
+    pub images: BTreeSet<String>,
+}
+
+/// The image that a service under development is built as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildTag {
+    /// `onramp-sandbox/shop-web:1a2b…`, named by the content it was built from.
+    pub tag: String,
+    /// The build context, absolute.
+    pub context: PathBuf,
+    /// The base image, by digest.
+    pub base: ImageRef,
+}
+
+/// What happens to one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It runs as wanted.
+    Keep,
+    /// It is there as wanted and does not run.
+    Start,
+    /// It is there otherwise than wanted.
+    Replace,
+    /// It is not there.
+    Create,
+}
+
+/// Where a service's image comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Built from the project's code.
+    Built,
+    /// The digest that the environment declares.
+    Environment,
+    /// `image` in onramp.toml.
+    Override,
+    /// `fallback` in onramp.toml: the environment does not declare the service yet.
+    Fallback,
+}
+
+/// One service of the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServicePlan {
+    /// Which.
+    pub service: ServiceId,
+    /// What happens to it.
+    pub action: Action,
+    /// Where its image comes from.
+    pub origin: Origin,
+    /// Its image.
+    pub image: String,
+    /// The container. Not shown: it holds the values of secrets.
+    #[serde(skip)]
+    pub spec: ContainerSpec,
+    /// The service, for its readiness.
+    #[serde(skip)]
+    pub definition: Service,
+    /// Who must be ready first.
+    pub needs: Vec<ServiceId>,
+    /// The volume that holds its data.
+    pub volume: Option<String>,
+    /// Seed files, absolute, in order.
+    #[serde(skip)]
+    pub seed: Vec<PathBuf>,
+}
+
+/// A build that is needed.
+#[derive(Clone, Debug, Serialize)]
+pub struct BuildPlan {
+    /// The service.
+    pub service: Name,
+    /// The image's name.
+    pub tag: String,
+    /// The base image, by digest.
+    pub base: ImageRef,
+    /// The build context.
+    pub context: PathBuf,
+}
+
+/// A volume that is needed.
+#[derive(Clone, Debug, Serialize)]
+pub struct VolumePlan {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    #[serde(skip)]
+    pub labels: Vec<(String, String)>,
+}
+
+/// What `up` will do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The sandbox.
+    pub sandbox: SandboxId,
+    /// What it is made from.
+    pub environment: EnvironmentAt,
+    /// Images to pull, by digest.
+    pub pull: Vec<ImageRef>,
+    /// Images to build.
+    pub build: Vec<BuildPlan>,
+    /// The network to make.
+    #[serde(skip)]
+    pub network: Option<NetworkSpec>,
+    /// Volumes to make.
+    pub volumes: Vec<VolumePlan>,
+    /// The services, those needed first.
+    pub services: Vec<ServicePlan>,
+    /// Containers of services that are not wanted any more.
+    pub remove: Vec<String>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// Compares what is wanted with what is there.
+pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
+    let id = wanted.id;
+    let mut plan = Plan {
+        sandbox: id.clone(),
+        environment: wanted.environment.clone(),
+        pull: Vec::new(),
+        build: Vec::new(),
+        network: (!existing.network).then(|| NetworkSpec {
+            name: id.network(),
+            labels: sandbox_labels(id).collect(),
+            egress: wanted.project.manifest.sandbox.egress,
+            preferred: id.preferred_subnet(),
+        }),
+        volumes: Vec::new(),
+        services: Vec::new(),
+        remove: Vec::new(),
+        notes: Vec::new(),
+    };
+    for member in wanted.members {
+        let (origin, image) = wanted.image(member)?;
+        let name = match &image {
+            RunImage::Built(tag) => tag.tag.clone(),
+            RunImage::Pinned(image) => image.to_string(),
+        };
+        if !existing.images.contains(&name) {
+            match image {
+                RunImage::Built(tag) => {
+                    if !existing.images.contains(&tag.base.to_string()) && !plan.pull.contains(&tag.base) {
+                        plan.pull.push(tag.base.clone());
+                    }
+                    let (tag, base, context) = (tag.tag.clone(), tag.base.clone(), tag.context.clone());
+                    plan.build.push(BuildPlan { service: member.id.service.clone(), tag, base, context });
+                }
+                RunImage::Pinned(image) if !plan.pull.contains(&image) => plan.pull.push(image),
+                RunImage::Pinned(_) => {}
+            }
+        }
+        let volume = member.service.data.as_ref().map(|_| id.volume(&member.id.app, &member.id.service));
+        if let Some(volume) = &volume {
+            plan.add_volume(volume, member, wanted, existing);
+        }
+        let spec = wanted.container(member, &name, volume.as_deref());
+        let action = match existing.containers.iter().find(|container| container.name == spec.name) {
+            None => Action::Create,
+            Some(container) if container.labels.get(label::SPEC) != Some(&spec.digest().to_string()) => Action::Replace,
+            Some(container) if container.running => Action::Keep,
+            Some(_) => Action::Start,
+        };
+        // Containers on a network that is gone cannot be started again.
+        let action = if !existing.network && action != Action::Create { Action::Replace } else { action };
+        let root = &wanted.project.root;
+        let seed =
+            if member.own { member.service.seed.iter().map(|path| root.join(path)).collect() } else { Vec::new() };
+        plan.services.push(ServicePlan {
+            service: member.id.clone(),
+            action,
+            origin,
+            image: name,
+            spec,
+            definition: member.service.clone(),
+            needs: member.needs.clone(),
+            volume,
+            seed,
+        });
+    }
+    let unwanted = |c: &&Container| !plan.services.iter().any(|service| service.spec.name == c.name);
+    plan.remove = existing.containers.iter().filter(unwanted).map(|container| container.name.clone()).collect();
+    Ok(plan)
+}
+
+impl Plan {
+    /// Whether everything is there already.
+    pub fn is_empty(&self) -> bool {
+        self.services.iter().all(|service| service.action == Action::Keep) && self.remove.is_empty()
+    }
+
+    fn add_volume(&mut self, name: &str, member: &Member, wanted: &Wanted<'_>, existing: &Existing) {
+        let seed = wanted.seeds.get(&member.id.service).filter(|_| member.own).map(ToString::to_string);
+        match existing.volumes.get(name) {
+            None => {
+                let mut labels: Vec<(String, String)> = sandbox_labels(wanted.id).collect();
+                labels.push((label::SERVICE.to_owned(), member.id.to_string()));
+                labels.extend(seed.map(|seed| (label::SEED.to_owned(), seed)));
+                self.volumes.push(VolumePlan { name: name.to_owned(), labels });
+            }
+            Some(filled_by) if *filled_by != seed => self.notes.push(format!(
+                "the seed files of {} changed since its data was made; `onramp down --data` makes room for new data",
+                member.id
+            )),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The image of a service: built under a name, or pinned by digest.
+enum RunImage<'a> {
+    Built(&'a BuildTag),
+    Pinned(ImageRef),
+}
+
+impl Wanted<'_> {
+    fn image(&self, member: &Member) -> Result<(Origin, RunImage<'_>), Error> {
+        if member.own
+            && let Some(build) = self.builds.get(&member.id.service)
+        {
+            return Ok((Origin::Built, RunImage::Built(build)));
+        }
+        let declared = member.declared.as_ref().and_then(|service| service.image.as_ref());
+        let (origin, image) = match (&member.service.image, &member.service.fallback) {
+            (Some(image), _) if Some(image) == declared => (Origin::Environment, image),
+            (Some(image), _) => (Origin::Override, image),
+            (None, Some(fallback)) => (Origin::Fallback, fallback),
+            (None, None) => {
+                let (service, environment) = (member.id.to_string(), self.environment.environment.to_string());
+                return Err(Error::NothingToRun { service, environment });
+            }
+        };
+        Ok((origin, RunImage::Pinned(pinned(image, self.lock)?)))
+    }
+
+    fn container(&self, member: &Member, image: &str, volume: Option<&str>) -> ContainerSpec {
+        let ServiceId { app, service } = &member.id;
+        let mut labels: BTreeMap<String, String> = sandbox_labels(self.id).collect();
+        labels.insert(label::SERVICE.to_owned(), member.id.to_string());
+        let mut mounts: Vec<Mount> = Vec::new();
+        if let (Some(volume), Some(target)) = (volume, &member.service.data) {
+            mounts.push(Mount { target: target.clone(), source: Source::Volume(volume.to_owned()) });
+        }
+        if member.own {
+            for (local, target) in &member.service.sync {
+                let directory = self.project.root.join(local).display().to_string();
+                mounts.push(Mount { target: target.clone(), source: Source::Directory(directory) });
+            }
+        }
+        mounts.sort();
+        // Inside an app its services go by their own names; across apps by `service.app`. Two apps may each have a `db`.
+        let siblings = self.members.iter().filter(|other| other.id.app == *app && other.id != member.id);
+        let links = siblings.map(|other| (other.id.service.to_string(), self.id.container(app, &other.id.service)));
+        let env = member.service.env.iter().map(|(key, value)| {
+            let value = match value {
+                EnvValue::Plain(text) => text.clone(),
+                EnvValue::Secret(secret) => self.key.value(self.id, &secret.secret),
+            };
+            (key.clone(), value)
+        });
+        let publish = if member.own { member.service.publish } else { None };
+        ContainerSpec {
+            name: self.id.container(app, service),
+            image: image.to_owned(),
+            command: member.service.command.clone(),
+            env: env.collect(),
+            labels,
+            network: self.id.network(),
+            aliases: vec![format!("{service}.{app}")],
+            links: links.collect(),
+            egress: self.project.manifest.sandbox.egress,
+            port: member.service.port.map(|container| PortBinding { container, host: publish }),
+            mounts,
+            restart: false,
+        }
+    }
+}
+
+/// A reference by digest: its own, or the one that the lock holds for its tag.
+pub fn pinned(image: &ImageRef, lock: &Lock) -> Result<ImageRef, Error> {
+    if let Some(digest) = image.digest() {
+        return Ok(image.at(digest.clone()));
+    }
+    let locked = lock.images.get(image).ok_or_else(|| Error::NotLocked { image: image.to_string() })?;
+    Ok(image.at(locked.digest.clone()))
+}
+
+fn sandbox_labels(id: &SandboxId) -> impl Iterator<Item = (String, String)> {
+    [
+        (label::SANDBOX.to_owned(), id.as_str().to_owned()),
+        (label::PROJECT_DIR.to_owned(), id.directory.display().to_string()),
+    ]
+    .into_iter()
+}

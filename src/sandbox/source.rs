@@ -1,0 +1,226 @@
+//! The project's own files: the build context that is sent to the engine, and the fingerprint that says "the same code".
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use sha2::{Digest as _, Sha256};
+
+use crate::files::{self, FileError};
+use crate::reference::Digest;
+
+/// The largest build context, in bytes.
+const CAP: u64 = 512 * 1024 * 1024;
+
+/// A file of a build context.
+struct Entry {
+    /// Path from the context's top.
+    path: PathBuf,
+    /// Whole path.
+    place: PathBuf,
+    executable: bool,
+    link: Option<PathBuf>,
+}
+
+/// A build context: the files under a directory that `.dockerignore` leaves, sorted.
+pub struct Context {
+    entries: Vec<Entry>,
+}
+
+impl Context {
+    /// Reads the directory's listing. Nothing outside the project is followed.
+    pub fn read(directory: &Path) -> Result<Self, FileError> {
+        let ignored = dockerignore(directory)?;
+        let mut entries = Vec::new();
+        let walk = WalkBuilder::new(directory).standard_filters(false).follow_links(false).build();
+        for found in walk {
+            let found = found.map_err(|error| walk_error(directory, error))?;
+            let place = found.path();
+            let path = place.strip_prefix(directory).expect("a walk stays under its top").to_owned();
+            let kind = found.file_type();
+            let is_dir = kind.is_some_and(|kind| kind.is_dir());
+            if path.as_os_str().is_empty() || path.starts_with(".git") || is_dir {
+                continue;
+            }
+            // The engine needs the Dockerfile whatever the ignore file says.
+            if path != Path::new("Dockerfile") && ignored.matched_path_or_any_parents(&path, false).is_ignore() {
+                continue;
+            }
+            let link = match kind {
+                Some(kind) if kind.is_symlink() => {
+                    Some(std::fs::read_link(place).map_err(FileError::io("read", place))?)
+                }
+                Some(kind) if kind.is_file() => None,
+                // Sockets and devices are no source code.
+                _ => continue,
+            };
+            let mode = found.metadata().map_or(0, |meta| meta.permissions().mode());
+            entries.push(Entry { path, place: place.to_owned(), executable: mode & 0o100 != 0, link });
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self { entries })
+    }
+
+    /// The digest of paths, modes and contents, without what lies under `except`.
+    pub fn digest(&self, except: &[PathBuf]) -> Result<Digest, FileError> {
+        let mut hash = Sha256::new();
+        for entry in self.entries.iter().filter(|entry| !except.iter().any(|prefix| entry.path.starts_with(prefix))) {
+            let contents = entry.contents()?;
+            let mut field = |bytes: &[u8]| {
+                hash.update((bytes.len() as u64).to_le_bytes());
+                hash.update(bytes);
+            };
+            field(entry.path.as_os_str().as_encoded_bytes());
+            field(&[u8::from(entry.executable), u8::from(entry.link.is_some())]);
+            field(&contents);
+        }
+        Ok(Digest::from_hash(&hash.finalize()))
+    }
+
+    /// The context as a tar. Owners and times are left out, so that equal files are an equal context.
+    pub fn tar(&self) -> Result<Vec<u8>, FileError> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut total = 0;
+        for entry in &self.entries {
+            let contents = entry.contents()?;
+            total += contents.len() as u64;
+            if total > CAP {
+                return Err(FileError::TooLarge { path: entry.place.clone(), cap: CAP });
+            }
+            let mut header = tar::Header::new_gnu();
+            header.set_mtime(0);
+            header.set_mode(if entry.executable { 0o755 } else { 0o644 });
+            let written = if let Some(link) = &entry.link {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_size(0);
+                tar.append_link(&mut header, &entry.path, link)
+            } else {
+                header.set_size(contents.len() as u64);
+                tar.append_data(&mut header, &entry.path, contents.as_slice())
+            };
+            written.map_err(FileError::io("read", &entry.place))?;
+        }
+        tar.into_inner().map_err(FileError::io("read", Path::new(".")))
+    }
+}
+
+impl Entry {
+    fn contents(&self) -> Result<Vec<u8>, FileError> {
+        if let Some(link) = &self.link {
+            return Ok(link.as_os_str().as_encoded_bytes().to_vec());
+        }
+        let size = std::fs::metadata(&self.place).map_err(FileError::io("read", &self.place))?.size();
+        if size > CAP {
+            return Err(FileError::TooLarge { path: self.place.clone(), cap: CAP });
+        }
+        std::fs::read(&self.place).map_err(FileError::io("read", &self.place))
+    }
+}
+
+/// The fingerprint of a project's code: everything that git does not ignore, committed or not.
+pub fn fingerprint(root: &Path) -> Result<Digest, FileError> {
+    let mut hash = Sha256::new();
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false).parents(false).ignore(false).git_global(false).require_git(false).follow_links(false);
+    walk.sort_by_file_path(Path::cmp).filter_entry(|entry| entry.file_name() != ".git");
+    for found in walk.build() {
+        let found = found.map_err(|error| walk_error(root, error))?;
+        if !found.file_type().is_some_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let place = found.path();
+        let path = place.strip_prefix(root).expect("a walk stays under its top");
+        let contents = std::fs::read(place).map_err(FileError::io("read", place))?;
+        let mode = found.metadata().map_or(0, |meta| meta.permissions().mode());
+        for bytes in [path.as_os_str().as_encoded_bytes(), &[u8::from(mode & 0o100 != 0)], &contents] {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        }
+    }
+    Ok(Digest::from_hash(&hash.finalize()))
+}
+
+/// `.dockerignore` patterns are rooted where git's are not; otherwise the two say the same.
+fn dockerignore(directory: &Path) -> Result<Gitignore, FileError> {
+    let path = directory.join(".dockerignore");
+    let text = match files::read_text(&path, crate::document::CAP) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => String::new(),
+        Err(error) => return Err(error),
+    };
+    let mut builder = GitignoreBuilder::new("");
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (not, pattern) = line.strip_prefix('!').map_or(("", line), |pattern| ("!", pattern));
+        let rooted = format!("{not}/{}", pattern.trim_start_matches("./").trim_start_matches('/'));
+        builder.add_line(None, &rooted).map_err(|error| walk_error(&path, error))?;
+    }
+    builder.build().map_err(|error| walk_error(&path, error))
+}
+
+fn walk_error(path: &Path, error: ignore::Error) -> FileError {
+    let text = error.to_string();
+    let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other(text));
+    FileError::Io { verb: "read", path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, contents) in files {
+            let place = dir.path().join(path);
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::write(place, contents).unwrap();
+        }
+        dir
+    }
+
+    fn paths(context: &Context) -> Vec<&str> {
+        context.entries.iter().map(|entry| entry.path.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_context_is_what_dockerignore_leaves() {
+        let dir = tree(&[
+            (".dockerignore", "# comment\ntests\n*.md\n!README.md\nDockerfile\n"),
+            ("Dockerfile", ""),
+            ("README.md", ""),
+            ("NOTES.md", ""),
+            ("src/NOTES.md", ""),
+            ("tests/a.php", ""),
+            (".git/config", ""),
+        ]);
+        let context = Context::read(dir.path()).unwrap();
+        assert_eq!(paths(&context), [".dockerignore", "Dockerfile", "README.md", "src/NOTES.md"]);
+    }
+
+    #[test]
+    fn a_context_changes_with_its_files_and_not_with_synced_ones() {
+        let dir = tree(&[("Dockerfile", "FROM x"), ("src/index.php", "1")]);
+        let digest = |except: &[PathBuf]| Context::read(dir.path()).unwrap().digest(except).unwrap();
+        let (whole, part) = (digest(&[]), digest(&["src".into()]));
+        std::fs::write(dir.path().join("src/index.php"), "2").unwrap();
+        assert_ne!(digest(&[]), whole);
+        assert_eq!(digest(&["src".into()]), part);
+    }
+
+    #[test]
+    fn equal_files_make_an_equal_tar() {
+        let files = [("Dockerfile", "FROM x"), ("src/a", "1")];
+        let tar = |dir: &tempfile::TempDir| Context::read(dir.path()).unwrap().tar().unwrap();
+        assert_eq!(tar(&tree(&files)), tar(&tree(&files)));
+    }
+
+    #[test]
+    fn the_fingerprint_leaves_out_what_git_ignores() {
+        let dir = tree(&[(".gitignore", "*.log\n"), ("a", "1")]);
+        let before = fingerprint(dir.path()).unwrap();
+        std::fs::write(dir.path().join("x.log"), "noise").unwrap();
+        assert_eq!(fingerprint(dir.path()).unwrap(), before);
+        std::fs::write(dir.path().join("a"), "2").unwrap();
+        assert_ne!(fingerprint(dir.path()).unwrap(), before);
+    }
+}

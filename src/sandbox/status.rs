@@ -1,0 +1,54 @@
+//! What is there of a sandbox.
+
+use serde::Serialize;
+
+use super::{Error, SandboxId};
+use crate::engine::{Container, Engine, label};
+
+/// One service of a sandbox as the engine has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceStatus {
+    /// `app/service`.
+    pub service: String,
+    /// The container's name.
+    pub container: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// The engine's words: `Up 3 seconds`.
+    pub status: String,
+    /// `127.0.0.1:port`.
+    pub address: Option<String>,
+}
+
+/// The services of a sandbox, by name; empty when it is not up.
+pub async fn services(engine: &Engine, id: &SandboxId) -> Result<Vec<ServiceStatus>, Error> {
+    let mut containers = engine.containers(&[(label::SANDBOX, id.as_str())]).await?;
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(containers.into_iter().map(status).collect())
+}
+
+fn status(container: Container) -> ServiceStatus {
+    ServiceStatus {
+        service: container.labels.get(label::SERVICE).cloned().unwrap_or_default(),
+        running: container.running,
+        status: crate::text::neutral_line(&container.status, 60),
+        address: container.host_port.map(|port| format!("127.0.0.1:{port}")),
+        container: container.name,
+    }
+}
+
+/// The running container of a service, by `service` or `app/service`.
+pub async fn container(engine: &Engine, id: &SandboxId, service: &str) -> Result<ServiceStatus, Error> {
+    let all = services(engine, id).await?;
+    if all.is_empty() {
+        return Err(Error::NotUp { sandbox: id.to_string() });
+    }
+    let own = format!("{}/{service}", id.project);
+    let known = all.iter().map(|status| status.service.clone()).collect();
+    let found = all.into_iter().find(|status| status.service == service || status.service == own);
+    found.ok_or_else(|| Error::NoService {
+        sandbox: id.to_string(),
+        service: crate::text::neutral_line(service, 60),
+        known,
+    })
+}

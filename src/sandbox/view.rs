@@ -1,0 +1,152 @@
+//! Everything that a sandbox's plan is made from, read from the project, the state repository and the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::closure::{self, Member};
+use super::plan::{self, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
+use super::source::Context;
+use super::{Error, SandboxId, SandboxKey};
+use crate::engine::{Engine, label};
+use crate::files::{self, FileError};
+use crate::git::Worktree;
+use crate::name::Name;
+use crate::project::{Lock, Project};
+use crate::reference::{Digest, ImageRef};
+use crate::state::State;
+
+/// A project, its sandbox, and the services that this has.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The project.
+    pub project: Project,
+    /// Its sandbox.
+    pub id: SandboxId,
+    /// What the sandbox is made from.
+    pub environment: EnvironmentAt,
+    /// The services, those needed first.
+    pub members: Vec<Member>,
+}
+
+impl View {
+    /// Resolves the closure of a project's services against an environment as the state repository declares it now.
+    /// Blocking: reads files and git.
+    pub fn read(project: Project, environment: &Name, state: Option<&State>) -> Result<Self, Error> {
+        let id = id(&project);
+        let commit = state.map(State::head).transpose()?;
+        let mut lookup = |app: &Name| match (state, &commit) {
+            (Some(state), Some(commit)) => Ok(state.app(commit, environment, app)?.map(|app| app.services)),
+            _ => Ok(None),
+        };
+        let members = closure::resolve(&project.manifest, environment.as_str(), &mut lookup)?;
+        let environment = EnvironmentAt { environment: environment.clone(), commit };
+        Ok(Self { project, id, environment, members })
+    }
+
+    /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
+    pub fn images(&self) -> BTreeSet<ImageRef> {
+        let images = self.members.iter().flat_map(|member| {
+            let base = member.service.build.as_ref().filter(|_| member.own).map(|build| &build.base);
+            base.or(member.service.image.as_ref()).or(member.service.fallback.as_ref())
+        });
+        images.cloned().collect()
+    }
+
+    /// Those of them that must be in the lock before a plan can be made.
+    pub fn tagged(&self) -> BTreeSet<ImageRef> {
+        self.images().into_iter().filter(|image| image.digest().is_none()).collect()
+    }
+
+    /// Compares what is wanted with what the engine has.
+    pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey) -> Result<Plan, Error> {
+        let (view, locked) = (self.clone(), lock.clone());
+        let read = tokio::task::spawn_blocking(move || view.read_sources(&locked));
+        let (builds, seeds) = read.await.expect("reading files does not panic")?;
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for member in &self.members {
+            match builds.get(&member.id.service).filter(|_| member.own) {
+                Some(build) => names.extend([build.tag.clone(), build.base.to_string()]),
+                None => {
+                    let image = member.service.image.as_ref().or(member.service.fallback.as_ref());
+                    names.extend(
+                        image.map(|image| plan::pinned(image, lock)).transpose()?.map(|image| image.to_string()),
+                    );
+                }
+            }
+        }
+        let existing = self.existing(engine, &names).await?;
+        let wanted = Wanted {
+            project: &self.project,
+            id: &self.id,
+            members: &self.members,
+            lock,
+            environment: &self.environment,
+            builds: &builds,
+            seeds: &seeds,
+            key,
+        };
+        plan::plan(&wanted, &existing)
+    }
+
+    async fn existing(&self, engine: &Engine, images: &BTreeSet<String>) -> Result<Existing, Error> {
+        let labels = [(label::SANDBOX, self.id.as_str())];
+        let presence =
+            images.iter().map(|name| async move { Ok::<_, Error>(engine.image(name).await?.map(|_| name.clone())) });
+        let things = try_join(engine.containers(&labels), try_join(engine.networks(&labels), engine.volumes(&labels)));
+        let things = async { things.await.map_err(Error::from) };
+        let ((containers, (networks, volumes)), present) = try_join(things, try_join_all(presence)).await?;
+        let volumes = volumes.into_iter().map(|(name, labels)| (name, labels.get(label::SEED).cloned())).collect();
+        let images = present.into_iter().flatten().collect();
+        Ok(Existing { containers, network: !networks.is_empty(), volumes, images })
+    }
+
+    /// What the project's own files decide: the names of its builds, and the digests of its seeds.
+    #[expect(clippy::type_complexity, reason = "two maps")]
+    fn read_sources(&self, lock: &Lock) -> Result<(BTreeMap<Name, BuildTag>, BTreeMap<Name, Digest>), Error> {
+        let root = &self.project.root;
+        let (mut builds, mut seeds) = (BTreeMap::new(), BTreeMap::new());
+        for member in self.members.iter().filter(|member| member.own) {
+            let name = &member.id.service;
+            for local in member.service.sync.keys() {
+                files::confined(root, Path::new(local))?;
+            }
+            if !member.service.seed.is_empty() {
+                seeds.insert(name.clone(), seed_digest(root, &member.service.seed)?);
+            }
+            let Some(build) = &member.service.build else { continue };
+            let directory = files::confined(root, Path::new(&build.context))?;
+            let dockerfile = directory.join("Dockerfile");
+            if !dockerfile.is_file() {
+                return Err(Error::NoDockerfile { service: member.id.to_string(), path: dockerfile });
+            }
+            // What is shown in the container anyway does not make the image another one.
+            let synced: Vec<_> =
+                member.service.sync.keys().map(|local| Path::new(local).components().collect()).collect();
+            let content = Context::read(&directory)?.digest(&synced)?;
+            let base = plan::pinned(&build.base, lock)?;
+            let key = Digest::of(format!("{content}\n{base}").as_bytes());
+            let tag = format!("onramp-sandbox/{}.{name}:{}", self.id, &key.hex()[..16]);
+            builds.insert(name.clone(), BuildTag { tag, context: directory, base });
+        }
+        Ok((builds, seeds))
+    }
+}
+
+/// The sandbox of a project as it is checked out now.
+pub fn id(project: &Project) -> SandboxId {
+    // A project outside of git has one sandbox a directory.
+    let branch = Worktree::find(&project.root).ok().and_then(|worktree| worktree.branch);
+    SandboxId::new(&project.manifest.name, branch.as_deref(), &project.root)
+}
+
+fn seed_digest(root: &Path, seeds: &[String]) -> Result<Digest, FileError> {
+    let mut all = String::new();
+    for seed in seeds {
+        let path = files::confined(root, Path::new(seed))?;
+        let contents = std::fs::read(&path).map_err(FileError::io("read", &path))?;
+        all.push_str(&format!("{seed} {}\n", Digest::of(&contents)));
+    }
+    Ok(Digest::of(all.as_bytes()))
+}

@@ -1,0 +1,6 @@
+CREATE TABLE products (
+    id          INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    name        VARCHAR(100) NOT NULL UNIQUE,
+    price_cents INT UNSIGNED NOT NULL,
+    stock       INT UNSIGNED NOT NULL DEFAULT 0
+);
