@@ -1,4 +1,4 @@
-//! GitHub's API as GitHub itself describes it: Prism serves its OpenAPI description, refuses requests that do not match
+//! GitHub's API as GitHub itself describes it: Prism serves its `OpenAPI` description, refuses requests that do not match
 //! it, and answers with its examples. Faults that an example cannot show come from a small server in the test.
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,7 @@
 //! `onramp deploy`
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -8,12 +10,14 @@ use super::context::{Context, blocking};
 use super::failure::Failure;
 use super::forge::{Desk, headline, missing};
 use super::output::{Report, Verdict};
+use crate::engine::Credentials;
 use crate::forge::PullRequest;
 use crate::name::Name;
 use crate::project::Lock;
 use crate::release::deployment::{self, Change, Evidence, Inputs, Plan};
+use crate::release::image::Workshop;
 use crate::release::proposal::{self, Outcome};
-use crate::release::{self, Finding, gate, image, provenance};
+use crate::release::{self, Finding, gate, provenance};
 use crate::sandbox::record::Record;
 use crate::text::table;
 use crate::{images, registry};
@@ -78,9 +82,9 @@ impl Arguments {
             let engine = cx.engine().await?;
             let missing = plan.builds.iter().map(|build| build.base.clone()).collect::<Vec<_>>();
             cx.pull_missing(&engine, &missing).await?;
-            let found = registry::credentials_of_user(cx.settings.registry()?).await;
-            let credentials = found.map(images::pull::engine_credentials);
-            image::build(&engine, credentials.as_ref(), &worktree, &project.root, &plan, &*cx.observer).await?
+            let credentials = &credentials(&plan).await;
+            let (engine, worktree, observer) = (&engine, &worktree, &*cx.observer);
+            Workshop { engine, credentials, worktree, project: &project.root, observer }.build(&plan).await?
         };
         let evidence = evidence(cx, &project.root).await?;
         let Desk { state, forge, me } = &desk;
@@ -88,6 +92,20 @@ impl Arguments {
         cx.report(&proposed(&plan, outcome));
         Ok(Verdict::Ok)
     }
+}
+
+/// The user's credentials for the registries that the plan pushes to.
+async fn credentials(plan: &Plan) -> BTreeMap<String, Credentials> {
+    let mut found = BTreeMap::new();
+    for build in &plan.builds {
+        let host = build.image.registry();
+        if !found.contains_key(host)
+            && let Some(credentials) = registry::credentials_of_user(host).await
+        {
+            found.insert(host.to_owned(), images::pull::engine_credentials(credentials));
+        }
+    }
+    found
 }
 
 /// What `onramp test` found on exactly this code.
@@ -124,9 +142,9 @@ fn proposed(plan: &Plan, outcome: Outcome) -> Proposed {
     let mut text = format!("{verb}: {}\n{}{}", headline(&pull), changed(&changes), missing(pull.number, &gate));
     if merged.is_none() && gate.is_open() {
         next.push(format!("onramp pr merge {}", pull.number));
-        text.push_str(&format!("  next:    onramp pr merge {}\n", pull.number));
+        let _ = writeln!(text, "  next:    onramp pr merge {}", pull.number);
     }
-    text.push_str(&format!("  see:     {}\n", crate::text::neutral_line(&pull.url, 300)));
+    let _ = writeln!(text, "  see:     {}", crate::text::neutral_line(&pull.url, 300));
     Proposed { outcome, pull: Some(*pull), changes, missing: gate.findings, next, text }
 }
 
