@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::container::LogOutput;
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, Mount as RawMount, MountType, NetworkingConfig,
-    PortBinding as RawBinding,
+    ContainerCreateBody, ContainerSummaryStateEnum, EndpointSettings, HostConfig, Mount as RawMount, MountType,
+    NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, UploadToContainerOptions,
@@ -87,6 +87,8 @@ pub struct Container {
     pub labels: HashMap<String, String>,
     /// Whether it runs.
     pub running: bool,
+    /// Whether it was ever started. One that was not may lack what is put into it before.
+    pub started: bool,
     /// `Up 3 seconds`, `Exited (1) 2 minutes ago`.
     pub status: String,
     /// The loopback port that its port is published on.
@@ -238,7 +240,8 @@ impl Engine {
                 name: name.trim_start_matches('/').to_owned(),
                 image_id: raw.image_id.unwrap_or_default(),
                 labels: raw.labels.unwrap_or_default(),
-                running: raw.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING),
+                running: raw.state == Some(ContainerSummaryStateEnum::RUNNING),
+                started: raw.state != Some(ContainerSummaryStateEnum::CREATED),
                 status: neutral(&raw.status.unwrap_or_default()),
                 host_port: published,
             }

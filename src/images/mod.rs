@@ -2,11 +2,12 @@
 
 pub mod catalogue;
 pub mod lock;
+pub mod name;
 pub mod pull;
 
 use crate::engine;
 use crate::error::{Class, Fault};
-use crate::reference::{Digest, ImageRef};
+use crate::reference::ImageRef;
 use crate::registry;
 
 /// What can go wrong with images.
@@ -27,12 +28,12 @@ pub enum Error {
         images: Vec<ImageRef>,
     },
     /// After a pull the engine has another image.
-    #[error("the engine pulled {image} and does not have it under {digest}")]
+    #[error("the engine pulled {image} and holds {} instead", if held.is_empty() { "nothing".to_owned() } else { held.join(", ") })]
     NotProven {
-        /// The reference.
-        image: String,
-        /// The digest that was asked for.
-        digest: Digest,
+        /// The reference, by digest.
+        image: ImageRef,
+        /// What the engine has under that name.
+        held: Vec<String>,
     },
     /// The registry failed.
     #[error(transparent)]
@@ -66,7 +67,7 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::NotLocked { .. } | Self::Offline { .. } => vec!["onramp image pull".into()],
-            Self::NotProven { .. } => vec!["onramp doctor".into()],
+            Self::NotProven { image, .. } => vec![format!("docker image inspect {image}")],
             Self::Registry(error) => error.next(),
             Self::Engine(error) => error.next(),
         }

@@ -1,46 +1,32 @@
-//! The client: requests with retries, caps and proofs; answers as facts about images.
+//! The client: what is asked of a registry, and what its answers say about images.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, LINK};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::challenge::{self, Challenge};
-use super::credentials::{self, Credentials};
+use super::Error;
+use super::credentials::{self, Credentials, Found};
 use super::manifest::{self, Config, Content, Manifest};
-use super::origin::{Origin, shown};
-use super::{Error, Platform};
+use super::origin::Origin;
+use super::transport::{Request, Transport};
 use crate::reference::{Digest, ImageRef};
-use crate::text::neutral_line;
 
 /// The largest manifest or config, in bytes, as the distribution project's registry has it.
 const DOCUMENT_CAP: u64 = 4 * 1024 * 1024;
 /// The largest page of a listing, in bytes.
 const PAGE_CAP: u64 = 1024 * 1024;
-/// The largest error or token, in bytes.
-const SMALL_CAP: u64 = 64 * 1024;
-/// How many pages of a listing are read.
+/// How many names a page has (the distribution project's registry refuses more), and how many pages are read.
+const PAGE: usize = 1000;
 const PAGES: usize = 50;
-/// How often a request is sent before its failure counts.
-const TRIES: u32 = 3;
-/// The longest that a registry may ask us to wait before the next try.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// How often a blob may be elsewhere.
-const REDIRECTS: usize = 3;
+/// Where a registry says which digest it thinks it sent.
+const CLAIMED_DIGEST: &str = "docker-content-digest";
 
 /// A registry.
 pub struct Registry {
-    origin: Origin,
-    credentials: Option<Credentials>,
-    /// Why there are no credentials, where that may surprise.
-    trouble: Option<String>,
-    http: Client,
-    limit: Duration,
-    /// The proof to show for each scope, once the registry has asked for one.
-    proofs: Mutex<HashMap<String, String>>,
+    transport: Transport,
 }
 
 /// What a reference means in the registry now.
@@ -57,8 +43,10 @@ pub struct Resolved {
 pub struct Facts {
     /// The digest that the reference names: of an index, or of the one manifest.
     pub digest: Digest,
-    /// The platforms that it is there for; the facts below are about the first one that this machine could run.
+    /// The platforms that it is there for.
     pub platforms: BTreeMap<String, Digest>,
+    /// The platform that the facts below are about: this machine's where it is there, else the first.
+    pub platform: String,
     /// Its config.
     pub config: Config,
     /// Its layers, lowest first: digest and bytes, packed.
@@ -67,45 +55,24 @@ pub struct Facts {
     pub labels: BTreeMap<String, String>,
 }
 
-/// What came back: status, headers, at most so many bytes.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    bytes: Vec<u8>,
-}
-
 impl Registry {
-    /// The registry at `host[:port]`. Plain http is used for loopback addresses only. `limit` is for one request.
+    /// The registry at `host[:port]`. `limit` is for one call, its retries included.
     pub fn new(host: &str, credentials: Option<Credentials>, limit: Duration) -> Result<Self, Error> {
-        let origin = Origin::of(host)?;
-        // A second installation is refused, and that is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .user_agent(concat!("onramp/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(limit)
-            .build()
-            .map_err(|error| Error::Unreachable { host: host.to_owned(), detail: crate::error::chain(&error) })?;
-        Ok(Self { origin, credentials, trouble: None, http, limit, proofs: Mutex::default() })
+        let found = Found { credentials, trouble: None };
+        Ok(Self { transport: Transport::new(Origin::of(host)?, found, limit) })
     }
 
     /// The same, with the credentials of the user's `docker login`.
     pub async fn of_user(host: &str, limit: Duration) -> Result<Self, Error> {
-        let found = credentials::of_user(host).await;
-        let mut registry = Self::new(host, found.credentials, limit)?;
-        registry.trouble = found.trouble;
-        Ok(registry)
-    }
-
-    /// The credentials in use.
-    pub fn credentials(&self) -> Option<&Credentials> {
-        self.credentials.as_ref()
+        let origin = Origin::of(host)?;
+        Ok(Self { transport: Transport::new(origin, credentials::of_user(host).await, limit) })
     }
 
     /// Whether it answers and lets us in (`GET /v2/`).
     pub async fn ping(&self) -> Result<(), Error> {
-        let answer = self.get("/v2/", "", "", SMALL_CAP, "/v2/").await?;
-        self.expect_ok(&answer, "/v2/").map(|_| ())
+        let url = self.transport.origin().url("/v2/");
+        let request = Request { what: "/v2/", url, accept: "", scope: "", cap: PAGE_CAP, redirects: false };
+        self.transport.get(&request).await.map(|_| ())
     }
 
     /// The repositories whose path begins with `prefix`, sorted (`GET /v2/_catalog`).
@@ -114,12 +81,13 @@ impl Registry {
         struct Page {
             repositories: Option<Vec<String>>,
         }
-        let mut names: Vec<String> = Vec::new();
-        let mut each = |page: Page| names.extend(page.repositories.unwrap_or_default());
-        self.pages("/v2/_catalog", "registry:catalog:*", "the list of repositories", &mut each).await?;
-        names.retain(|name| name.starts_with(prefix));
-        names.sort();
-        Ok(names)
+        let names = |page: Page| page.repositories.unwrap_or_default();
+        let mut found = self.pages("/v2/_catalog", "registry:catalog:*", "the list of repositories", names).await?;
+        // What is no path could not be asked for either.
+        found.retain(|path| path.starts_with(prefix) && self.tagged(path, "x").is_some());
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
     }
 
     /// The tags of a repository, as the registry orders them (`GET /v2/<name>/tags/list`).
@@ -128,56 +96,62 @@ impl Registry {
         struct Page {
             tags: Option<Vec<String>>,
         }
-        let mut tags: Vec<String> = Vec::new();
-        let mut each = |page: Page| tags.extend(page.tags.unwrap_or_default());
-        let what = format!("the tags of {path}");
-        self.pages(&format!("/v2/{path}/tags/list"), &scope(path), &what, &mut each).await?;
-        Ok(tags)
+        let what = format!("the tags of {}", self.checked(path)?);
+        let names = |page: Page| page.tags.unwrap_or_default();
+        let mut found = self.pages(&format!("/v2/{path}/tags/list"), &scope(path), &what, names).await?;
+        found.retain(|tag| self.tagged(path, tag).is_some());
+        Ok(found)
     }
 
-    /// The manifest that a reference names: by its digest if it has one, else by its tag. The digest is computed from the
-    /// bytes; one that was asked for must be it.
+    /// The manifest that a reference names: by its digest if it has one, else by its tag
+    /// (`GET /v2/<name>/manifests/<reference>`). The digest is computed from the bytes; one that was asked for, or that
+    /// the registry claims, must be it.
     pub async fn manifest(&self, image: &ImageRef) -> Result<Manifest, Error> {
-        let reference = image.digest().map_or_else(|| image.tag().unwrap_or("latest").to_owned(), ToString::to_string);
+        let reference = image.digest().map_or_else(|| image.tag().unwrap_or_default(), Digest::as_str);
         let what = format!("image {}", shown_path(image));
-        let path = format!("/v2/{}/manifests/{reference}", image.path());
-        let answer = self.get(&path, &scope(image.path()), manifest::ACCEPT, DOCUMENT_CAP, &what).await?;
-        let answer = self.expect_ok(&answer, &what)?;
-        let received = Digest::of(&answer.bytes);
-        if let Some(expected) = image.digest().filter(|expected| **expected != received) {
-            return Err(self.other_bytes(&what, expected, received));
+        let answer = self
+            .transport
+            .get(&Request {
+                what: &what,
+                url: self.transport.origin().url(&format!("/v2/{}/manifests/{reference}", image.path())),
+                accept: manifest::ACCEPT,
+                scope: &scope(image.path()),
+                cap: DOCUMENT_CAP,
+                redirects: false,
+            })
+            .await?;
+        let received = Digest::of(&answer.body);
+        let claimed = answer.header(CLAIMED_DIGEST).and_then(|text| text.parse().ok());
+        for expected in image.digest().cloned().into_iter().chain(claimed) {
+            self.same(&what, expected, &received)?;
         }
-        let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        manifest::parse(answer.bytes.clone(), received, content_type).map_err(|detail| self.protocol(&what, &detail))
+        let content_type = answer.header(CONTENT_TYPE.as_str()).map(str::to_owned);
+        manifest::parse(answer.body, received, content_type.as_deref())
+            .map_err(|detail| self.transport.wrong(&what, &detail))
     }
 
-    /// A blob that is small enough to read whole, verified.
-    async fn blob(&self, path: &str, digest: &Digest, what: &str) -> Result<Vec<u8>, Error> {
-        let url = format!("/v2/{path}/blobs/{digest}");
-        let mut answer = self.get(&url, &scope(path), "", DOCUMENT_CAP, what).await?;
-        for _ in 0..REDIRECTS {
-            if !answer.status.is_redirection() {
-                break;
-            }
-            let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            let target = location.and_then(|to| self.origin.url(&url).join(to).ok());
-            let target = target.ok_or_else(|| self.protocol(what, "a redirect to nowhere"))?;
-            self.origin.allows(&target)?;
-            // Without credentials: the place that stores a blob is not the registry.
-            answer = self.send(Method::GET, &target, &HeaderMap::new(), None, DOCUMENT_CAP, what).await?;
-        }
-        let answer = self.expect_ok(&answer, what)?;
-        let received = Digest::of(&answer.bytes);
-        if received != *digest {
-            return Err(self.other_bytes(what, digest, received));
-        }
-        Ok(answer.bytes.clone())
+    /// An image's config, verified (`GET /v2/<name>/blobs/<digest>`).
+    pub async fn config(&self, path: &str, digest: &Digest) -> Result<Config, Error> {
+        let what = format!("the config of {}", self.checked(path)?);
+        let url = self.transport.origin().url(&format!("/v2/{path}/blobs/{digest}"));
+        let request = Request { what: &what, url, accept: "", scope: &scope(path), cap: DOCUMENT_CAP, redirects: true };
+        let answer = self.transport.get(&request).await?;
+        self.same(&what, digest.clone(), &Digest::of(&answer.body))?;
+        serde_json::from_slice(&answer.body).map_err(|error| self.transport.wrong(&what, &error.to_string()))
     }
 
     /// What a reference means now: its digest, and the manifest for each platform.
     pub async fn resolve(&self, image: &ImageRef) -> Result<Resolved, Error> {
-        let facts = self.facts(image).await?;
-        Ok(Resolved { digest: facts.digest, platforms: facts.platforms })
+        let top = self.manifest(image).await?;
+        let platforms = match &top.content {
+            Content::Index(_) => top.platforms(),
+            // Only its config tells what a single image runs on.
+            Content::Image { config, .. } => {
+                let config = self.config(image.path(), &config.digest).await?;
+                [(config.platform.name(), top.digest.clone())].into()
+            }
+        };
+        Ok(Resolved { digest: top.digest, platforms })
     }
 
     /// Facts about an image; none where the registry has no such image.
@@ -192,201 +166,75 @@ impl Registry {
     /// Facts about an image, from its manifest and config.
     pub async fn facts(&self, image: &ImageRef) -> Result<Facts, Error> {
         let top = self.manifest(image).await?;
-        let mut platforms = top.platforms();
+        let (digest, mut platforms) = (top.digest.clone(), top.platforms());
         let own = match &top.content {
-            Content::Image { .. } => top.clone(),
+            Content::Image { .. } => top,
             Content::Index(_) => {
                 let ours = format!("linux/{}", architecture());
                 let chosen = platforms.get(&ours).or_else(|| platforms.values().next());
-                let chosen = chosen.ok_or_else(|| self.protocol(&shown_path(image), "an index without images"))?;
-                self.manifest(&image.at(chosen.clone())).await?
+                let empty = || self.transport.wrong(&shown_path(image), "an index without images");
+                self.manifest(&image.at(chosen.ok_or_else(empty)?.clone())).await?
             }
         };
-        let Content::Image { config, layers } = &own.content else {
-            return Err(self.protocol(&shown_path(image), "an index inside an index"));
+        let Content::Image { config, layers } = own.content else {
+            return Err(self.transport.wrong(&shown_path(image), "an index inside an index"));
         };
-        let what = format!("the config of {}", shown_path(image));
-        let bytes = self.blob(image.path(), &config.digest, &what).await?;
-        let config: Config = serde_json::from_slice(&bytes)
-            .map_err(|error| self.protocol(&what, &neutral_line(&error.to_string(), 160)))?;
+        let config = self.config(image.path(), &config.digest).await?;
+        let platform = config.platform.name();
         if platforms.is_empty() {
-            platforms.insert(Platform::name(&config.platform), own.digest.clone());
+            platforms.insert(platform.clone(), own.digest);
         }
         let labels = config.config.as_ref().map(|runtime| runtime.labels.clone()).unwrap_or_default();
-        let layers = layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
-        Ok(Facts { digest: top.digest, platforms, config, layers, labels })
+        let layers = layers.into_iter().map(|layer| (layer.digest, layer.size)).collect();
+        Ok(Facts { digest, platforms, platform, config, layers, labels })
     }
 
     /// Reads a listing page by page, following only links into the same listing.
-    async fn pages<T: for<'de> Deserialize<'de>>(
+    async fn pages<P: DeserializeOwned>(
         &self,
         path: &str,
         scope: &str,
         what: &str,
-        each: &mut impl FnMut(T),
-    ) -> Result<(), Error> {
-        let mut next = format!("{path}?n=200");
+        names: impl Fn(P) -> Vec<String>,
+    ) -> Result<Vec<String>, Error> {
+        let mut found = Vec::new();
+        let mut url = self.transport.origin().url(&format!("{path}?n={PAGE}"));
         for _ in 0..PAGES {
-            let answer = self.get(&next, scope, "application/json", PAGE_CAP, what).await?;
-            let answer = self.expect_ok(&answer, what)?;
-            let page = serde_json::from_slice(&answer.bytes);
-            each(page.map_err(|error| self.protocol(what, &neutral_line(&error.to_string(), 160)))?);
-            let link = answer.headers.get(LINK).and_then(|value| value.to_str().ok());
-            let Some(target) = link.and_then(next_link) else { return Ok(()) };
-            let url = self.origin.url(path).join(target).map_err(|_| self.protocol(what, "a link to nowhere"))?;
-            if !self.origin.owns(&url) || url.path() != path {
-                return Err(self.protocol(what, "a link out of the listing"));
+            let request = Request { what, url: url.clone(), accept: "", scope, cap: PAGE_CAP, redirects: false };
+            let answer = self.transport.get(&request).await?;
+            let page = serde_json::from_slice(&answer.body);
+            found.extend(names(page.map_err(|error| self.transport.wrong(what, &error.to_string()))?));
+            let Some(target) = answer.header(LINK.as_str()).and_then(next_link) else { return Ok(found) };
+            let next = url.join(target).map_err(|_| self.transport.wrong(what, "a link to nowhere"))?;
+            if !self.transport.origin().owns(&next) || next.path() != path {
+                return Err(self.transport.wrong(what, "a link out of the listing"));
             }
-            next = format!("{path}?{}", url.query().unwrap_or_default());
+            url = next;
         }
-        Err(self.protocol(what, "more pages than any honest listing has"))
+        Err(self.transport.wrong(what, "more pages than any honest listing has"))
     }
 
-    /// One GET at the registry, with the proof that it wants.
-    async fn get(&self, path: &str, scope: &str, accept: &str, cap: u64, what: &str) -> Result<Answer, Error> {
-        let url = self.origin.url(path);
-        let mut headers = HeaderMap::new();
-        if let Ok(value) = accept.parse()
-            && !accept.is_empty()
-        {
-            headers.insert(ACCEPT, value);
-        }
-        let known = self.proofs.lock().expect("nothing panics with it").get(scope).cloned();
-        let answer = self.send(Method::GET, &url, &with_proof(&headers, known.as_deref()), None, cap, what).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let asked = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let challenge =
-            challenge::parse(asked).ok_or_else(|| self.refused(what, "it does not say which proof it wants"))?;
-        let proof = self.prove(&challenge, scope, what).await?;
-        let answer = self.send(Method::GET, &url, &with_proof(&headers, Some(&proof)), None, cap, what).await?;
-        self.proofs.lock().expect("nothing panics with it").insert(scope.to_owned(), proof);
-        Ok(answer)
-    }
-
-    /// The `Authorization` that a challenge asks for.
-    async fn prove(&self, challenge: &Challenge, scope: &str, what: &str) -> Result<String, Error> {
-        let (realm, service) = match (challenge, &self.credentials) {
-            (Challenge::Basic, Some(Credentials::Password { username, password })) => {
-                return Ok(basic(username, password));
-            }
-            (Challenge::Basic, _) => return Err(self.refused(what, "it wants a user name and a password")),
-            (Challenge::Bearer { realm, service }, _) => (realm, service.clone().unwrap_or_default()),
+    /// A path that goes into a URL: one that a reference can have.
+    fn checked<'a>(&self, path: &'a str) -> Result<&'a str, Error> {
+        let not_found = || {
+            let what = format!("repository {}", crate::text::neutral_line(path, 80));
+            Error::NotFound { host: self.transport.origin().host().to_owned(), what }
         };
-        let mut url = Url::parse(realm).map_err(|_| self.protocol(what, "a token server that is no URL"))?;
-        self.origin.allows(&url)?;
-        let mut headers = HeaderMap::new();
-        let mut form = None;
-        if let Some(Credentials::IdentityToken(token)) = &self.credentials {
-            let fields =
-                [("grant_type", "refresh_token"), ("service", &service), ("scope", scope), ("refresh_token", token)];
-            form = Some(encoded(&fields));
-        } else {
-            url.query_pairs_mut().append_pair("service", &service);
-            if !scope.is_empty() {
-                url.query_pairs_mut().append_pair("scope", scope);
-            }
-            if let Some(Credentials::Password { username, password }) = &self.credentials {
-                headers = with_proof(&headers, Some(&basic(username, password)));
-            }
+        self.tagged(path, "x").map(|_| path).ok_or_else(not_found)
+    }
+
+    /// The reference that a path and a tag make here, if that is what they are.
+    fn tagged(&self, path: &str, tag: &str) -> Option<ImageRef> {
+        let image: ImageRef = format!("{}/{path}:{tag}", self.transport.origin().host()).parse().ok()?;
+        (image.path() == path && image.tag() == Some(tag) && image.digest().is_none()).then_some(image)
+    }
+
+    fn same(&self, what: &str, expected: Digest, received: &Digest) -> Result<(), Error> {
+        if expected == *received {
+            return Ok(());
         }
-        let method = if form.is_some() { Method::POST } else { Method::GET };
-        let answer = self.send(method, &url, &headers, form, SMALL_CAP, "a token").await?;
-        if !answer.status.is_success() {
-            let detail = format!("{} answered {} to the request for a token", shown(&url), answer.status);
-            return Err(self.refused(what, &detail));
-        }
-        #[derive(Deserialize)]
-        struct Token {
-            token: Option<String>,
-            access_token: Option<String>,
-        }
-        // Nothing of a token's answer is ever repeated in a message.
-        let token: Token = serde_json::from_slice(&answer.bytes).map_err(|_| self.protocol("a token", "no JSON"))?;
-        let token = token.token.or(token.access_token).ok_or_else(|| self.protocol("a token", "no token in it"))?;
-        Ok(format!("Bearer {token}"))
-    }
-
-    /// Sends one request, again where that may help, and reads at most `cap` bytes of the answer.
-    async fn send(
-        &self,
-        method: Method,
-        url: &Url,
-        headers: &HeaderMap,
-        form: Option<String>,
-        cap: u64,
-        what: &str,
-    ) -> Result<Answer, Error> {
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            let mut request = self.http.request(method.clone(), url.clone()).headers(headers.clone());
-            if let Some(form) = &form {
-                request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
-            }
-            let outcome = match request.send().await {
-                Ok(response) => self.read(response, cap, what).await,
-                Err(error) => Err(self.failed(&error, what)),
-            };
-            let wait = match &outcome {
-                Ok(answer) if is_passing(answer.status) => retry_after(&answer.headers).unwrap_or(backoff(tried)),
-                Err(Error::Unreachable { .. }) => backoff(tried),
-                _ => return outcome,
-            };
-            if tried == TRIES {
-                return outcome;
-            }
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    async fn read(&self, mut response: reqwest::Response, cap: u64, what: &str) -> Result<Answer, Error> {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let cap = if status.is_success() { cap } else { SMALL_CAP };
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error, what))? {
-            if (bytes.len() + chunk.len()) as u64 > cap {
-                return Err(Error::TooLarge { host: self.host(), what: what.to_owned(), cap });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, bytes })
-    }
-
-    fn expect_ok<'a>(&self, answer: &'a Answer, what: &str) -> Result<&'a Answer, Error> {
-        match answer.status {
-            status if status.is_success() => Ok(answer),
-            StatusCode::NOT_FOUND => Err(Error::NotFound { host: self.host(), what: what.to_owned() }),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refused(what, &said(answer))),
-            _ => Err(self.protocol(what, &said(answer))),
-        }
-    }
-
-    fn host(&self) -> String {
-        self.origin.host().to_owned()
-    }
-
-    fn failed(&self, error: &reqwest::Error, what: &str) -> Error {
-        if error.is_timeout() {
-            return Error::TimedOut { host: self.host(), what: what.to_owned(), limit: self.limit };
-        }
-        // reqwest's own message repeats the URL, which may hold a token server's query.
-        let detail = std::error::Error::source(error).map_or_else(|| "no answer".to_owned(), crate::error::chain);
-        Error::Unreachable { host: self.host(), detail: neutral_line(&detail, 200) }
-    }
-
-    fn refused(&self, what: &str, detail: &str) -> Error {
-        let (what, detail) = (what.to_owned(), neutral_line(detail, 200));
-        Error::Unauthorized { host: self.host(), what, detail, hint: self.trouble.clone() }
-    }
-
-    fn protocol(&self, what: &str, detail: &str) -> Error {
-        Error::Protocol { host: self.host(), what: what.to_owned(), detail: neutral_line(detail, 200) }
-    }
-
-    fn other_bytes(&self, what: &str, expected: &Digest, received: Digest) -> Error {
-        Error::Digest { host: self.host(), what: what.to_owned(), expected: expected.clone(), received }
+        let host = self.transport.origin().host().to_owned();
+        Err(Error::Digest { host, what: what.to_owned(), expected, received: received.clone() })
     }
 }
 
@@ -408,66 +256,10 @@ fn shown_path(image: &ImageRef) -> String {
     text.split_once('/').map_or(text.clone(), |(_, path)| path.to_owned())
 }
 
-fn with_proof(headers: &HeaderMap, proof: Option<&str>) -> HeaderMap {
-    let mut headers = headers.clone();
-    if let Some(mut value) = proof.and_then(|proof| reqwest::header::HeaderValue::from_str(proof).ok()) {
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
-    headers
-}
-
-fn basic(username: &str, password: &str) -> String {
-    use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}")))
-}
-
-fn encoded(fields: &[(&str, &str)]) -> String {
-    // The URL's own encoder, without a URL around it.
-    let mut url = Url::parse("http://form/").expect("a fixed URL");
-    url.query_pairs_mut().extend_pairs(fields);
-    url.query().unwrap_or_default().to_owned()
-}
-
-fn is_passing(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 502 | 503 | 504)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-}
-
-fn backoff(tried: u32) -> Duration {
-    Duration::from_millis(100 << tried)
-}
-
 /// The target of a `Link` header's `rel="next"` (RFC 8288).
 fn next_link(header: &str) -> Option<&str> {
     let next = header.split(',').find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
     next.split_once('<')?.1.split_once('>').map(|(target, _)| target)
-}
-
-/// The registry's own words in an error, neutral (distribution specification, "error codes").
-fn said(answer: &Answer) -> String {
-    #[derive(Deserialize)]
-    struct Errors {
-        errors: Vec<One>,
-    }
-    #[derive(Deserialize)]
-    struct One {
-        code: Option<String>,
-        message: Option<String>,
-    }
-    let first =
-        serde_json::from_slice::<Errors>(&answer.bytes).ok().and_then(|errors| errors.errors.into_iter().next());
-    match first {
-        Some(One { code, message }) => {
-            let words = [code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            format!("{words} (HTTP {})", answer.status.as_u16())
-        }
-        None => format!("HTTP {}", answer.status),
-    }
 }
 
 #[cfg(test)]
@@ -482,8 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_encoded() {
-        assert_eq!(encoded(&[("a", "x&y"), ("b", "1 2")]), "a=x%26y&b=1+2");
+    fn what_is_no_path_never_becomes_a_url() {
+        let registry = Registry::new("127.0.0.1:5000", None, Duration::from_secs(1)).unwrap();
+        for bad in ["", "..", "a/../b", "a?n=1", "a#b", "a:b", "a%2f", "A", "a@sha256:x", "/a", "a/"] {
+            assert!(registry.checked(bad).is_err(), "{bad}");
+        }
+        assert!(registry.checked("base/php-apache").is_ok());
     }
 
     proptest::proptest! {

@@ -22,7 +22,7 @@ pub enum Credentials {
         /// Secret.
         password: String,
     },
-    /// An OAuth2 refresh token, which a token service takes; secret.
+    /// An `OAuth2` refresh token, which a token service takes; secret.
     IdentityToken(String),
 }
 

@@ -1,7 +1,7 @@
 //! Registries: the OCI distribution API (specification 1.1), in our words.
 //!
 //! Everything a registry answers is capped, every digest is verified over the bytes that came, and credentials go to its
-//! own origin and to the token server that it names, nowhere else.
+//! own origin and to the token service that it names, nowhere else. Layers are the engine's work.
 
 mod challenge;
 mod client;
@@ -9,6 +9,7 @@ mod credentials;
 mod error;
 mod manifest;
 mod origin;
+mod transport;
 
 pub use client::{Facts, Registry, Resolved};
 pub use credentials::Credentials;

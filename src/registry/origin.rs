@@ -53,6 +53,11 @@ impl Origin {
         url.origin() == self.base.origin()
     }
 
+    /// Whether a token service lies on the registry's own host, whatever its port.
+    pub fn same_host(&self, url: &Url) -> bool {
+        url.host_str() == self.base.host_str()
+    }
+
     /// Checks a place that the registry sends us to: a token service, or the storage that holds its blobs.
     ///
     /// The registry chooses it, so it must not make onramp talk to what only this machine reaches: https only, or plain

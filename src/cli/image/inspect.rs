@@ -28,6 +28,7 @@ struct Inspection {
     image: String,
     digest: Digest,
     platforms: BTreeMap<String, Digest>,
+    platform: String,
     created: Option<Timestamp>,
     size: u64,
     layers: Vec<Layer>,
@@ -66,6 +67,7 @@ fn inspection(image: String, facts: Facts) -> Inspection {
         image,
         digest: facts.digest,
         platforms: facts.platforms,
+        platform: facts.platform,
         created: facts.config.created,
         size: facts.layers.iter().map(|(_, size)| size).sum(),
         layers: facts.layers.into_iter().map(|(digest, size)| Layer { digest, size }).collect(),
@@ -84,6 +86,7 @@ impl Report for Inspection {
             vec!["image".to_owned(), self.image.clone()],
             vec!["digest".to_owned(), self.digest.to_string()],
             vec!["platforms".to_owned(), self.platforms.keys().cloned().collect::<Vec<_>>().join(", ")],
+            vec!["shown".to_owned(), self.platform.clone()],
             vec![
                 "created".to_owned(),
                 self.created.map_or_else(|| "unknown".to_owned(), |created| created.to_string()),

@@ -1,12 +1,15 @@
 //! `onramp image list`
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
-use crate::images::catalogue::{self, BaseImage, Use};
+use crate::images::catalogue::{self, Use};
+use crate::images::name;
 use crate::project::{Lock, Project};
 use crate::registry::Registry;
 use crate::text;
@@ -22,7 +25,8 @@ pub struct Arguments {}
 #[derive(Serialize)]
 struct Listing {
     registry: String,
-    images: Vec<BaseImage>,
+    #[serde(flatten)]
+    found: catalogue::Listing,
 }
 
 impl Arguments {
@@ -40,8 +44,8 @@ impl Arguments {
         let registry = Registry::of_user(&host, cx.timeout).await?;
         // Without an engine the list is still worth having.
         let engine = cx.engine().await.ok();
-        let images = catalogue::list(&registry, &host, &lock, engine.as_ref()).await?;
-        cx.report(&Listing { registry: host, images });
+        let found = catalogue::list(&registry, &host, &lock, engine.as_ref()).await?;
+        cx.report(&Listing { registry: host, found });
         Ok(Verdict::Ok)
     }
 }
@@ -50,7 +54,7 @@ impl Report for Listing {
     fn text(&self) -> String {
         let now = Timestamp::now();
         let mut rows = vec![["IMAGE", "DIGEST", "AGE", "SIZE", "USED HERE", "PULLED"].map(str::to_owned).to_vec()];
-        for image in &self.images {
+        for image in &self.found.images {
             let used = match image.used {
                 None => "-",
                 Some(Use::Locked) => "locked",
@@ -58,19 +62,22 @@ impl Report for Listing {
             };
             let pulled = image.present.map_or("unknown", |present| if present { "yes" } else { "no" });
             let age = image.created.map_or_else(|| "unknown".to_owned(), |created| text::age(created, now));
-            let digest = image.digest.trim_start_matches("sha256:");
             rows.push(vec![
-                image.image.clone(),
-                digest.chars().take(12).collect(),
+                name::shorten(&image.image, &self.registry),
+                image.digest.short().to_owned(),
                 age,
                 text::bytes(image.size),
                 used.to_owned(),
                 pulled.to_owned(),
             ]);
         }
-        if self.images.is_empty() {
+        if self.found.images.is_empty() {
             return format!("{} has no base images (base/…)\n", self.registry);
         }
-        text::table(&rows)
+        let mut out = text::table(&rows);
+        if self.found.hidden > 0 {
+            let _ = writeln!(out, "{} older tags are not shown", self.found.hidden);
+        }
+        out
     }
 }

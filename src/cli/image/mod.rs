@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
-use crate::images::catalogue::BASE;
+use crate::images::name;
 use crate::reference::ImageRef;
 
 /// The company's base images: what there is, what this project uses, what is here.
@@ -42,10 +42,8 @@ impl Arguments {
     }
 }
 
-/// What a person means by an image: a whole reference, or the company's base image of that name.
+/// What a person means by an image: a whole reference, or one of the company's registry.
 fn reference(cx: &Context, text: &str) -> Result<ImageRef, Failure> {
-    if text.contains('/') {
-        return Ok(text.parse()?);
-    }
-    Ok(format!("{}/{BASE}{text}", cx.settings.registry()?).parse()?)
+    let company = if name::is_short(text) { cx.settings.registry()? } else { "" };
+    Ok(name::expand(text, company)?)
 }

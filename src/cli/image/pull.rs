@@ -1,6 +1,8 @@
 //! `onramp image pull`
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -42,16 +44,24 @@ struct Plan {
     update: bool,
 }
 
+/// What is to be here when the command is done.
+#[derive(Default)]
+struct Wanted {
+    /// All by digest.
+    images: BTreeSet<ImageRef>,
+    /// The tags that moved since they were locked.
+    moved: BTreeMap<ImageRef, Moved>,
+    /// The project and the lock to write there.
+    lock: Option<(PathBuf, Lock)>,
+}
+
 impl Arguments {
     /// Resolves tags, plans, pulls, and writes the lock.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let engine = cx.engine().await?;
-        let (wanted, moved, lock) = if self.images.is_empty() {
-            self.of_project(cx).await?
-        } else {
-            (self.named(cx).await?, BTreeMap::new(), None)
-        };
-        let images = pull::plan(&engine, &wanted.into_iter().collect::<Vec<_>>()).await?;
+        let Wanted { images, moved, lock } =
+            if self.images.is_empty() { self.of_project(cx).await? } else { self.named(cx).await? };
+        let images = pull::plan(&engine, &images.into_iter().collect::<Vec<_>>()).await?;
         let plan = Plan { images, moved, update: self.update };
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
@@ -68,11 +78,7 @@ impl Arguments {
     }
 
     /// The digests of a project's sandbox, the tags that moved, and the lock to write.
-    #[expect(clippy::type_complexity, reason = "named where it is taken apart")]
-    async fn of_project(
-        &self,
-        cx: &Context,
-    ) -> Result<(BTreeSet<ImageRef>, BTreeMap<ImageRef, Moved>, Option<(std::path::PathBuf, Lock)>), Failure> {
+    async fn of_project(&self, cx: &Context) -> Result<Wanted, Failure> {
         let view = cx.view(&self.environment).await?;
         let before = Lock::load(&view.project.root)?;
         let needed = view.tagged();
@@ -90,11 +96,11 @@ impl Arguments {
         }
         let declared = view.images();
         let wanted = declared.iter().map(|image| pinned(image, &after)).collect::<Result<_, _>>()?;
-        Ok((wanted, moved, Some((view.project.root, after))))
+        Ok(Wanted { images: wanted, moved, lock: Some((view.project.root, after)) })
     }
 
     /// The digests of the images that were named.
-    async fn named(&self, cx: &Context) -> Result<BTreeSet<ImageRef>, Failure> {
+    async fn named(&self, cx: &Context) -> Result<Wanted, Failure> {
         let mut pinned = BTreeSet::new();
         let mut tagged = BTreeSet::new();
         for name in &self.images {
@@ -109,7 +115,7 @@ impl Arguments {
         }
         let now = lock::resolve(&tagged, cx.timeout).await?;
         pinned.extend(now.into_iter().map(|(image, locked)| image.at(locked.digest)));
-        Ok(pinned)
+        Ok(Wanted { images: pinned, ..Wanted::default() })
     }
 }
 
@@ -118,16 +124,16 @@ impl Report for Plan {
         let mut out = String::new();
         for (image, moved) in &self.moved {
             let (locked, now) = (moved.locked.short(), moved.now.digest.short());
-            out.push_str(&if self.update {
-                format!("{image} moved from {locked} to {now}; the lock follows it\n")
+            let _ = if self.update {
+                writeln!(out, "{image} moved from {locked} to {now}; the lock follows it")
             } else {
-                format!("{image} moved: locked {locked}, now {now}; `onramp image pull --update` takes it\n")
-            });
+                writeln!(out, "{image} moved: locked {locked}, now {now}; `onramp image pull --update` takes it")
+            };
         }
         for plan in &self.images {
             let verb = if plan.present { "present" } else { "pull   " };
             let digest = plan.image.digest().map_or("", |digest| digest.short());
-            out.push_str(&format!("  {verb} {} {digest}\n", plan.image.path()));
+            let _ = writeln!(out, "  {verb} {} {digest}", plan.image.path());
         }
         out
     }

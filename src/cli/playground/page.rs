@@ -3,7 +3,9 @@
 /// The text of an HTML page, a line an element, without markup.
 pub fn words(html: &str) -> String {
     let mut text = String::new();
-    let mut rest = html;
+    // In HTML a line break is a space like any other.
+    let html = html.replace('\n', " ");
+    let mut rest = html.as_str();
     for unseen in ["<head", "<style", "<script"] {
         if let (Some(start), Some(end)) = (rest.find(unseen), rest.find(&unseen.replace('<', "</"))) {
             // The tour's page has each at most once, before its body.

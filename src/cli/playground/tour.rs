@@ -86,7 +86,10 @@ impl Arguments {
         if let Err(failure) = played {
             // What failed is left to be looked at.
             let project = home.keep().join("shop");
-            return Err(failure.next(format!("onramp -C {} status", project.display())));
+            let project = project.display();
+            return Err(failure
+                .next(format!("onramp -C {project} logs"))
+                .next(format!("onramp -C {project} down --data")));
         }
         cx.report(&Day { steps: tour.played });
         Ok(Verdict::Ok)
@@ -212,7 +215,7 @@ impl Tour<'_> {
 
     async fn open_pull_request(&self) -> Result<String, Failure> {
         let list = self.ask(&["pr", "list"]).await?;
-        let pulls = list["pull_requests"].as_array().cloned().unwrap_or_default();
+        let pulls = list["pulls"].as_array().cloned().unwrap_or_default();
         let ours = pulls.iter().find(|pull| pull["head_branch"] == "deploy/test/shop");
         let number = ours.and_then(|pull| pull["number"].as_u64());
         number.map(|n| n.to_string()).ok_or_else(|| Failure::new(Class::Failed, "no pull request for shop is open"))

@@ -1,0 +1,6 @@
+//! Registries for tests: a real one, and one that does what no real one can be made to do.
+
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
+pub mod liar;
+pub mod real;
