@@ -228,6 +228,19 @@ async fn a_declaration_that_cannot_be_read_is_not_merged() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_any_more_says_how_to_propose_it_anew() {
+    let company = company();
+    let ada = Developer { company: &company, who: "ada" };
+    let (pull, ..) = proposed(ada.deploy("production", "a", None).await);
+    company.push(&[(PRODUCTION, &declaration("by-hand"))], "By hand");
+    let error = ada.examine(&pull).unwrap_err();
+    assert_eq!((error.class(), error.next()), (Class::Conflict, vec!["onramp deploy production".to_owned()]));
+    let (again, ..) = proposed(ada.deploy("production", "a", None).await);
+    assert_eq!(again.number, pull.number);
+    assert!(ada.examine(&again).is_ok());
+}
+
+#[tokio::test]
 async fn a_diff_shows_the_lines_before_and_after_the_merge() {
     let company = company();
     let ada = Developer { company: &company, who: "ada" };

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::deployment::Change;
 use super::{Error, Trailers, deployment, provenance};
 use crate::forge::{Checked, Forge, PullRequest};
-use crate::git::{Commit, Identity};
+use crate::git::{self, Commit, Identity};
 use crate::name::Name;
 use crate::project::service::Service;
 use crate::reference::ImageRef;
@@ -63,7 +63,12 @@ pub fn examine(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp)
     let head = mirror.resolve(pull.head_commit.as_str())?;
     let trailers = Trailers::parse(&mirror.describe(&head)?.0);
     let message = merge_message(pull, trailers.as_ref());
-    let merged = mirror.merge(&base, &head, &message, me)?;
+    let merged = mirror.merge(&base, &head, &message, me).map_err(|error| match error {
+        git::Error::MergeConflict { paths } => {
+            Error::Outdated { number: pull.number, base: pull.base_branch.clone(), paths }
+        }
+        other => other.into(),
+    })?;
     // Whoever made the proposed commit is behind it too, also where somebody else opened the pull request.
     let authors = vec![pull.author.id.clone(), mirror.author(&head)?.email];
     let approvals = pull.approved_by().map(|person| person.id.clone()).collect();
