@@ -191,6 +191,9 @@ impl Local {
         let (mut record, pull, data) = self.open(number)?;
         unmoved(&pull, commit)?;
         let me = self.me();
+        if me.id.eq_ignore_ascii_case(&pull.author.id) {
+            return Err(Error::Own { number });
+        }
         record.approval.retain(|approval| !approval.by.id.eq_ignore_ascii_case(&me.id));
         record.approval.push(Approval { by: me, commit: commit.clone() });
         self.push(&pull, &data, &record, &format!("Approve {commit}"))
