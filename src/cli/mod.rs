@@ -106,7 +106,7 @@ pub struct Global {
 /// When to use colours.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
     Always,
@@ -227,7 +227,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Deploy(arguments) => arguments.run(&cx).await,
         Command::Pr(command) => command.run(&cx).await,
         Command::Release(command) => command.run(&cx).await,
-        Command::Completions(arguments) => arguments.run(&cx),
+        Command::Completions(arguments) => Ok(arguments.run(&cx)),
         Command::Man(arguments) => arguments.run(&cx),
     }
 }

@@ -70,7 +70,7 @@ pub struct CatalogRepository<'a> {
 }
 
 impl<'a> CatalogRepository<'a> {
-    /// A catalog with the blocks `web` 1.0.0 and `cache` 1.0.0. Its company's name and registry are set.
+    /// A catalog with the blocks `web` 1.0.0 and `cache` 1.0.0. Nothing listens where its company's registry should be.
     pub fn small(machine: &'a mut Machine) -> Self {
         let root = machine.elsewhere("catalog");
         machine.set("ONRAMP_CATALOG", root.display().to_string());
@@ -78,7 +78,7 @@ impl<'a> CatalogRepository<'a> {
         catalog
             .file(
                 "catalog.toml",
-                "schema = 1\n[company]\nname = \"Acme\"\nregistry = \"registry.acme.test\"\nstate = \"/state.git\"\n",
+                "schema = 1\n[company]\nname = \"Acme\"\nregistry = \"127.0.0.1:1\"\nstate = \"/state.git\"\n",
             )
             .file("blocks/web/block.toml", WEB)
             .file("blocks/web/README.md", "# web\n\nThe \u{1b}[31msmallest\u{1b}[0m one.\n")

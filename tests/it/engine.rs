@@ -32,7 +32,7 @@ pub fn until_created(project: &Path, start: impl FnOnce() -> Child) -> Child {
         let mut first = events.next();
         assert!(futures_util::future::poll_immediate(&mut first).await.is_none(), "nothing has happened yet");
         let child = start();
-        let event = tokio::time::timeout(Duration::from_secs(60), first).await;
+        let event = tokio::time::timeout(Duration::from_mins(1), first).await;
         assert!(event.is_ok_and(|event| event.is_some_and(|event| event.is_ok())), "a container is made");
         child
     })

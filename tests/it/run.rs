@@ -69,13 +69,9 @@ impl Machine {
 
     /// Lets it reach the real engine: what the tests themselves were started with.
     pub fn on_engine(&mut self) -> &mut Self {
-        match std::env::var("DOCKER_HOST") {
-            Ok(host) => self.set("DOCKER_HOST", host),
-            Err(_) => {
-                self.environment.remove("DOCKER_HOST");
-                self
-            }
-        }
+        self.environment.remove("DOCKER_HOST");
+        self.environment.extend(std::env::var("DOCKER_HOST").ok().map(|host| ("DOCKER_HOST".to_owned(), host)));
+        self
     }
 
     /// The variables of every run.
