@@ -127,14 +127,15 @@ impl FromStr for Span {
     }
 }
 
+/// In the order in which a newcomer meets them.
 #[derive(Subcommand)]
 enum Command {
-    New(new::Arguments),
-    Add(add::Arguments),
-    Catalog(catalog::Arguments),
+    Playground(playground::Arguments),
     Join(join::Arguments),
     Doctor(doctor::Arguments),
-    Playground(playground::Arguments),
+    Catalog(catalog::Arguments),
+    New(new::Arguments),
+    Add(add::Arguments),
     Image(image::Arguments),
     Up(up::Arguments),
     Down(down::Arguments),
@@ -209,12 +210,12 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
-        Command::New(arguments) => arguments.run(&cx).await,
-        Command::Add(arguments) => arguments.run(&cx).await,
-        Command::Catalog(arguments) => arguments.run(&cx).await,
+        Command::Playground(arguments) => arguments.run(&cx).await,
         Command::Join(arguments) => arguments.run(&cx).await,
         Command::Doctor(arguments) => arguments.run(&cx).await,
-        Command::Playground(arguments) => arguments.run(&cx).await,
+        Command::Catalog(arguments) => arguments.run(&cx).await,
+        Command::New(arguments) => arguments.run(&cx).await,
+        Command::Add(arguments) => arguments.run(&cx).await,
         Command::Image(arguments) => arguments.run(&cx).await,
         Command::Up(arguments) => arguments.run(&cx).await,
         Command::Down(arguments) => arguments.run(&cx).await,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use onramp::document::DocumentError;
+use onramp::error::Fault;
 use onramp::project::{Lock, manifest};
 use onramp::settings::{CompanyDefaults, UserSettings};
 use onramp::{blocks, document, playground, state};
@@ -75,20 +77,58 @@ fn every_example_of_a_file_is_read_by_its_parser() {
     }
 }
 
+#[test]
+fn every_key_of_every_file_is_described() {
+    let page = read(&root().join("docs/reference/files.md"));
+    let service = "[services.web]\n";
+    // Where a key that nobody knows stands; the parser answers with those that it knows.
+    let places = [
+        ("onramp.toml", String::new()),
+        ("onramp.toml", "[blocks.web]\n".to_owned()),
+        ("onramp.toml", service.to_owned()),
+        ("onramp.toml", format!("{service}[services.web.build]\n")),
+        ("onramp.toml", format!("{service}[services.web.ready]\n")),
+        ("onramp.toml", "[tests.unit]\n".to_owned()),
+        ("onramp.toml", "[sandbox]\n".to_owned()),
+        ("onramp.lock", "[blocks.web]\n".to_owned()),
+        ("onramp.lock", "[images.\"r.test/a:1\"]\n".to_owned()),
+        ("catalog.toml", "[company]\n".to_owned()),
+        ("catalog.toml", "[forge]\n".to_owned()),
+        ("block.toml", String::new()),
+        ("block.toml", "[questions.a]\n".to_owned()),
+        ("image.toml", String::new()),
+        ("image.toml", "[rootfs]\n".to_owned()),
+        ("state.toml", "[[environment]]\n".to_owned()),
+        ("state.toml", "[[environment]]\n[environment.policy]\n".to_owned()),
+        ("environments/test/shop.toml", service.to_owned()),
+    ];
+    for (file, table) in places {
+        let error = parse(file, &format!("schema = 1\n{table}qqqqqqqqqqqq = 1\n")).unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        let known = hint.strip_prefix("known here: ").unwrap_or_else(|| panic!("{file} {table}: {error}, {hint}"));
+        for key in known.split(", ") {
+            let described = [format!("`{key}`"), format!(".{key}`"), format!("`{key}."), format!(".{key}.")];
+            assert!(
+                described.iter().any(|form| page.contains(form)),
+                "{file} {table}: files.md does not describe `{key}`"
+            );
+        }
+    }
+}
+
 /// Reads an example as the file that it is.
-fn parse(file: &str, text: &str) -> Result<(), String> {
+fn parse(file: &str, text: &str) -> Result<(), DocumentError> {
     let path = Path::new(file);
-    let said = |error: document::DocumentError| error.to_string();
     match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
-        "onramp.toml" => manifest::parse(path, text).map(drop).map_err(said),
-        "onramp.lock" => document::parse::<Lock>(path, text).map(drop).map_err(said),
-        "block.toml" => blocks::manifest::parse(path, text).map(drop).map_err(said),
-        "catalog.toml" => document::parse::<CompanyDefaults>(path, text).map(drop).map_err(said),
-        "settings.toml" => document::parse::<UserSettings>(path, text).map(drop).map_err(said),
-        "state.toml" => state::policy::parse(path, text).map(drop).map_err(said),
-        "image.toml" => playground::definition::check(path, text).map_err(said),
-        _ if file.starts_with("environments/") => state::environment::check(path, text).map(drop).map_err(said),
-        _ => Err(format!("`{file}` is no file of onramp")),
+        "onramp.toml" => manifest::parse(path, text).map(drop),
+        "onramp.lock" => document::parse::<Lock>(path, text).map(drop),
+        "block.toml" => blocks::manifest::parse(path, text).map(drop),
+        "catalog.toml" => document::parse::<CompanyDefaults>(path, text).map(drop),
+        "settings.toml" => document::parse::<UserSettings>(path, text).map(drop),
+        "state.toml" => state::policy::parse(path, text).map(drop),
+        "image.toml" => playground::definition::check(path, text),
+        _ if file.starts_with("environments/") => state::environment::check(path, text).map(drop),
+        _ => panic!("`{file}` is no file of onramp"),
     }
 }
 
