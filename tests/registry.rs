@@ -82,7 +82,7 @@ async fn a_real_registry_with_passwords_lets_the_right_one_in() {
     let wrong = Credentials::Password { username: "ann".to_owned(), password: "guess".to_owned() };
     let refused = failed(Registry::new(real.host(), Some(wrong), LIMIT).unwrap().ping().await);
     assert_eq!(refused.class(), Class::Auth);
-    Registry::new(real.host(), ann(), LIMIT).unwrap().ping().await.unwrap();
+    Registry::new(real.host(), Some(ann()), LIMIT).unwrap().ping().await.unwrap();
 }
 
 #[tokio::test]
