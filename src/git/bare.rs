@@ -69,5 +69,5 @@ fn commit(
 
 fn library(path: &Path) -> impl Fn(git2::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Library { path: path.clone(), source }
+    move |source| Error::Library { path: path.clone(), cause: source }
 }

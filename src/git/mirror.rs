@@ -78,9 +78,10 @@ impl Mirror {
         if !offline {
             return self.fetch();
         }
-        match Repository::open_bare(&self.path) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::NeverFetched { url: self.url.to_string() }),
+        // A fetch that failed may have made the mirror, and left it empty.
+        match self.head() {
+            Err(Error::NoCommit { .. }) => Err(Error::NeverFetched { url: self.url.to_string() }),
+            found => found.map(|_| ()),
         }
     }
 
@@ -381,7 +382,7 @@ impl Mirror {
     }
 
     fn library(&self, source: git2::Error) -> Error {
-        Error::Library { path: self.path.clone(), source }
+        Error::Library { path: self.path.clone(), cause: source }
     }
 }
 

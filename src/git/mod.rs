@@ -176,18 +176,20 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// libgit2 failed.
-    #[error("git repository at {}: {}", path.display(), source.message())]
+    #[error("git repository at {}: {}", path.display(), cause.message())]
     Library {
         /// The repository.
         path: PathBuf,
-        /// libgit2's reason.
-        source: git2::Error,
+        /// libgit2's reason. Not its `source`: the message above says it already.
+        cause: git2::Error,
     },
 }
 
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
+            // A disk that is full, a directory that may not be written.
+            Self::Library { cause, .. } if cause.class() == git2::ErrorClass::Os => Class::Io,
             Self::NoProgram(_) | Self::NoIdentity | Self::Library { .. } | Self::Program { .. } => Class::Env,
             Self::BadUrl { .. } | Self::TooLarge { .. } => Class::Security,
             Self::Unreachable { .. } | Self::NeverFetched { .. } => Class::Net,

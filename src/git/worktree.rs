@@ -79,7 +79,7 @@ impl Worktree {
         }
         let statuses = repository
             .statuses(Some(&mut options))
-            .map_err(|source| Error::Library { path: self.root.clone(), source })?;
+            .map_err(|source| Error::Library { path: self.root.clone(), cause: source })?;
         let name =
             |entry: git2::StatusEntry<'_>| crate::text::neutral_line(&String::from_utf8_lossy(entry.path_bytes()), 120);
         Ok(statuses.iter().take(20).map(name).collect())
@@ -114,13 +114,13 @@ impl Worktree {
 fn open(directory: &Path) -> Result<Repository, Error> {
     Repository::discover(directory).map_err(|error| match error.code() {
         git2::ErrorCode::NotFound => Error::NoRepository { path: directory.to_owned() },
-        _ => Error::Library { path: directory.to_owned(), source: error },
+        _ => Error::Library { path: directory.to_owned(), cause: error },
     })
 }
 
 /// Makes a directory a repository whose first commit holds all of it.
 pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<Commit, Error> {
-    let library = |source| Error::Library { path: directory.to_owned(), source };
+    let library = |source| Error::Library { path: directory.to_owned(), cause: source };
     let branch = git2::Config::open_default().ok().and_then(|c| c.get_string("init.defaultBranch").ok());
     let mut options = git2::RepositoryInitOptions::new();
     options.initial_head(branch.as_deref().unwrap_or("main")).no_reinit(true);

@@ -18,6 +18,10 @@ use crate::text;
 
 /// Look at the company's building blocks.
 #[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp catalog list
+  onramp catalog show php-web
+")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
