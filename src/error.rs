@@ -32,6 +32,38 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class, by exit code. A signal's is 128 and its number; SIGINT stands for them.
+    pub const ALL: [Self; 11] = [
+        Self::Failed,
+        Self::Usage,
+        Self::Config,
+        Self::Auth,
+        Self::Env,
+        Self::Net,
+        Self::Security,
+        Self::Conflict,
+        Self::Io,
+        Self::Bug,
+        Self::Signal(2),
+    ];
+
+    /// What it means, in one line for people: `--help` and the reference show it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Failed => "the asked work ran and failed: tests red, a check not well",
+            Self::Usage => "the command line asks for something that it cannot mean",
+            Self::Config => "a file says something wrong: file, line, column",
+            Self::Auth => "somebody did not let us in: a token or password is missing or refused",
+            Self::Env => "the engine, git or a tool is missing or broken",
+            Self::Net => "the network or a server on it did not answer as it should",
+            Self::Security => "refused, because going on would be unsafe or against the policy",
+            Self::Conflict => "somebody else holds or changed it",
+            Self::Io => "a file could not be read or written",
+            Self::Bug => "a mistake in onramp itself",
+            Self::Signal(_) => "ended by a signal: 128 and its number, so 130 for Ctrl-C",
+        }
+    }
+
     /// The process exit code of this class.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -127,11 +127,12 @@ impl FromStr for Span {
     }
 }
 
+/// In the order in which a newcomer meets them.
 #[derive(Subcommand)]
 enum Command {
+    Playground(playground::Arguments),
     Join(join::Arguments),
     Doctor(doctor::Arguments),
-    Playground(playground::Arguments),
     Catalog(catalog::Arguments),
     New(new::Arguments),
     Add(add::Arguments),
@@ -156,7 +157,16 @@ pub fn command() -> clap::Command {
     fn style(command: clap::Command) -> clap::Command {
         command.help_template(HELP).mut_subcommands(style)
     }
-    style(Cli::command()).subcommand_required(true).arg_required_else_help(true)
+    style(Cli::command()).subcommand_required(true).arg_required_else_help(true).after_long_help(exit_codes())
+}
+
+/// The exit codes, for the help and the manual of the whole program.
+fn exit_codes() -> String {
+    let mut text = "Exit codes:\n    0  done\n".to_owned();
+    for class in Class::ALL {
+        text.push_str(&format!("  {:>3}  {}: {}\n", class.exit_code(), class.name(), class.meaning()));
+    }
+    text
 }
 
 /// Parses the arguments, runs the command, reports; the process's exit code.
@@ -198,9 +208,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::Playground(arguments) => arguments.run(&cx).await,
         Command::Join(arguments) => arguments.run(&cx).await,
         Command::Doctor(arguments) => arguments.run(&cx).await,
-        Command::Playground(arguments) => arguments.run(&cx).await,
         Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,

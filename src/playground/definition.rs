@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
-use crate::document;
+use crate::document::{self, DocumentError};
 use crate::name::Name;
 use crate::reference::Digest;
 
@@ -86,6 +86,11 @@ impl Definition {
         }
         tar.into_inner().expect("writing to memory")
     }
+}
+
+/// Checks the text of an `image.toml`; `path` is what errors call it.
+pub fn check(path: &Path, text: &str) -> Result<(), DocumentError> {
+    document::parse::<Manifest>(path, text).map(drop)
 }
 
 /// The definitions in a catalog's `images` directory, parents before those that build on them.

@@ -4,7 +4,7 @@
 //! state repository whose production runs two apps, and the `local` forge inside that.
 
 mod company;
-mod definition;
+pub mod definition;
 pub mod down;
 mod images;
 mod rootfs;
@@ -179,6 +179,10 @@ impl Fault for Error {
             Self::NoBase { .. } => Some("onramp needs one of the two once; later starts use what was built".into()),
             Self::Bootstrap { .. } => Some("is a Debian mirror reachable, and is there room on the disk?".into()),
             Self::RegistrySilent { log, .. } if !log.is_empty() => Some(format!("its last lines:\n{}", log.join("\n"))),
+            // The engine thinks of a project's `publish`; here the port is the one that every address of the company has.
+            Self::Engine(engine::Error::PortTaken { .. }) => Some(
+                "the company's registry has this port; free it, or make a new company after `playground down`".into(),
+            ),
             _ => self.inner().and_then(Fault::hint),
         }
     }

@@ -110,3 +110,35 @@ impl Drop for Developer {
         }
     }
 }
+
+/// A machine with its own playground, removed again whatever happens.
+pub struct OwnPlayground(Machine);
+
+impl OwnPlayground {
+    /// It is up.
+    pub fn up() -> Self {
+        let own = Self::away();
+        own.0.onramp("playground up").ok();
+        own
+    }
+
+    /// It is not up yet; the base images that it needs are on the engine.
+    pub fn away() -> Self {
+        // The shared playground stays while this one goes: the base images are not built twice.
+        drop(Developer::new());
+        let mut machine = Machine::new();
+        machine.on_engine();
+        Self(machine)
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &Machine {
+        &self.0
+    }
+}
+
+impl Drop for OwnPlayground {
+    fn drop(&mut self) {
+        let _ = self.0.onramp("playground down --yes --keep-images").code();
+    }
+}

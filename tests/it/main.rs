@@ -7,6 +7,8 @@ mod catalog_repository;
 mod cli;
 mod company;
 mod deploy;
+mod docs;
+mod docs_generated;
 mod engine;
 mod isolation;
 mod new;
