@@ -13,8 +13,8 @@ use registry_parts::real::{RealRegistry, Sample, index_of};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn ann() -> Option<Credentials> {
-    Some(Credentials::Password { username: "ann".to_owned(), password: "s3cret".to_owned() })
+fn ann() -> Credentials {
+    Credentials::Password { username: "ann".to_owned(), password: "s3cret".to_owned() }
 }
 
 fn client(liar: &Liar, credentials: Option<Credentials>) -> Registry {
@@ -82,7 +82,7 @@ async fn a_real_registry_with_passwords_lets_the_right_one_in() {
     let wrong = Credentials::Password { username: "ann".to_owned(), password: "guess".to_owned() };
     let refused = failed(Registry::new(real.host(), Some(wrong), LIMIT).unwrap().ping().await);
     assert_eq!(refused.class(), Class::Auth);
-    Registry::new(real.host(), ann(), LIMIT).unwrap().ping().await.unwrap();
+    Registry::new(real.host(), Some(ann()), LIMIT).unwrap().ping().await.unwrap();
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn a_token_is_asked_for_once_and_only_for_what_we_want() {
         }
     })
     .await;
-    let registry = client(&liar, ann());
+    let registry = client(&liar, Some(ann()));
     for _ in 0..2 {
         registry.manifest(&liar.image("a/b:1")).await.unwrap();
     }
@@ -218,7 +218,7 @@ async fn a_registry_that_is_never_content_is_left() {
         Reply::status(401).header("WWW-Authenticate", &want).body(body.as_bytes())
     })
     .await;
-    let refused = failed(client(&liar, ann()).ping().await);
+    let refused = failed(client(&liar, Some(ann())).ping().await);
     assert_eq!(refused.class(), Class::Auth);
     assert_eq!(liar.seen().len(), 3, "asked, fetched a token, asked again");
     assert!(refused.to_string().contains("\\u{1b}[31mno"), "{refused}");
@@ -237,11 +237,11 @@ async fn credentials_go_nowhere_they_do_not_belong() {
     ] {
         let want = format!("Bearer realm=\"{realm}\"");
         let liar = Liar::start(move |_| Reply::status(401).header("WWW-Authenticate", &want)).await;
-        let refused = failed(client(&liar, ann()).ping().await);
+        let refused = failed(client(&liar, Some(ann())).ping().await);
         assert_eq!(refused.class(), Class::Security, "{realm}: {refused}");
     }
     let liar = Liar::start(|_| Reply::status(401).header("WWW-Authenticate", "Bearer realm=\"not a URL\"")).await;
-    assert_eq!(failed(client(&liar, ann()).ping().await).class(), Class::Net);
+    assert_eq!(failed(client(&liar, Some(ann())).ping().await).class(), Class::Net);
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn a_blob_is_followed_without_credentials_and_a_manifest_is_not() {
         (Some(_), false) => Reply::manifest(&served),
     })
     .await;
-    let resolved = client(&liar, ann()).resolve(&liar.image("a/b:1")).await.unwrap();
+    let resolved = client(&liar, Some(ann())).resolve(&liar.image("a/b:1")).await.unwrap();
     assert_eq!(resolved.digest, Digest::of(&manifest));
     let followed: Vec<Seen> = storage.seen();
     assert_eq!(followed.len(), 1);
