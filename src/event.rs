@@ -17,6 +17,17 @@ pub enum Event {
         /// Bytes in all, 0 while unknown.
         total: u64,
     },
+    /// How far one part of a piece of work is: a layer of an image.
+    Part {
+        /// The work.
+        task: String,
+        /// The part, unique in its work.
+        part: String,
+        /// Bytes done.
+        done: u64,
+        /// Bytes in all; equal to `done` once the part is complete.
+        total: u64,
+    },
     /// What a piece of work is at now: a build step, a layer being unpacked.
     Step {
         /// The work.

@@ -115,6 +115,7 @@ impl ImageRef {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
+    #[must_use]
     /// The same repository, by digest alone: what is declared and run.
     pub fn at(&self, digest: Digest) -> Self {
         Self { registry: self.registry.clone(), path: self.path.clone(), tag: None, digest: Some(digest) }

@@ -102,9 +102,9 @@ async fn a_base_that_moved_after_the_check_is_not_merged_into() {
     let state = company.state("ada");
     let commit = branch(&state, "ada", "deploy/test/shop", "two");
     propose(&ada, "deploy/test/shop").await.unwrap();
-    let stale = checked(&state, &commit);
+    let seen = checked(&state, &commit);
     company.push(&[("README", "moved")], "Meanwhile");
-    let error = ada.merge(1, stale).await.unwrap_err();
+    let error = ada.merge(1, seen).await.unwrap_err();
     assert!(matches!(error, Error::Moved { number: 1, .. }), "{error}");
     assert_eq!(error.class(), Class::Conflict);
     assert_eq!(company.git(&["log", "-1", "--format=%s", "main"]).trim(), "Meanwhile");

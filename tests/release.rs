@@ -131,11 +131,10 @@ async fn a_change_goes_through_test_into_production() {
     assert_eq!((pull.number, merged, rules(&gate)), (2, None, vec![("production/shop", "approvals")]));
     let refused = gate::merge(&ada.forge(), &pull, &gate).await.unwrap_err();
     assert_eq!((refused.class(), refused.next()), (Class::Security, vec!["onramp pr approve 2".to_owned()]));
-    let own = ada.forge().approve(2, &pull.head_commit).await.unwrap();
+    let own = ada.forge().approve(2, &pull.head_commit).await.unwrap_err();
     assert_eq!(
-        rules(&ada.examine(&own).unwrap()),
-        [("production/shop", "approvals")],
-        "authors do not approve themselves"
+        (own.class(), own.to_string().as_str()),
+        (Class::Security, "pull request 2 is your own; somebody else approves it")
     );
     let approved = bob.forge().approve(2, &pull.head_commit).await.unwrap();
     let gate = bob.examine(&approved).unwrap();
@@ -225,6 +224,19 @@ async fn a_declaration_that_cannot_be_read_is_not_merged() {
     let error = ada.examine(&pull).unwrap_err();
     assert!(error.to_string().contains(":2:1: services.web: `image` is missing"), "{error}");
     assert_eq!(error.class(), Class::Config);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_any_more_says_how_to_propose_it_anew() {
+    let company = company();
+    let ada = Developer { company: &company, who: "ada" };
+    let (pull, ..) = proposed(ada.deploy("production", "a", None).await);
+    company.push(&[(PRODUCTION, &declaration("by-hand"))], "By hand");
+    let error = ada.examine(&pull).unwrap_err();
+    assert_eq!((error.class(), error.next()), (Class::Conflict, vec!["onramp deploy production".to_owned()]));
+    let (again, ..) = proposed(ada.deploy("production", "a", None).await);
+    assert_eq!(again.number, pull.number);
+    assert!(ada.examine(&again).is_ok());
 }
 
 #[tokio::test]

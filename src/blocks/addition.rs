@@ -1,6 +1,8 @@
 //! A part added to a project: its files, its tables in `onramp.toml`, its line in `onramp.lock`.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, Value};
@@ -9,7 +11,7 @@ use super::block::{Block, BlockId};
 use super::manifest::Kind;
 use super::questions::Answers;
 use super::render::{NewFile, Renderer};
-use super::staging::{create_missing, remove_empty, write_new};
+use super::staging::{create_missing, remove_empty};
 use super::{Error, scaffold};
 use crate::document;
 use crate::files::{self, FileError};
@@ -46,6 +48,7 @@ impl Addition {
         if block.manifest.kind != Kind::Part {
             return Err(Error::OtherKind { name: block.id.name.clone(), kind: block.manifest.kind });
         }
+        manifest::parse(Path::new(manifest::FILE), before)?;
         let files = renderer.files(block)?;
         let mut document = edit(before, manifest::FILE)?;
         if has(&document, "blocks", block.id.name.as_str()) {
@@ -53,7 +56,7 @@ impl Addition {
         }
         record(&mut document, &block.id, &answers);
         let mut services = Vec::new();
-        for (name, table) in rendered_services(block, renderer)? {
+        for (name, table) in services_of(block, renderer)? {
             if has(&document, "services", &name) {
                 return Err(Error::Taken { table: format!("services.{name}") });
             }
@@ -66,13 +69,14 @@ impl Addition {
         Ok(Self { block: block.id.clone(), answers, services, files, manifest, before: before.to_owned(), lock })
     }
 
-    /// Whether its files can be added: none is there, and no symbolic link leads them elsewhere.
+    /// Whether its files can be added: none is there with other contents, and no symbolic link leads them elsewhere. One
+    /// that is there as it would be written is what an addition that was killed has left.
     pub fn check(&self, root: &Path) -> Result<(), Error> {
         let mut paths = Vec::new();
         for file in &self.files {
             let path = root.join(&file.path);
             let reserved = [manifest::FILE, lock::FILE].contains(&file.path.as_str());
-            if reserved || path.symlink_metadata().is_ok() {
+            if reserved || (path.symlink_metadata().is_ok() && !is_there(&path, file)) {
                 paths.push(file.path.clone());
                 continue;
             }
@@ -88,7 +92,8 @@ impl Addition {
         if paths.is_empty() { Ok(()) } else { Err(Error::Present { paths }) }
     }
 
-    /// Changes the project: new files first, then `onramp.toml`, then `onramp.lock`. On an error all is as before.
+    /// Changes the project: new files first, then `onramp.lock`, and `onramp.toml` last, since by it the part is there.
+    /// On an error all is as before; killed in between, the same addition works again.
     pub fn apply(&self, root: &Path) -> Result<(), Error> {
         self.check(root)?;
         let path = root.join(manifest::FILE);
@@ -98,19 +103,44 @@ impl Addition {
         let mut written = Written::default();
         for file in &self.files {
             let target = root.join(&file.path);
-            written.directories.extend(create_missing(target.parent().unwrap_or(root))?);
-            write_new(root, file)?;
-            written.files.push(target.clone());
-            File::open(&target).and_then(|file| file.sync_all()).map_err(FileError::io("write", &target))?;
+            if !is_there(&target, file) {
+                written.directories.extend(create_missing(target.parent().unwrap_or(root))?);
+                write_whole(&target, file)?;
+                written.files.push(target);
+            }
         }
-        files::write(&path, self.manifest.as_bytes())?;
-        if let Err(error) = self.lock.save(root) {
-            files::write(&path, self.before.as_bytes())?;
+        let lock = Lock::load(root)?;
+        self.lock.save(root)?;
+        if let Err(error) = files::write(&path, self.manifest.as_bytes()) {
+            // The first error is the one to tell.
+            let _ = lock.save(root);
             return Err(error.into());
         }
         written.keep();
         Ok(())
     }
+}
+
+/// Whether a file is there as it would be written.
+fn is_there(path: &Path, file: &NewFile) -> bool {
+    let same_size = path.symlink_metadata().is_ok_and(|m| m.is_file() && m.len() == file.contents.len() as u64);
+    same_size && std::fs::read(path).is_ok_and(|contents| contents == file.contents)
+}
+
+/// Writes a file that must not be there, all at once.
+fn write_whole(path: &Path, file: &NewFile) -> Result<(), FileError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mode = if file.executable { 0o777 } else { 0o666 };
+    let write = || -> std::io::Result<()> {
+        // Of this mode the process's umask takes its part.
+        let mut builder = tempfile::Builder::new();
+        let mut whole = builder.prefix(".onramp-").permissions(Permissions::from_mode(mode)).tempfile_in(directory)?;
+        whole.write_all(&file.contents)?;
+        whole.as_file().sync_all()?;
+        whole.persist_noclobber(path)?;
+        File::open(directory)?.sync_all()
+    };
+    write().map_err(FileError::io("write", path))
 }
 
 /// Files and directories that go again, unless they are kept.
@@ -169,17 +199,17 @@ fn insert(document: &mut DocumentMut, parent: &str, name: &str, table: Table) {
 }
 
 /// The part's `[services.*]`, their texts rendered, the author's comments and order kept.
-fn rendered_services(block: &Block, renderer: &Renderer) -> Result<Vec<(String, Table)>, Error> {
+fn services_of(block: &Block, renderer: &Renderer) -> Result<Vec<(String, Table)>, Error> {
     let mut document = edit(&block.manifest_text, super::manifest::FILE)?;
     let Some(services) = document.get_mut("services").and_then(Item::as_table_like_mut) else { return Ok(Vec::new()) };
-    let mut rendered = Vec::new();
+    let mut found = Vec::new();
     for (name, item) in services.iter_mut() {
         let name = name.get().to_owned();
         let mut table = std::mem::take(item).into_table().unwrap_or_default();
         render_table(&mut table, &format!("services.{name}"), renderer)?;
-        rendered.push((name, table));
+        found.push((name, table));
     }
-    Ok(rendered)
+    Ok(found)
 }
 
 fn render_table(table: &mut Table, key: &str, renderer: &Renderer) -> Result<(), Error> {

@@ -95,8 +95,8 @@ impl Catalog {
     pub fn list(&self) -> Result<(Vec<Listed>, Vec<Broken>), Error> {
         let (mut listed, mut broken) = (Vec::new(), Vec::new());
         for (name, releases) in self.releases()? {
-            let Some((version, place)) = latest(&releases) else { continue };
-            match self.manifest(&name, version, place) {
+            let Some((version, commit)) = latest(&releases) else { continue };
+            match self.manifest(&name, version, commit) {
                 Ok(manifest) => listed.push(Listed {
                     name,
                     kind: manifest.kind,
@@ -104,7 +104,6 @@ impl Catalog {
                     description: manifest.description,
                     owner: manifest.owner,
                 }),
-                Err(Error::Git(error)) => return Err(error.into()),
                 Err(error) => broken.push(Broken { name, why: neutral_line(&chain(&error), 300) }),
             }
         }
@@ -119,11 +118,14 @@ impl Catalog {
     /// The highest release of a block that is what is asked for.
     pub fn block(&self, name: &str, requirement: &VersionReq) -> Result<Block, Error> {
         let (name, releases) = self.releases_of(name)?;
-        let any = *requirement == VersionReq::STAR;
-        let chosen = if any { latest(&releases) } else { releases.iter().rev().find(|(v, _)| requirement.matches(v)) };
-        let Some((version, commit)) = chosen else {
-            let released = releases.into_keys().rev().collect();
-            return Err(Error::NoVersion { name, requirement: requirement.clone(), released });
+        let highest = if *requirement == VersionReq::STAR {
+            latest(&releases)
+        } else {
+            releases.iter().rev().find(|(version, _)| requirement.matches(version)).map(by_reference)
+        };
+        let Some((version, commit)) = highest else {
+            let versions = releases.into_keys().rev().collect();
+            return Err(Error::NoVersion { name, requirement: requirement.clone(), released: versions });
         };
         let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::block(&name, version) };
         let files = mirror.files(commit, &format!("blocks/{name}"), BLOCK_CAP)?;
@@ -139,7 +141,7 @@ impl Catalog {
         BlockId { name, version: version.clone(), source: self.source().to_owned(), commit: commit.to_string() }
     }
 
-    fn manifest(&self, name: &Name, version: &Version, commit: &Option<Commit>) -> Result<Manifest, Error> {
+    fn manifest(&self, name: &Name, version: &Version, commit: Option<&Commit>) -> Result<Manifest, Error> {
         let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::read(name) };
         let id = self.id(name.clone(), version, commit);
         let missing = || Error::Wrong {
@@ -193,8 +195,13 @@ impl Catalog {
 type Releases = BTreeMap<Version, Option<Commit>>;
 
 /// The highest release; a pre-release only where there is nothing else.
-fn latest(releases: &Releases) -> Option<(&Version, &Option<Commit>)> {
-    releases.iter().rev().find(|(version, _)| version.pre.is_empty()).or_else(|| releases.last_key_value())
+fn latest(releases: &Releases) -> Option<(&Version, Option<&Commit>)> {
+    let stable = releases.iter().rev().find(|(version, _)| version.pre.is_empty());
+    stable.or_else(|| releases.last_key_value()).map(by_reference)
+}
+
+fn by_reference<'a>((version, commit): (&'a Version, &'a Option<Commit>)) -> (&'a Version, Option<&'a Commit>) {
+    (version, commit.as_ref())
 }
 
 /// What a tag `<name>/vX.Y.Z` releases. Other tags are nobody's business here.

@@ -236,10 +236,7 @@ when = "{{ engine != 'none' }}"
     impl Ask for Script {
         fn ask(&mut self, prompt: &Prompt) -> Result<String, NoReply> {
             self.1.push(prompt.clone());
-            match self.0.is_empty() {
-                true => Err(NoReply::Interrupted),
-                false => Ok(self.0.remove(0).to_owned()),
-            }
+            if self.0.is_empty() { Err(NoReply::Interrupted) } else { Ok(self.0.remove(0).to_owned()) }
         }
     }
 

@@ -63,8 +63,10 @@ impl Renderer {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
-        environment.set_syntax(syntax.expect("Jinja's own delimiters"));
+        // Jinja's own delimiters are never refused, and there is nothing else to set.
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
         filters::add(&mut environment);
         let table = |pairs: &[(&'static str, String)]| Value::from_pairs(pairs.iter().cloned());
         let variables = BTreeMap::from([

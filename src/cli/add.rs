@@ -10,7 +10,7 @@ use super::prompt::Terminal;
 use crate::blocks::render::Renderer;
 use crate::blocks::{Addition, Ask, BlockId, questions};
 use crate::project::{Lock, lock, manifest};
-use crate::{document, files, text};
+use crate::{document, files};
 
 /// Add a part from the catalog to this project.
 ///
@@ -103,23 +103,16 @@ impl Added {
 impl Report for Added {
     fn text(&self) -> String {
         if !self.done {
-            let mut out = format!("{} to {}\n", self.block, self.project);
-            for service in &self.services {
-                out.push_str(&format!("  service {service}\n"));
-            }
-            out.push_str(&catalog::file_list(&self.files));
-            for file in self.changed {
-                out.push_str(&format!("  change  {file}\n"));
-            }
-            return out;
+            let mut lines = vec![format!("{} to {}", self.block, self.project)];
+            lines.extend(self.services.iter().map(|service| format!("  service {service}")));
+            lines.extend(catalog::file_lines(&self.files));
+            lines.extend(self.changed.map(|file| format!("  change  {file}")));
+            return lines.join("\n") + "\n";
         }
-        let mut out = format!("{} is added to {}; nothing is committed yet\n", self.block, self.project);
-        for service in &self.services {
-            out.push_str(&format!("  a service that uses it says so: needs = [\"{service}\"]\n"));
-        }
-        for next in &self.next {
-            out.push_str(&format!("  next: {}\n", text::neutral_line(next, 500)));
-        }
-        out
+        let mut lines = vec![format!("{} is added to {}; nothing is committed yet", self.block, self.project)];
+        let needs = |service| format!("  a service that uses it says so: needs = [\"{service}\"]");
+        lines.extend(self.services.iter().map(needs));
+        lines.extend(self.next.iter().map(|next| format!("  next: {next}")));
+        lines.join("\n") + "\n"
     }
 }

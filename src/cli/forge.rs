@@ -1,5 +1,7 @@
 //! The state repository, fresh, and the forge that its changes are proposed on: what deploying and merging begin with.
 
+use std::fmt::Write;
+
 use super::context::Context;
 use super::failure::Failure;
 use crate::forge::{self, Forge, PullRequest};
@@ -53,10 +55,10 @@ pub fn headline(pull: &PullRequest) -> String {
 pub fn missing(number: u64, gate: &Gate) -> String {
     let mut text = String::new();
     for unmet in gate.findings.iter().flat_map(|finding| &finding.unmet) {
-        text.push_str(&format!("  missing: {}\n", crate::text::neutral(&unmet.message)));
+        let _ = writeln!(text, "  missing: {}", crate::text::neutral(&unmet.message));
     }
     for command in gate::commands(number, &gate.findings) {
-        text.push_str(&format!("  next:    {command}\n"));
+        let _ = writeln!(text, "  next:    {command}");
     }
     text
 }

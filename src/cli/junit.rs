@@ -1,4 +1,4 @@
-//! JUnit's XML, as Jenkins and others read it.
+//! `JUnit`'s XML, as Jenkins and others read it.
 
 use crate::sandbox::run::Outcome;
 

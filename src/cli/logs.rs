@@ -37,7 +37,7 @@ struct Logs {
 struct Line {
     service: String,
     #[serde(flatten)]
-    line: LogLine,
+    written: LogLine,
     #[serde(skip)]
     width: usize,
 }
@@ -45,7 +45,7 @@ struct Line {
 impl Line {
     fn text(&self) -> String {
         let name = format!("{:<width$}", self.service, width = self.width);
-        format!("{} {}\n", console::style(name).cyan(), self.line.text)
+        format!("{} {}\n", console::style(name).cyan(), self.written.text)
     }
 }
 
@@ -70,7 +70,9 @@ impl Arguments {
         let width = chosen.iter().map(|service| service.service.len()).max().unwrap_or(0);
         let streams = chosen.into_iter().map(|service| {
             let lines = engine.logs(&service.container, Some(self.tail), self.follow);
-            Box::pin(lines.map(move |line| line.map(|line| Line { service: service.service.clone(), line, width })))
+            Box::pin(
+                lines.map(move |line| line.map(|written| Line { service: service.service.clone(), written, width })),
+            )
         });
         let mut merged = stream::select_all(streams);
         let mut all = Logs { lines: Vec::new() };

@@ -40,7 +40,8 @@ struct Written {
 
 impl Report for Written {
     fn text(&self) -> String {
-        self.written.iter().map(|path| format!("{}\n", path.display())).collect()
+        let lines: Vec<String> = self.written.iter().map(|path| path.display().to_string()).collect();
+        lines.join("\n") + "\n"
     }
 }
 

@@ -106,7 +106,7 @@ pub struct Global {
 /// When to use colours.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
     Always,
@@ -129,26 +129,24 @@ impl FromStr for Span {
 
 #[derive(Subcommand)]
 enum Command {
-    New(new::Arguments),
-    Add(add::Arguments),
-    Catalog(catalog::Arguments),
     Join(join::Arguments),
     Doctor(doctor::Arguments),
     Playground(playground::Arguments),
+    Catalog(catalog::Arguments),
+    New(new::Arguments),
+    Add(add::Arguments),
     Image(image::Arguments),
     Up(up::Arguments),
     Down(down::Arguments),
     Status(status::Arguments),
+    Test(test::Arguments),
     Logs(logs::Arguments),
     Exec(exec::Arguments),
     Shell(shell::Arguments),
     Parity(parity::Arguments),
-    Test(test::Arguments),
     Deploy(deploy::Arguments),
-    #[command(subcommand)]
-    Pr(pr::Command),
-    #[command(subcommand)]
-    Release(release::Command),
+    Pr(pr::Arguments),
+    Release(release::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -200,25 +198,25 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
-        Command::New(arguments) => arguments.run(&cx).await,
-        Command::Add(arguments) => arguments.run(&cx).await,
-        Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::Join(arguments) => arguments.run(&cx).await,
         Command::Doctor(arguments) => arguments.run(&cx).await,
         Command::Playground(arguments) => arguments.run(&cx).await,
+        Command::Catalog(arguments) => arguments.run(&cx).await,
+        Command::New(arguments) => arguments.run(&cx).await,
+        Command::Add(arguments) => arguments.run(&cx).await,
         Command::Image(arguments) => arguments.run(&cx).await,
         Command::Up(arguments) => arguments.run(&cx).await,
         Command::Down(arguments) => arguments.run(&cx).await,
         Command::Status(arguments) => arguments.run(&cx).await,
+        Command::Test(arguments) => arguments.run(&cx).await,
         Command::Logs(arguments) => arguments.run(&cx).await,
         Command::Exec(arguments) => arguments.run(&cx).await,
         Command::Shell(arguments) => arguments.run(&cx).await,
         Command::Parity(arguments) => arguments.run(&cx).await,
-        Command::Test(arguments) => arguments.run(&cx).await,
         Command::Deploy(arguments) => arguments.run(&cx).await,
-        Command::Pr(command) => command.run(&cx).await,
-        Command::Release(command) => command.run(&cx).await,
-        Command::Completions(arguments) => arguments.run(&cx),
+        Command::Pr(arguments) => arguments.run(&cx).await,
+        Command::Release(arguments) => arguments.run(&cx).await,
+        Command::Completions(arguments) => Ok(arguments.run(&cx)),
         Command::Man(arguments) => arguments.run(&cx),
     }
 }

@@ -125,17 +125,16 @@ impl Made {
 
 impl Report for Made {
     fn text(&self) -> String {
-        let Some(commit) = &self.commit else {
-            let mut out = format!("{} from {}, in {}\n", self.project, self.block, self.directory.display());
-            out.push_str(&catalog::file_list(&self.files));
-            return out;
-        };
-        let count = self.files.len();
-        let mut out =
-            format!("{} is ready: {count} files from {}, committed as {}\n", self.project, self.block, &commit[..7]);
-        for next in &self.next {
-            out.push_str(&format!("  next: {}\n", text::neutral_line(next, 500)));
+        let mut lines = Vec::new();
+        if let Some(commit) = &self.commit {
+            let (count, block, commit) = (self.files.len(), &self.block, &commit[..7]);
+            lines.push(format!("{} is ready: {count} files from {block}, committed as {commit}", self.project));
+            lines.extend(self.next.iter().map(|next| format!("  next: {}", text::neutral_line(next, 500))));
+        } else {
+            let directory = text::neutral_line(&self.directory.display().to_string(), 500);
+            lines.push(format!("{} from {}, in {directory}", self.project, self.block));
+            lines.extend(catalog::file_lines(&self.files));
         }
-        out
+        lines.join("\n") + "\n"
     }
 }

@@ -42,6 +42,8 @@ struct Task {
     done: u64,
     total: u64,
     bar: Option<ProgressBar>,
+    /// Bars of parts that are under way; on a terminal only.
+    parts: BTreeMap<String, ProgressBar>,
 }
 
 impl Observer for Board {
@@ -50,12 +52,25 @@ impl Observer for Board {
         match event {
             Event::Started { task } => {
                 let now = Instant::now();
-                let fresh = Task { since: now, mentioned: now, step: String::new(), done: 0, total: 0, bar: None };
+                let fresh = Task {
+                    since: now,
+                    mentioned: now,
+                    step: String::new(),
+                    done: 0,
+                    total: 0,
+                    bar: None,
+                    parts: BTreeMap::new(),
+                };
                 tasks.insert(task, fresh);
             }
             Event::Progress { task, done, total } => {
                 if let Some(task) = tasks.get_mut(&task) {
                     (task.done, task.total) = (done, total);
+                }
+            }
+            Event::Part { task, part, done, total } => {
+                if let (Some(bars), Some(task)) = (&self.bars, tasks.get_mut(&task)) {
+                    task.part(bars, part, done, total);
                 }
             }
             Event::Step { task, text } => {
@@ -68,7 +83,7 @@ impl Observer for Board {
             }
             Event::Finished { task, outcome } => {
                 let took = tasks.remove(&task).map(|task| {
-                    if let Some(bar) = task.bar {
+                    for bar in task.bar.iter().chain(task.parts.values()) {
                         bar.finish_and_clear();
                     }
                     task.since.elapsed()
@@ -130,6 +145,25 @@ impl Task {
         } else {
             format!(", {}", self.step)
         }
+    }
+
+    /// Shows a part under its work while it is under way. Parts of work that is quick have no bars either.
+    fn part(&mut self, bars: &MultiProgress, part: String, done: u64, total: u64) {
+        if done >= total {
+            if let Some(bar) = self.parts.remove(&part) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let Some(work) = &self.bar else { return };
+        let bar = self.parts.entry(part).or_insert_with_key(|part| {
+            let style =
+                ProgressStyle::with_template("    {prefix:12} [{bar:24}] {decimal_bytes}/{decimal_total_bytes}");
+            let style = style.expect("a fixed template").progress_chars("━╸ ");
+            bars.insert_after(work, ProgressBar::new(total).with_prefix(part.clone()).with_style(style))
+        });
+        bar.set_length(total);
+        bar.set_position(done);
     }
 
     fn style(&self) -> ProgressStyle {

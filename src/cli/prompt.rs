@@ -19,21 +19,6 @@ pub fn confirm(question: &str) -> Result<bool, Failure> {
     dialoguer::Confirm::new().with_prompt(question).default(false).interact().map_err(interrupted)
 }
 
-/// A line of text with a default.
-pub fn line(question: &str, default: &str) -> Result<String, Failure> {
-    dialoguer::Input::new()
-        .with_prompt(question)
-        .default(default.to_owned())
-        .allow_empty(true)
-        .interact_text()
-        .map_err(interrupted)
-}
-
-/// One of several, by its index.
-pub fn choice(question: &str, labels: &[String], default: usize) -> Result<usize, Failure> {
-    dialoguer::Select::new().with_prompt(question).items(labels).default(default).interact().map_err(interrupted)
-}
-
 fn interrupted(error: dialoguer::Error) -> Failure {
     let dialoguer::Error::IO(error) = error;
     if error.kind() == std::io::ErrorKind::Interrupted {

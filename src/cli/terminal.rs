@@ -51,7 +51,7 @@ pub async fn run(engine: &Engine, container: &str, command: Vec<String>) -> Resu
         }
         let _ = input.shutdown().await;
     });
-    let sizes = tokio::spawn(follow_size(engine.clone(), id.clone(), terminal));
+    let sizes = terminal.then(|| tokio::spawn(follow_size(engine.clone(), id.clone())));
     while let Some(chunk) = output.next().await {
         let (stderr, bytes) = chunk?;
         let written = if stderr { write(std::io::stderr(), &bytes) } else { write(std::io::stdout(), &bytes) };
@@ -60,7 +60,9 @@ pub async fn run(engine: &Engine, container: &str, command: Vec<String>) -> Resu
         }
     }
     feed.abort();
-    sizes.abort();
+    if let Some(sizes) = sizes {
+        sizes.abort();
+    }
     let code = engine.exec_exit_code(&id).await?;
     Ok(u8::try_from(code).unwrap_or(1))
 }
@@ -71,9 +73,9 @@ fn write(mut to: impl Write, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Tells the program's terminal the size of this one, now and whenever it changes.
-async fn follow_size(engine: Engine, id: String, terminal: bool) {
+async fn follow_size(engine: Engine, id: String) {
     let Ok(mut changed) = signal(SignalKind::window_change()) else { return };
-    while terminal {
+    loop {
         if let Ok(size) = tcgetwinsize(std::io::stdin()) {
             // A size that cannot be told is no reason to end the program.
             let _ = engine.resize(&id, size.ws_row, size.ws_col).await;

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Name,
-    /// Write the results here, as JUnit's XML
+    /// Write the results here, as XML that Jenkins reads (`JUnit`'s)
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }

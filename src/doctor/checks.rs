@@ -88,7 +88,7 @@ pub(super) async fn engine(machine: &Machine) -> Finding {
 }
 
 /// Whether a company was joined.
-pub(super) async fn company(machine: &Machine) -> Finding {
+pub(super) fn company(machine: &Machine) -> Finding {
     match &machine.settings.company {
         Some(company) => Finding::well("company", format!("{} ({})", company.value, company.origin)),
         None if machine.settings.state.is_some() => Finding::well("company", "set by variables"),
@@ -153,7 +153,7 @@ pub(super) async fn state(machine: &Machine) -> Option<Finding> {
 }
 
 /// The forge.
-pub(super) async fn forge_access(machine: &Machine) -> Option<Finding> {
+pub(super) fn forge_access(machine: &Machine) -> Option<Finding> {
     let set = &machine.settings.forge.as_ref()?.value;
     Some(match (set.kind, &machine.forge_access) {
         (ForgeKind::Local, _) => Finding::well("forge", "local: pull requests are kept in the state repository"),

@@ -63,14 +63,13 @@ impl Finding {
 /// Runs every check at once. None takes longer than its limit.
 pub async fn examine(machine: &Machine) -> Vec<Finding> {
     let (disk, git, identity) = tokio::join!(checks::disk(machine), checks::git(), checks::identity(machine));
-    let (engine, company, registry, catalog, state, forge) = tokio::join!(
+    let (engine, registry, catalog, state) = tokio::join!(
         checks::engine(machine),
-        checks::company(machine),
         checks::registry(machine),
         checks::catalog(machine),
         checks::state(machine),
-        checks::forge_access(machine),
     );
+    let (company, forge) = (checks::company(machine), checks::forge_access(machine));
     [Some(disk), Some(git), Some(identity), Some(engine), Some(company), registry, catalog, state, forge]
         .into_iter()
         .flatten()

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::container::LogOutput;
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, Mount as RawMount, MountType, NetworkingConfig,
-    PortBinding as RawBinding,
+    ContainerCreateBody, ContainerSummaryStateEnum, EndpointSettings, HostConfig, Mount as RawMount, MountType,
+    NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, UploadToContainerOptions,
@@ -87,6 +87,8 @@ pub struct Container {
     pub labels: HashMap<String, String>,
     /// Whether it runs.
     pub running: bool,
+    /// Whether it was ever started. One that was not may lack what is put into it before.
+    pub started: bool,
     /// `Up 3 seconds`, `Exited (1) 2 minutes ago`.
     pub status: String,
     /// The loopback port that its port is published on.
@@ -196,13 +198,13 @@ impl Engine {
         match self.docker.create_container(Some(options), spec.body()).await {
             Ok(made) => Ok(made.id),
             Err(error) if is_status(&error, 404) => Err(Error::NoImage { image: spec.image.clone() }),
-            Err(error) => Err(self.failed(format!("create container {}", spec.name), error)),
+            Err(error) => Err(Self::failed(format!("create container {}", spec.name), error)),
         }
     }
 
     /// Starts a container.
     pub async fn start_container(&self, name: &str) -> Result<(), Error> {
-        self.docker.start_container(name, None).await.map_err(|e| self.failed(format!("start container {name}"), e))
+        self.docker.start_container(name, None).await.map_err(|e| Self::failed(format!("start container {name}"), e))
     }
 
     /// Ends a container at once and removes it with its anonymous volumes; one that is not there is removed.
@@ -212,7 +214,7 @@ impl Engine {
             Ok(()) => Ok(()),
             // 409: another call is removing it already.
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
-            Err(error) => Err(self.failed(format!("remove container {name}"), error)),
+            Err(error) => Err(Self::failed(format!("remove container {name}"), error)),
         }
     }
 
@@ -222,14 +224,14 @@ impl Engine {
         match self.docker.stop_container(name, Some(options)).await {
             Ok(()) => Ok(()),
             Err(error) if is_status(&error, 404) || is_status(&error, 304) => Ok(()),
-            Err(error) => Err(self.failed(format!("stop container {name}"), error)),
+            Err(error) => Err(Self::failed(format!("stop container {name}"), error)),
         }
     }
 
     /// The containers that onramp made and that carry these labels, ended ones too.
     pub async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<Container>, Error> {
         let options = ListContainersOptions { all: true, filters: Some(label_filter(labels)), ..Default::default() };
-        let found = self.docker.list_containers(Some(options)).await.map_err(|e| self.failed("list containers", e))?;
+        let found = self.docker.list_containers(Some(options)).await.map_err(|e| Self::failed("list containers", e))?;
         let container = |raw: bollard::models::ContainerSummary| {
             let name = raw.names.unwrap_or_default().into_iter().next().unwrap_or_default();
             let published = raw.ports.unwrap_or_default().into_iter().find_map(|port| port.public_port);
@@ -238,7 +240,8 @@ impl Engine {
                 name: name.trim_start_matches('/').to_owned(),
                 image_id: raw.image_id.unwrap_or_default(),
                 labels: raw.labels.unwrap_or_default(),
-                running: raw.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING),
+                running: raw.state == Some(ContainerSummaryStateEnum::RUNNING),
+                started: raw.state != Some(ContainerSummaryStateEnum::CREATED),
                 status: neutral(&raw.status.unwrap_or_default()),
                 host_port: published,
             }
@@ -252,7 +255,7 @@ impl Engine {
             .docker
             .inspect_container(name, None)
             .await
-            .map_err(|e| self.failed(format!("inspect container {name}"), e))?;
+            .map_err(|e| Self::failed(format!("inspect container {name}"), e))?;
         let ports = inspect.network_settings.and_then(|network| network.ports).unwrap_or_default();
         let bindings = ports.get(&format!("{port}/tcp")).cloned().flatten().unwrap_or_default();
         Ok(bindings.iter().find_map(|binding| binding.host_port.as_deref()?.parse().ok()))
@@ -264,7 +267,7 @@ impl Engine {
             .docker
             .inspect_container(name, None)
             .await
-            .map_err(|e| self.failed(format!("inspect container {name}"), e))?;
+            .map_err(|e| Self::failed(format!("inspect container {name}"), e))?;
         let config = inspect.config.unwrap_or_default();
         let pair = |line: &String| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
         let port = |spec: &String| spec.strip_suffix("/tcp")?.parse().ok();
@@ -288,7 +291,7 @@ impl Engine {
         match stream.next().await {
             Some(Ok(ended)) => Ok(Watch { exit_code: ended.status_code }),
             Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(Watch { exit_code: code }),
-            Some(Err(error)) => Err(self.failed(format!("wait for {name}"), error)),
+            Some(Err(error)) => Err(Self::failed(format!("wait for {name}"), error)),
             None => Err(Error::Broken { verb: format!("wait for {name}"), detail: "the answer ended".to_owned() }),
         }
     }
@@ -307,11 +310,10 @@ impl Engine {
             tail: tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
             ..Default::default()
         };
-        let engine = self.clone();
         let name = name.to_owned();
         self.docker.logs(&name, Some(options)).map(move |item| match item {
             Ok(output) => Ok(log_line(&output)),
-            Err(error) => Err(engine.failed(format!("read the log of {name}"), error)),
+            Err(error) => Err(Self::failed(format!("read the log of {name}"), error)),
         })
     }
 
@@ -326,7 +328,7 @@ impl Engine {
         let options = UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
         let body = bollard::body_full(Bytes::from(tar));
         let sent = self.docker.upload_to_container(name, Some(options), body).await;
-        sent.map_err(|e| self.failed(format!("copy files into {name}"), e))
+        sent.map_err(|e| Self::failed(format!("copy files into {name}"), e))
     }
 }
 

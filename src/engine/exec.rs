@@ -22,12 +22,15 @@ pub struct ExecSpec {
     pub input: bool,
 }
 
+/// What a program says: whether on stderr, and the bytes as they are.
+pub type Output = Pin<Box<dyn Stream<Item = Result<(bool, Vec<u8>), Error>> + Send>>;
+
 /// A running program that is talked with.
 pub struct Interactive {
     /// The engine's id of it.
     pub id: String,
-    /// What it says: whether on stderr, and the bytes as they are.
-    pub output: Pin<Box<dyn Stream<Item = Result<(bool, Vec<u8>), Error>> + Send>>,
+    /// What it says.
+    pub output: Output,
     /// What it is told.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
 }
@@ -44,14 +47,13 @@ impl Engine {
             cmd: Some(spec.command.clone()),
             ..Default::default()
         };
-        let made = self.docker.create_exec(&spec.container, options).await.map_err(|e| self.failed(verb(), e))?;
+        let made = self.docker.create_exec(&spec.container, options).await.map_err(|e| Self::failed(verb(), e))?;
         let start = StartExecOptions { detach: false, tty: spec.terminal, output_capacity: None };
-        match self.docker.start_exec(&made.id, Some(start)).await.map_err(|e| self.failed(verb(), e))? {
+        match self.docker.start_exec(&made.id, Some(start)).await.map_err(|e| Self::failed(verb(), e))? {
             StartExecResults::Attached { output, input } => {
-                let engine = self.clone();
                 let output = output.map(move |item| match item {
                     Ok(output) => Ok((matches!(output, LogOutput::StdErr { .. }), output.into_bytes().to_vec())),
-                    Err(error) => Err(engine.failed("read a program's output", error)),
+                    Err(error) => Err(Self::failed("read a program's output", error)),
                 });
                 Ok(Interactive { id: made.id, output: Box::pin(output), input })
             }
@@ -61,13 +63,13 @@ impl Engine {
 
     /// The exit code of a program that has ended.
     pub async fn exec_exit_code(&self, id: &str) -> Result<i64, Error> {
-        let inspect = self.docker.inspect_exec(id).await.map_err(|e| self.failed("ask how a program ended", e))?;
+        let inspect = self.docker.inspect_exec(id).await.map_err(|e| Self::failed("ask how a program ended", e))?;
         Ok(inspect.exit_code.unwrap_or(-1))
     }
 
     /// Tells a program's terminal its size.
     pub async fn resize(&self, id: &str, rows: u16, columns: u16) -> Result<(), Error> {
         let options = ResizeExecOptions { height: rows, width: columns };
-        self.docker.resize_exec(id, options).await.map_err(|e| self.failed("resize a terminal", e))
+        self.docker.resize_exec(id, options).await.map_err(|e| Self::failed("resize a terminal", e))
     }
 }

@@ -89,7 +89,7 @@ impl Engine {
         match self.docker.inspect_image(name).await {
             Ok(inspect) => Ok(Some(facts(inspect))),
             Err(error) if is_status(&error, 404) => Ok(None),
-            Err(error) => Err(self.failed(format!("inspect image {name}"), error)),
+            Err(error) => Err(Self::failed(format!("inspect image {name}"), error)),
         }
     }
 
@@ -109,7 +109,7 @@ impl Engine {
         self.follow("pull", &name, stream, |info| {
             if let (Some(layer), Some(status)) = (info.id, info.status) {
                 let detail = info.progress_detail.unwrap_or_default();
-                progress(layer_progress(layer, status, detail.current, detail.total));
+                progress(layer_progress(layer, &status, detail.current, detail.total));
             }
             None
         })
@@ -130,7 +130,7 @@ impl Engine {
             // A push names no layers.
             if let Some(status) = info.status {
                 let detail = info.progress_detail.unwrap_or_default();
-                progress(layer_progress(String::new(), status, detail.current, detail.total));
+                progress(layer_progress(String::new(), &status, detail.current, detail.total));
             }
             None
         })
@@ -187,7 +187,7 @@ impl Engine {
     /// Gives an image one more name.
     pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), Error> {
         let options = TagImageOptions { repo: Some(repository.to_owned()), tag: Some(tag.to_owned()) };
-        self.docker.tag_image(image, Some(options)).await.map_err(|e| self.failed(format!("tag {image}"), e))
+        self.docker.tag_image(image, Some(options)).await.map_err(|e| Self::failed(format!("tag {image}"), e))
     }
 
     /// Takes a name away from an image, and the image with its last name. One that is not there, or in use, stays as it is.
@@ -195,14 +195,14 @@ impl Engine {
         match self.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
             Ok(_) => Ok(()),
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
-            Err(error) => Err(self.failed(format!("remove image {name}"), error)),
+            Err(error) => Err(Self::failed(format!("remove image {name}"), error)),
         }
     }
 
     /// The images that onramp made and that carry these labels.
     pub async fn images_labelled(&self, labels: &[(&str, &str)]) -> Result<Vec<ImageFacts>, Error> {
         let options = ListImagesOptions { filters: Some(label_filter(labels)), ..Default::default() };
-        let found = self.docker.list_images(Some(options)).await.map_err(|e| self.failed("list images", e))?;
+        let found = self.docker.list_images(Some(options)).await.map_err(|e| Self::failed("list images", e))?;
         let facts = |image: bollard::models::ImageSummary| ImageFacts {
             id: image.id,
             repo_digests: image.repo_digests,
@@ -245,7 +245,7 @@ impl Engine {
                         tail,
                     });
                 }
-                Err(error) => return Err(self.failed(format!("{verb} {what}"), error)),
+                Err(error) => return Err(Self::failed(format!("{verb} {what}"), error)),
             }
         }
         Ok(())
@@ -278,7 +278,7 @@ fn raw_credentials(credentials: &Credentials) -> DockerCredentials {
     }
 }
 
-fn layer_progress(layer: String, status: String, done: Option<i64>, total: Option<i64>) -> LayerProgress {
+fn layer_progress(layer: String, status: &str, done: Option<i64>, total: Option<i64>) -> LayerProgress {
     let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-    LayerProgress { layer, status: neutral_line(&status, 60), done: count(done), total: count(total) }
+    LayerProgress { layer, status: neutral_line(status, 60), done: count(done), total: count(total) }
 }

@@ -139,7 +139,11 @@ pub enum Error {
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::NoEngine { .. } | Self::NotAllowed { .. } | Self::Version { .. } => Class::Env,
+            Self::NoEngine { .. }
+            | Self::NotAllowed { .. }
+            | Self::Version { .. }
+            | Self::Refused { .. }
+            | Self::Broken { .. } => Class::Env,
             Self::BadHost { .. } => Class::Usage,
             Self::NoTls { .. } => Class::Security,
             Self::NoImage { .. } => Class::Config,
@@ -147,7 +151,6 @@ impl Fault for Error {
             Self::Stream { verb: "build", .. } => Class::Failed,
             Self::Stream { detail, .. } if is_auth(detail) => Class::Auth,
             Self::Stream { .. } => Class::Net,
-            Self::Refused { .. } | Self::Broken { .. } => Class::Env,
         }
     }
 
@@ -223,13 +226,13 @@ impl Engine {
 
     /// Its own version and the API version agreed on: `20.10.24 (API 1.41)`.
     pub async fn version(&self) -> Result<String, Error> {
-        let version = self.docker.version().await.map_err(|e| self.failed("tell its version", e))?;
+        let version = self.docker.version().await.map_err(|e| Self::failed("tell its version", e))?;
         let own = neutral_line(version.version.as_deref().unwrap_or("unknown"), 40);
         Ok(format!("{own} (API {})", self.docker.client_version()))
     }
 
     /// Sorts a failed call.
-    fn failed(&self, verb: impl Into<String>, error: Raw) -> Error {
+    fn failed(verb: impl Into<String>, error: Raw) -> Error {
         let verb = verb.into();
         match error {
             Raw::DockerResponseServerError { status_code, message } => {

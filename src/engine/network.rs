@@ -63,7 +63,7 @@ impl Engine {
                 Ok(made) => return Ok(made.id),
                 Err(bollard::errors::Error::DockerResponseServerError { message, .. })
                     if message.contains("overlap") || message.contains("conflicts with") => {}
-                Err(error) => return Err(self.failed(format!("create network {}", spec.name), error)),
+                Err(error) => return Err(Self::failed(format!("create network {}", spec.name), error)),
             }
         }
         Err(Error::Refused {
@@ -76,7 +76,7 @@ impl Engine {
     /// The networks that onramp made and that carry these labels: their names and all their labels.
     pub async fn networks(&self, labels: &[(&str, &str)]) -> Result<Vec<(String, HashMap<String, String>)>, Error> {
         let options = ListNetworksOptions { filters: Some(label_filter(labels)) };
-        let found = self.docker.list_networks(Some(options)).await.map_err(|e| self.failed("list networks", e))?;
+        let found = self.docker.list_networks(Some(options)).await.map_err(|e| Self::failed("list networks", e))?;
         Ok(found.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
     }
 
@@ -85,7 +85,7 @@ impl Engine {
         match self.docker.remove_network(name).await {
             Ok(()) => Ok(()),
             Err(error) if is_status(&error, 404) => Ok(()),
-            Err(error) => Err(self.failed(format!("remove network {name}"), error)),
+            Err(error) => Err(Self::failed(format!("remove network {name}"), error)),
         }
     }
 }

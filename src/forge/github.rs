@@ -133,7 +133,7 @@ impl GitHub {
             .build()
             .map_err(|error| Error::Setting { detail: neutral_line(&crate::error::chain(&error), 300) })?;
         let headers = [
-            (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
             (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28")),
             (USER_AGENT, HeaderValue::from_static(concat!("onramp/", env!("CARGO_PKG_VERSION")))),
         ];
@@ -463,10 +463,10 @@ struct RawMerge {
 
 impl From<RawPull> for PullRequest {
     fn from(raw: RawPull) -> Self {
-        let state = match (raw.merged_at, raw.state.as_str()) {
-            (Some(_), _) => Standing::Merged,
-            (None, "open") => Standing::Open,
-            (None, _) => Standing::Closed,
+        let state = match (raw.state.as_str(), raw.merged_at) {
+            ("open", _) => Standing::Open,
+            (_, Some(_)) => Standing::Merged,
+            (_, None) => Standing::Closed,
         };
         Self {
             number: raw.number,

@@ -7,6 +7,7 @@
 //! Who somebody is, is what git says they are: everybody who may push to the state repository is trusted not to lie
 //! about their name. Where that is too little, a server is needed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 
 const FILE: &str = "pull.toml";
 const PULLS: &str = "refs/pull/";
+const BRANCHES: &str = "refs/heads/";
 const CAP: u64 = 1024 * 1024;
 /// How often the next number is tried for when somebody else took it first.
 const TRIES: usize = 5;
@@ -59,22 +61,27 @@ impl Local {
     fn read(&self, number: u64) -> Result<(Record, PullRequest, Commit), Error> {
         let name = format!("{PULLS}{number}/data");
         let data = self.mirror.refs(&name)?.remove(&name).ok_or(Error::NoPull { number })?;
-        let (record, pull) = self.at(number, &data)?;
+        let (record, pull) = self.at(number, &data, &self.mirror.refs(BRANCHES)?)?;
         Ok((record, pull, data))
     }
 
-    fn at(&self, number: u64, data: &Commit) -> Result<(Record, PullRequest), Error> {
+    /// The pull request that a record and the branches of this moment tell of.
+    fn at(
+        &self,
+        number: u64,
+        data: &Commit,
+        branches: &BTreeMap<String, Commit>,
+    ) -> Result<(Record, PullRequest), Error> {
         let shown = PathBuf::from(format!("{PULLS}{number}/{FILE}"));
         let contents = self.mirror.read(data, FILE, CAP)?.unwrap_or_default();
         let record: Record = document::parse(&shown, &String::from_utf8_lossy(&contents))?;
         let head_name = format!("{PULLS}{number}/head");
-        let branch = branch_ref(&record.head);
         let of_branch = match record.state {
-            Standing::Open => self.mirror.refs(&branch)?.remove(&branch),
+            Standing::Open => branches.get(&branch_ref(&record.head)),
             Standing::Merged | Standing::Closed => None,
         };
         let head_commit = match of_branch {
-            Some(commit) => commit,
+            Some(commit) => commit.clone(),
             None => self.mirror.resolve(&head_name)?,
         };
         let (_, updated) = self.mirror.describe(data)?;
@@ -115,12 +122,12 @@ impl Local {
         let next = self.record(std::slice::from_ref(data), record, what)?;
         let number = pull.number;
         self.mirror
-            .push(&[self.move_data(number, Some(data), &next), self.move_head(pull)?])
+            .push(&[Self::move_data(number, Some(data), &next), self.move_head(pull)?])
             .map_err(|e| moved(number, e))?;
         Ok(self.read(number)?.1)
     }
 
-    fn move_data(&self, number: u64, from: Option<&Commit>, to: &Commit) -> RefUpdate {
+    fn move_data(number: u64, from: Option<&Commit>, to: &Commit) -> RefUpdate {
         RefUpdate { name: format!("{PULLS}{number}/data"), expected: from.cloned(), target: Some(to.clone()) }
     }
 
@@ -132,11 +139,12 @@ impl Local {
 
     fn list_now(&self) -> Result<Vec<PullRequest>, Error> {
         self.mirror.refresh(self.offline)?;
+        let branches = self.mirror.refs(BRANCHES)?;
         let mut pulls = Vec::new();
         for (name, data) in self.mirror.refs(PULLS)? {
             let Some(number) = number_of(&name) else { continue };
             if name.ends_with("/data") {
-                pulls.push(self.at(number, &data)?.1);
+                pulls.push(self.at(number, &data, &branches)?.1);
             }
         }
         pulls.retain(|pull| pull.state == Standing::Open);
@@ -162,7 +170,7 @@ impl Local {
             };
             let data = self.record(&[], &record, &format!("Propose: {}", record.title))?;
             let head = RefUpdate { name: format!("{PULLS}{number}/head"), expected: None, target: Some(head) };
-            match self.mirror.push(&[self.move_data(number, None, &data), head]) {
+            match self.mirror.push(&[Self::move_data(number, None, &data), head]) {
                 Ok(()) => return Ok(self.read(number)?.1),
                 // Somebody else took the number; the next one is as good.
                 Err(git::Error::Moved { .. }) => {}
@@ -183,6 +191,9 @@ impl Local {
         let (mut record, pull, data) = self.open(number)?;
         unmoved(&pull, commit)?;
         let me = self.me();
+        if me.id.eq_ignore_ascii_case(&pull.author.id) {
+            return Err(Error::Own { number });
+        }
         record.approval.retain(|approval| !approval.by.id.eq_ignore_ascii_case(&me.id));
         record.approval.push(Approval { by: me, commit: commit.clone() });
         self.push(&pull, &data, &record, &format!("Approve {commit}"))
@@ -199,7 +210,7 @@ impl Local {
             expected: Some(checked.base.clone()),
             target: Some(merged.clone()),
         };
-        let mut updates = vec![base, self.move_data(number, Some(&data), &next), self.move_head(&pull)?];
+        let mut updates = vec![base, Self::move_data(number, Some(&data), &next), self.move_head(&pull)?];
         let branch = branch_ref(&pull.head_branch);
         if let Some(there) = self.mirror.refs(&branch)?.remove(&branch) {
             updates.push(RefUpdate { name: branch, expected: Some(there), target: None });
@@ -259,7 +270,7 @@ impl Forge for Local {
 }
 
 fn branch_ref(branch: &str) -> String {
-    format!("refs/heads/{branch}")
+    format!("{BRANCHES}{branch}")
 }
 
 fn number_of(name: &str) -> Option<u64> {

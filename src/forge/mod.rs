@@ -204,6 +204,12 @@ pub enum Error {
         /// Where it stands.
         state: Standing,
     },
+    /// Who proposed it wants to approve it.
+    #[error("pull request {number} is your own; somebody else approves it")]
+    Own {
+        /// Its number.
+        number: u64,
+    },
     /// Its commit, or the base branch, is not what was checked.
     #[error("pull request {number} changed meanwhile: {detail}")]
     Moved {
@@ -304,7 +310,7 @@ impl Fault for Error {
             Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
             Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
-            Self::TooMuch { .. } => Class::Security,
+            Self::TooMuch { .. } | Self::Own { .. } => Class::Security,
         }
     }
 

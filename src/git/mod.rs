@@ -189,12 +189,11 @@ impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::NoProgram(_) | Self::NoIdentity | Self::Library { .. } | Self::Program { .. } => Class::Env,
-            Self::BadUrl { .. } => Class::Security,
+            Self::BadUrl { .. } | Self::TooLarge { .. } => Class::Security,
             Self::Unreachable { .. } | Self::NeverFetched { .. } => Class::Net,
             Self::Refused { .. } => Class::Auth,
             Self::Moved { .. } | Self::MergeConflict { .. } => Class::Conflict,
             Self::NoCommit { .. } | Self::NoRepository { .. } | Self::Unborn { .. } => Class::Usage,
-            Self::TooLarge { .. } => Class::Security,
             Self::File(error) => error.class(),
         }
     }

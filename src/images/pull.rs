@@ -47,7 +47,10 @@ async fn pull(engine: &Engine, image: &ImageRef, observer: &Arc<dyn Observer>) -
     let credentials = registry::credentials_of_user(image.registry()).await.map(engine_credentials);
     let mut layers = Layers::default();
     let mut listen = |progress: LayerProgress| {
+        let part = progress.layer.clone();
         if layers.take(progress) {
+            let (done, total) = layers.of(&part);
+            observer.event(Event::Part { task: task.clone(), part, done, total });
             observer.event(Event::Progress { task: task.clone(), done: layers.done(), total: layers.total() });
             observer.step(&task, &layers.step());
         }
@@ -88,6 +91,13 @@ struct Layer {
     complete: bool,
 }
 
+impl Layer {
+    fn done(&self) -> u64 {
+        let (down, up) = (self.downloaded.min(self.total), self.unpacked.min(self.total));
+        if self.complete { self.total } else { down / 2 + up / 2 }
+    }
+}
+
 impl Layers {
     /// Takes one report of the engine. Tells whether the bytes changed.
     fn take(&mut self, progress: LayerProgress) -> bool {
@@ -125,12 +135,12 @@ impl Layers {
     }
 
     fn done(&self) -> u64 {
-        let half = |bytes: u64| bytes / 2;
-        let of = |layer: &Layer| {
-            let (down, up) = (layer.downloaded.min(layer.total), layer.unpacked.min(layer.total));
-            if layer.complete { layer.total } else { half(down) + half(up) }
-        };
-        self.0.values().fold(0, |sum, layer| sum.saturating_add(of(layer)))
+        self.0.values().fold(0, |sum, layer| sum.saturating_add(layer.done()))
+    }
+
+    /// How far one layer is, of how many bytes.
+    fn of(&self, layer: &str) -> (u64, u64) {
+        self.0.get(layer).map(|layer| (layer.done(), layer.total)).unwrap_or_default()
     }
 
     fn step(&self) -> String {

@@ -284,6 +284,14 @@ impl Story<'_> {
     }
 }
 
+/// The author's words in a deployment's commit message: what stands between its subject and its trailers.
+pub fn words(commit_message: &str) -> Option<&str> {
+    Trailers::parse(commit_message)?;
+    let (_, rest) = commit_message.split_once("\n\n")?;
+    let (words, _) = rest.trim_end().rsplit_once("\n\n")?;
+    Some(words.trim()).filter(|words| !words.is_empty())
+}
+
 /// Somebody's words, unable to call other people: a mention needs its `@` right before the name.
 fn quiet(words: &str) -> String {
     words.replace('@', "@\u{200b}")
@@ -419,6 +427,9 @@ image = "r.test/base/mail:1"
             Evidence { tests, parity: Some("2 of 2 services equal".into()), state_commit: Some(commit("c")) };
         let story = Story { trailers: &trailers, changes: &[change], previous, evidence: &evidence, message };
         assert_eq!(Trailers::parse(&story.commit_message()), Some(trailers.clone()));
+        if message.is_none_or(|message| message.len() < 1000) {
+            assert_eq!(words(&story.commit_message()), message);
+        }
         story.body()
     }
 

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::deployment::Change;
 use super::{Error, Trailers, deployment, provenance};
 use crate::forge::{Checked, Forge, PullRequest};
-use crate::git::{Commit, Identity};
+use crate::git::{self, Commit, Identity};
 use crate::name::Name;
+use crate::project::service::Service;
+use crate::reference::ImageRef;
 use crate::state::policy::Merge;
 use crate::state::{Cure, ENVIRONMENTS, Environment, Facts, RULES, Rules, State, Unmet, unmet};
 
@@ -58,39 +61,42 @@ pub fn examine(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp)
     let mirror = state.mirror();
     let base = mirror.resolve(&format!("refs/heads/{}", pull.base_branch))?;
     let head = mirror.resolve(pull.head_commit.as_str())?;
-    let rules = state.rules(&base)?;
-    let (words, _) = mirror.describe(&head)?;
-    let trailers = Trailers::parse(&words);
+    let trailers = Trailers::parse(&mirror.describe(&head)?.0);
     let message = merge_message(pull, trailers.as_ref());
-    let merged = mirror.merge(&base, &head, &message, me)?;
+    let merged = mirror.merge(&base, &head, &message, me).map_err(|error| match error {
+        git::Error::MergeConflict { paths } => {
+            Error::Outdated { number: pull.number, base: pull.base_branch.clone(), paths }
+        }
+        other => other.into(),
+    })?;
+    // Whoever made the proposed commit is behind it too, also where somebody else opened the pull request.
+    let authors = vec![pull.author.id.clone(), mirror.author(&head)?.email];
+    let approvals = pull.approved_by().map(|person| person.id.clone()).collect();
+    let (rules, changed) = (state.rules(&base)?, mirror.changed(&base, &merged)?);
+    let case = Case { state, base, merged, rules, trailers, authors, approvals, now };
     let mut merge = Merge::Auto;
     let mut findings = Vec::new();
-    for path in mirror.changed(&base, &merged)? {
-        let missing = match place(&rules, &path) {
+    for path in changed {
+        let (of, unmet) = match place(&case.rules, &path) {
             Place::Declaration(environment, app) => {
                 if environment.policy.merge == Merge::Manual {
                     merge = Merge::Manual;
                 }
-                let facts = facts(state, &base, &merged, environment, &app, pull, trailers.as_ref(), now)?;
-                (format!("{}/{app}", environment.name), unmet(environment, &facts))
+                (format!("{}/{app}", environment.name), unmet(environment, &case.facts(environment, &app)?))
             }
-            Place::Rules => {
-                // The merged rules must still be rules.
-                state.rules(&merged)?;
+            Place::Rules | Place::Unknown => {
+                // What is merged must still be rules.
+                state.rules(&case.merged)?;
                 merge = Merge::Manual;
-                (path, strictest(&rules, &people(state, &head, pull)?, now))
-            }
-            Place::Unknown => {
-                merge = Merge::Manual;
-                (path, strictest(&rules, &people(state, &head, pull)?, now))
+                (path, case.strictest())
             }
             Place::Elsewhere => continue,
         };
-        if !missing.1.is_empty() {
-            findings.push(Finding { of: missing.0, unmet: missing.1 });
+        if !unmet.is_empty() {
+            findings.push(Finding { of, unmet });
         }
     }
-    Ok(Gate { base, head, merge, findings, message })
+    Ok(Gate { base: case.base, head, merge, findings, message })
 }
 
 /// Merges what the gate let through; the merge commit. Refused where something is missing.
@@ -147,84 +153,84 @@ fn place<'a>(rules: &'a Rules, path: &str) -> Place<'a> {
     declaration().map_or(Place::Unknown, |(environment, app)| Place::Declaration(environment, app))
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one thing that the facts come from")]
-fn facts(
-    state: &State,
-    base: &Commit,
-    merged: &Commit,
-    environment: &Environment,
-    app: &Name,
-    pull: &PullRequest,
-    trailers: Option<&Trailers>,
+/// What a pull request's parts are judged by.
+struct Case<'a> {
+    state: &'a State,
+    base: Commit,
+    merged: Commit,
+    rules: Rules,
+    trailers: Option<Trailers>,
+    authors: Vec<String>,
+    approvals: Vec<String>,
     now: Timestamp,
-) -> Result<Facts, Error> {
-    let before = state.declared(base, &environment.name, app)?.map(|declared| declared.services);
-    // What cannot be read is not merged: the error says where.
-    let after = state.declared(merged, &environment.name, app)?.map(|declared| declared.services).unwrap_or_default();
-    let changes = deployment::changes(before.as_ref(), &after);
-    let ours = trailers.filter(|trailers| trailers.app == *app && trailers.environment == environment.name);
-    // Test results count for the images they were made with. Services that the source does not build (a database) have
-    // no image of their own in the trailers.
-    let tests = ours
-        .filter(|trailers| {
-            trailers
-                .images
-                .iter()
-                .all(|(service, image)| after.get(service).and_then(|s| s.image.as_ref()) == Some(image))
-        })
-        .filter(|trailers| {
-            let changed =
-                |change: &deployment::Change| change.from.is_none() || trailers.images.contains_key(&change.service);
-            changes.iter().all(changed)
-        })
-        .map(|trailers| trailers.tests.clone())
-        .unwrap_or_default();
-    let mut digests = BTreeMap::new();
-    let mut there = BTreeMap::new();
-    for change in &changes {
-        let Some(digest) = change.to.digest() else { continue };
-        digests.insert(change.service.clone(), digest.clone());
-        let Some(after) = &environment.after else { continue };
-        let declared = state.declared(base, after, app)?;
-        let image = declared.as_ref().and_then(|d| d.services.get(&change.service)).and_then(|s| s.image.as_ref());
-        if let Some(declared) = image.and_then(|image| image.digest()) {
-            let since = provenance::declared_since(state, base, after, app, &change.service, declared)?;
-            there.insert(change.service.clone(), (declared.clone(), since.unwrap_or(now)));
+}
+
+impl Case<'_> {
+    /// The facts about the change to one app in one environment.
+    fn facts(&self, environment: &Environment, app: &Name) -> Result<Facts, Error> {
+        let services = |commit: &Commit, environment: &Name| -> Result<BTreeMap<Name, Service>, Error> {
+            // What cannot be read is not merged: the error says where.
+            Ok(self.state.declared(commit, environment, app)?.map(|declared| declared.services).unwrap_or_default())
+        };
+        let (old, new) = (services(&self.base, &environment.name)?, services(&self.merged, &environment.name)?);
+        let changes = deployment::changes(Some(&old), &new);
+        let digest = |change: &Change| Some((change.service.clone(), change.to.digest()?.clone()));
+        let digests = changes.iter().filter_map(digest).collect();
+        let mut before = BTreeMap::new();
+        if let Some(after) = &environment.after {
+            let there = services(&self.base, after)?;
+            for change in &changes {
+                let image = there.get(&change.service).and_then(|service| service.image.as_ref());
+                let Some(digest) = image.and_then(ImageRef::digest) else { continue };
+                let since = provenance::declared_since(self.state, &self.base, after, app, &change.service, digest)?;
+                before.insert(change.service.clone(), (digest.clone(), since.unwrap_or(self.now)));
+            }
         }
+        let tests = self.tests(&environment.name, app, &new, &changes).unwrap_or_default();
+        let (authors, approvals) = (self.authors.clone(), self.approvals.clone());
+        Ok(Facts { authors, approvals, tests, digests, before, now: self.now })
     }
-    let (authors, approvals) = people(state, &pull.head_commit, pull)?;
-    Ok(Facts { authors, approvals, tests, digests, before: there, now })
-}
 
-/// Who is behind a change, and who approved it. Whoever made the proposed commit is behind it too, also where somebody
-/// else opened the pull request.
-fn people(state: &State, head: &Commit, pull: &PullRequest) -> Result<(Vec<String>, Vec<String>), Error> {
-    let authors = vec![pull.author.id.clone(), state.mirror().author(head)?.email];
-    Ok((authors, pull.approved_by().map(|person| person.id.clone()).collect()))
-}
+    /// The test results that count for this change: those of exactly the images that it declares.
+    fn tests(
+        &self,
+        environment: &Name,
+        app: &Name,
+        new: &BTreeMap<Name, Service>,
+        changes: &[Change],
+    ) -> Option<BTreeMap<Name, bool>> {
+        let trailers = self.trailers.as_ref().filter(|t| t.app == *app && t.environment == *environment)?;
+        let declared =
+            |(service, image): (&Name, &ImageRef)| new.get(service).and_then(|s| s.image.as_ref()) == Some(image);
+        // A service that is added and not built from the source, a database, has no image in the trailers.
+        let covered = |change: &Change| change.from.is_none() || trailers.images.contains_key(&change.service);
+        (trailers.images.iter().all(declared) && changes.iter().all(covered)).then(|| trailers.tests.clone())
+    }
 
-/// What a change outside every environment lacks: the approvals that the strictest environment asks for, because it
-/// decides over all of them.
-fn strictest(rules: &Rules, (authors, approvals): &(Vec<String>, Vec<String>), now: Timestamp) -> Vec<Unmet> {
-    let Some(environment) = rules.environments.iter().max_by_key(|environment| environment.policy.approvals) else {
-        return Vec::new();
-    };
-    let facts = Facts {
-        authors: authors.clone(),
-        approvals: approvals.clone(),
-        tests: BTreeMap::new(),
-        digests: BTreeMap::new(),
-        before: BTreeMap::new(),
-        now,
-    };
-    unmet(environment, &facts).into_iter().filter(|unmet| unmet.rule == "approvals").collect()
+    /// What a change outside every environment lacks: the approvals that the strictest environment asks for, because it
+    /// decides over all of them.
+    fn strictest(&self) -> Vec<Unmet> {
+        let Some(environment) = self.rules.environments.iter().max_by_key(|e| e.policy.approvals) else {
+            return Vec::new();
+        };
+        let facts = Facts {
+            authors: self.authors.clone(),
+            approvals: self.approvals.clone(),
+            tests: BTreeMap::new(),
+            digests: BTreeMap::new(),
+            before: BTreeMap::new(),
+            now: self.now,
+        };
+        unmet(environment, &facts).into_iter().filter(|unmet| unmet.rule == "approvals").collect()
+    }
 }
 
 fn merge_message(pull: &PullRequest, trailers: Option<&Trailers>) -> String {
     let title = crate::text::neutral_line(&pull.title, 200);
     let mut message = format!("Merge pull request #{} from {}\n\n{title}\n", pull.number, pull.head_branch);
     if let Some(trailers) = trailers {
-        message.push_str(&format!("\n{trailers}"));
+        message.push('\n');
+        message.push_str(&trailers.to_string());
     }
     message
 }

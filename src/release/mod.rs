@@ -60,6 +60,16 @@ pub enum Error {
         /// The app.
         app: Name,
     },
+    /// The base branch went on, and the change does not fit it any more.
+    #[error("pull request {number} changes the same lines as {base} has meanwhile: {}", paths.join(", "))]
+    Outdated {
+        /// The pull request.
+        number: u64,
+        /// The base branch.
+        base: String,
+        /// The files.
+        paths: Vec<String>,
+    },
     /// The environments' policy does not let the change through.
     #[error("pull request {number} may not be merged yet: {}", list(findings))]
     Refused {
@@ -84,7 +94,7 @@ impl Fault for Error {
             Self::Forge(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::Reference(_) | Self::NotLocked { .. } | Self::NothingToDeploy { .. } => Class::Config,
-            Self::Uncommitted { .. } => Class::Conflict,
+            Self::Uncommitted { .. } | Self::Outdated { .. } => Class::Conflict,
             Self::Refused { .. } => Class::Security,
         }
     }
@@ -96,6 +106,9 @@ impl Fault for Error {
             Self::Document(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Outdated { .. } => {
+                Some("deploying the app to that environment again proposes it anew, on what is declared now".to_owned())
+            }
             Self::Refused { .. } => {
                 Some("the policy is the one in state.toml on the base branch, not in the pull request".to_owned())
             }
@@ -110,6 +123,10 @@ impl Fault for Error {
             Self::Forge(error) => error.next(),
             Self::Engine(error) => error.next(),
             Self::Uncommitted { .. } => vec!["git add -A && git commit".to_owned()],
+            Self::Outdated { paths, .. } => {
+                let environment = paths.first().and_then(|path| path.split('/').nth(1)).unwrap_or("<env>");
+                vec![format!("onramp deploy {environment}")]
+            }
             Self::NotLocked { .. } => vec!["onramp image pull".to_owned()],
             Self::Refused { number, findings } => gate::commands(*number, findings),
             Self::Document(_) | Self::Reference(_) | Self::NothingToDeploy { .. } => Vec::new(),

@@ -48,7 +48,7 @@ pub fn read(
     };
     let changed = state.mirror().last_changes(head, ENVIRONMENTS, DEPTH)?;
     let mut said: BTreeMap<Commit, (Timestamp, Option<Trailers>)> = BTreeMap::new();
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     for environment in wanted {
         for (app, declared) in state.everything(head, &environment)? {
             let commit = changed.get(&path_of(&environment, &app)).cloned();
@@ -75,6 +75,17 @@ pub fn read(
                 environment: environment.clone(),
                 commit,
             });
+        }
+        // What is proposed for the first time is declared nowhere yet.
+        for pull in pulls {
+            let app = pull.head_branch.strip_prefix(&format!("deploy/{environment}/")).and_then(|app| app.parse().ok());
+            if let Some(app) = app
+                && !entries.iter().any(|entry| entry.app == app && entry.environment == environment)
+            {
+                let digests = BTreeMap::new();
+                let (environment, pulls) = (environment.clone(), vec![pull.number]);
+                entries.push(Entry { app, environment, digests, commit: None, since: None, source: None, pulls });
+            }
         }
     }
     Ok(entries)

@@ -89,9 +89,9 @@ fn prepare(
     let mirror = state.mirror();
     let head = state.head()?;
     let declared = state.app(&head, &plan.environment, &plan.app)?;
-    let before = declared.as_ref().map(|declared| declared.text.as_str());
-    let text = edit::apply(before, &plan.environment, &plan.app, &plan.edits(&images))?;
-    if before == Some(text.as_str()) {
+    let old = declared.as_ref().map(|declared| declared.text.as_str());
+    let text = edit::apply(old, &plan.environment, &plan.app, &plan.edits(&images))?;
+    if old == Some(text.as_str()) {
         return Ok(None);
     }
     let after = environment::check(plan.file.as_ref(), &text)?;
@@ -106,14 +106,17 @@ fn prepare(
         images,
         tests: evidence.tests.clone(),
     };
-    let story = Story { trailers: &trailers, changes: &changes, previous: previous.as_ref(), evidence, message };
-    let commit_message = story.commit_message();
     let name = format!("refs/heads/{}", plan.branch);
     let there = mirror.refs(&name)?.remove(&name);
+    // Why, was said when the branch was proposed first; it still holds unless something else is said now.
+    let before = there.as_ref().map(|there| mirror.describe(there)).transpose()?.map(|(message, _)| message);
+    let words = message.or_else(|| before.as_deref().and_then(deployment::words));
+    let story = Story { trailers: &trailers, changes: &changes, previous: previous.as_ref(), evidence, message: words };
+    let commit_message = story.commit_message();
     // The same words on the same head with the same file: the branch is right as it is, and approvals of it stay.
     let same = match &there {
         Some(there) => {
-            mirror.describe(there)?.0 == commit_message
+            before.as_deref() == Some(commit_message.as_str())
                 && mirror.parents(there)? == [head.clone()]
                 && mirror.read(there, &plan.file, crate::document::CAP)?.as_deref() == Some(text.as_bytes())
                 && mirror.changed(&head, there)? == [plan.file.clone()]

@@ -224,6 +224,8 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             None => Action::Create,
             Some(container) if container.labels.get(label::SPEC) != Some(&spec.digest().to_string()) => Action::Replace,
             Some(container) if container.running => Action::Keep,
+            // A killed `up` made it and may not have put its seeds in.
+            Some(container) if !container.started => Action::Replace,
             Some(_) => Action::Start,
         };
         // Containers on a network that is gone cannot be started again.

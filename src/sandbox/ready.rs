@@ -95,13 +95,17 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers its connections with these bytes, one after the other, then hangs up.
-    async fn server(answers: &'static [&'static [u8]]) -> u16 {
+    /// A server that answers its connections with these bytes, one after the other, then hangs up. Where it is asked
+    /// something it hears that first: a connection closed with something unread is reset, and the answer with it.
+    async fn server(asked: bool, answers: &'static [&'static [u8]]) -> u16 {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             for answer in answers {
                 let (mut stream, _) = listener.accept().await.unwrap();
+                if asked {
+                    let _ = stream.read(&mut [0; 512]).await;
+                }
                 stream.write_all(answer).await.unwrap();
             }
         });
@@ -111,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_is_ready_when_it_says_so_and_not_before() {
         let port =
-            server(&[b"", b"HTTP/1.1 503 Busy\r\n\r\n", b"nonsense\n", b"HTTP/1.1 204 No Content\r\n\r\n"]).await;
+            server(true, &[b"", b"HTTP/1.1 503 Busy\r\n\r\n", b"nonsense\n", b"HTTP/1.1 204 No Content\r\n\r\n"]).await;
         let service = Service {
             port: Some(80),
             ready: Some(crate::project::service::Ready { http: "/health".into() }),
@@ -124,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_closes_at_once_is_not_ready() {
-        let port = server(&[b"", b"5.5.5-MariaDB"]).await;
+        let port = server(false, &[b"", b"5.5.5-MariaDB"]).await;
         let mut last = String::new();
         assert_eq!(wait(&Service::default(), port, &mut last).await, "accepts connections");
         assert_eq!(last, "the connection was closed at once");

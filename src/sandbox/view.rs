@@ -47,7 +47,7 @@ impl View {
 
     /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
     pub fn images(&self) -> BTreeSet<ImageRef> {
-        let images = self.members.iter().flat_map(|member| {
+        let images = self.members.iter().filter_map(|member| {
             let base = member.service.build.as_ref().filter(|_| member.own).map(|build| &build.base);
             base.or(member.service.image.as_ref()).or(member.service.fallback.as_ref())
         });
@@ -66,14 +66,10 @@ impl View {
         let (builds, seeds) = read.await.expect("reading files does not panic")?;
         let mut names: BTreeSet<String> = BTreeSet::new();
         for member in &self.members {
-            match builds.get(&member.id.service).filter(|_| member.own) {
-                Some(build) => names.extend([build.tag.clone(), build.base.to_string()]),
-                None => {
-                    let image = member.service.image.as_ref().or(member.service.fallback.as_ref());
-                    names.extend(
-                        image.map(|image| plan::pinned(image, lock)).transpose()?.map(|image| image.to_string()),
-                    );
-                }
+            if let Some(build) = builds.get(&member.id.service).filter(|_| member.own) {
+                names.extend([build.tag.clone(), build.base.to_string()]);
+            } else if let Some(image) = member.service.image.as_ref().or(member.service.fallback.as_ref()) {
+                names.insert(plan::pinned(image, lock)?.to_string());
             }
         }
         let existing = self.existing(engine, &names).await?;

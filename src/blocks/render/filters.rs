@@ -19,12 +19,14 @@ pub fn add(environment: &mut Environment<'_>) {
 }
 
 /// The first match, or none.
+#[expect(clippy::needless_pass_by_value, reason = "filters are given their options so")]
 fn search(state: &State, text: &str, pattern: &str, options: Kwargs) -> Result<Option<String>, Error> {
     let regex = compile(state, "regex_search", pattern, &options)?;
     Ok(regex.find(text).map(|found| found.as_str().to_owned()))
 }
 
 /// The text with every match replaced. Groups are Python's: `\1`, `\g<name>`.
+#[expect(clippy::needless_pass_by_value, reason = "filters are given their options so")]
 fn replace(state: &State, text: &str, pattern: &str, replacement: &str, options: Kwargs) -> Result<String, Error> {
     let regex = compile(state, "regex_replace", pattern, &options)?;
     let replacement = rust_groups(replacement);
@@ -66,7 +68,7 @@ fn rust_groups(replacement: &str) -> String {
                 }
                 Some('g') if rest.peek() == Some(&'<') => {
                     let name: String = rest.by_ref().skip(1).take_while(|c| *c != '>').collect();
-                    out.push_str(&format!("${{{name}}}"));
+                    out.extend(["${", &name, "}"]);
                 }
                 Some('n') => out.push('\n'),
                 Some('t') => out.push('\t'),

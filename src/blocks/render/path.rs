@@ -10,7 +10,6 @@ pub fn components(template: &str) -> Vec<&str> {
         let two = template.get(rest..rest + 2).unwrap_or_default();
         match (closing, two) {
             (Some(end), _) if two == end => (closing, rest) = (None, rest + 2),
-            (Some(_), _) => rest += c.len_utf8(),
             (None, "{{") => (closing, rest) = (Some("}}"), rest + 2),
             (None, "{%") => (closing, rest) = (Some("%}"), rest + 2),
             (None, "{#") => (closing, rest) = (Some("#}"), rest + 2),
@@ -19,7 +18,7 @@ pub fn components(template: &str) -> Vec<&str> {
                 rest += 1;
                 start = rest;
             }
-            (None, _) => rest += c.len_utf8(),
+            _ => rest += c.len_utf8(),
         }
     }
     components.push(&template[start..]);

@@ -18,6 +18,10 @@ use crate::text;
 
 /// Look at the company's building blocks.
 #[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp catalog list
+  onramp catalog show php-web
+")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -102,15 +106,13 @@ pub fn answers_json(answers: &Answers) -> serde_json::Map<String, serde_json::Va
     answers.asked.iter().map(|(id, answer)| (id.to_string(), value(answer))).collect()
 }
 
-/// The files of a plan, for people: neutral, and not more than they read.
-pub fn file_list(files: &[String]) -> String {
+/// The files of a plan, a line each, for people: neutral, and not more than they read.
+pub fn file_lines(files: &[String]) -> Vec<String> {
     const MOST: usize = 40;
-    let mut out = String::new();
-    for file in files.iter().take(MOST) {
-        out.push_str(&format!("  create  {}\n", text::neutral_line(file, 200)));
-    }
+    let mut lines: Vec<String> =
+        files.iter().take(MOST).map(|file| format!("  create  {}", text::neutral_line(file, 200))).collect();
     if files.len() > MOST {
-        out.push_str(&format!("  … and {} more\n", files.len() - MOST));
+        lines.push(format!("  … and {} more", files.len() - MOST));
     }
-    out
+    lines
 }

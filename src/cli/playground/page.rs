@@ -36,7 +36,8 @@ pub fn words(html: &str) -> String {
         .replace("&#039;", "'")
         .replace("&quot;", "\"");
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-    lines.filter(|line| !line.is_empty()).map(|line| format!("  {}\n", crate::text::neutral(&line))).collect()
+    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).map(|line| crate::text::neutral(&line)).collect();
+    format!("  {}\n", lines.join("\n  "))
 }
 
 #[cfg(test)]

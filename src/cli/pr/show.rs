@@ -25,6 +25,8 @@ struct Shown {
     pull: PullRequest,
     diff: String,
     missing: Vec<Finding>,
+    /// Why nothing can be said about what is missing.
+    trouble: Option<String>,
     #[serde(skip)]
     lacks: String,
 }
@@ -36,16 +38,24 @@ impl Arguments {
         let pull = desk.forge.get(self.number).await?;
         let (state, shown) = (desk.state.clone(), pull.clone());
         let diff = release::blocking(move || diff::of(&state, &shown)).await?;
-        let (mut findings, mut lacks) = (Vec::new(), String::new());
+        let (mut findings, mut lacks, mut trouble) = (Vec::new(), String::new(), None);
         if pull.state == Standing::Open {
-            let gate = desk.examine(&pull).await?;
-            lacks = missing(pull.number, &gate);
-            if gate.is_open() {
-                lacks = format!("  nothing is missing\n  next:    onramp pr merge {}\n", pull.number);
+            // What cannot be judged is shown all the same, with the reason.
+            match desk.examine(&pull).await {
+                Ok(gate) if gate.is_open() => {
+                    lacks = format!("  nothing is missing\n  next:    onramp pr merge {}\n", pull.number);
+                }
+                Ok(gate) => {
+                    lacks = missing(pull.number, &gate);
+                    findings = gate.findings;
+                }
+                Err(failure) => {
+                    lacks = format!("  missing: {}\n", neutral(&failure.message));
+                    trouble = Some(failure.message);
+                }
             }
-            findings = gate.findings;
         }
-        cx.report(&Shown { pull, diff, missing: findings, lacks });
+        cx.report(&Shown { pull, diff, missing: findings, trouble, lacks });
         Ok(Verdict::Ok)
     }
 }

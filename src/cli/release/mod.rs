@@ -9,16 +9,26 @@ use super::failure::Failure;
 use super::output::Verdict;
 
 /// See what the environments run.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp release status
+  onramp release status --json
+")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(Subcommand)]
-pub enum Command {
+enum Command {
     Status(status::Arguments),
 }
 
-impl Command {
+impl Arguments {
     /// Runs the sub-command.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        match self {
-            Self::Status(arguments) => arguments.run(cx).await,
+        match self.command {
+            Command::Status(arguments) => arguments.run(cx).await,
         }
     }
 }

@@ -1,0 +1,105 @@
+//! `onramp deploy`
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::context::{Context, blocking};
+use super::failure::Failure;
+use super::forge::Desk;
+use super::output::Verdict;
+use crate::engine::Credentials;
+use crate::name::Name;
+use crate::project::Lock;
+use crate::release::deployment::{self, Evidence, Inputs, Plan};
+use crate::release::image::Workshop;
+use crate::release::proposal;
+use crate::release::{self, provenance};
+use crate::sandbox::record::Record;
+use crate::{images, registry};
+
+/// Propose this commit for an environment: build, push, and open a pull request on the state repository.
+///
+/// The pull request edits one file. A later `deploy` of the same app to the same environment updates it. It is merged at
+/// once where the environment's policy says `merge = "auto"` and lacks nothing.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp deploy test
+  onramp deploy production --message 'Faster search'
+  onramp deploy test --dry-run
+")]
+pub struct Arguments {
+    /// The environment, as state.toml names it
+    environment: Name,
+    /// Why, for the pull request and the commit
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+}
+
+impl Arguments {
+    /// Plans from the project and the declaration; builds; proposes.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        if cx.offline {
+            return Err(Failure::usage("`deploy` pushes an image and a branch; --offline forbids it"));
+        }
+        let project = cx.project()?;
+        let (worktree, source) = release::source(&project.root)?;
+        let desk = Desk::open(cx).await?;
+        let head = desk.head()?;
+        let app = &project.manifest.name;
+        let declared = desk.state.app(&head, &self.environment, app)?;
+        let plan = deployment::plan(&Inputs {
+            manifest: &project.manifest,
+            lock: &Lock::load(&project.root)?,
+            registry: cx.settings.registry()?,
+            environment: &self.environment,
+            source: &source,
+            declared: declared.as_ref(),
+            built: &provenance::built_from(&desk.state, &head, app, &source)?,
+        })?;
+        if !cx.proceed(&plan) {
+            return Ok(Verdict::Ok);
+        }
+        let images = if plan.builds.is_empty() {
+            plan.reused.clone()
+        } else {
+            let engine = cx.engine().await?;
+            let missing = plan.builds.iter().map(|build| build.base.clone()).collect::<Vec<_>>();
+            cx.pull_missing(&engine, &missing).await?;
+            let credentials = &credentials(&plan).await;
+            let (engine, worktree, observer) = (&engine, &worktree, &*cx.observer);
+            Workshop { engine, credentials, worktree, project: &project.root, observer }.build(&plan).await?
+        };
+        let evidence = evidence(cx, &project.root).await?;
+        let Desk { state, forge, me } = &desk;
+        let outcome = proposal::propose(state, &**forge, me, &plan, images, evidence, self.message).await?;
+        cx.report(&report::proposed(&plan, outcome));
+        Ok(Verdict::Ok)
+    }
+}
+
+/// The user's credentials for the registries that the plan pushes to.
+async fn credentials(plan: &Plan) -> BTreeMap<String, Credentials> {
+    let mut found = BTreeMap::new();
+    for build in &plan.builds {
+        let host = build.image.registry();
+        if !found.contains_key(host)
+            && let Some(credentials) = registry::credentials_of_user(host).await
+        {
+            found.insert(host.to_owned(), images::pull::engine_credentials(credentials));
+        }
+    }
+    found
+}
+
+/// What `onramp test` found on exactly this code.
+async fn evidence(cx: &Context, root: &Path) -> Result<Evidence, Failure> {
+    let (state, root) = (cx.paths.state.clone(), root.to_owned());
+    let record = blocking(move || Record::find(&state, &root)).await?;
+    Ok(record.map_or_else(Evidence::default, |record| Evidence {
+        tests: record.tests,
+        parity: Some(record.parity),
+        state_commit: record.state_commit,
+    }))
+}

@@ -1,0 +1,279 @@
+//! GitHub's API as GitHub itself describes it: Prism serves its `OpenAPI` description, refuses requests that do not match
+//! it, and answers with its examples. Faults that an example cannot show come from a small server in the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use onramp::error::{Class, Fault};
+use onramp::forge::github::{GitHub, Place};
+use onramp::forge::token::Token;
+use onramp::forge::{Checked, Error, Forge, Proposal, Standing};
+use reqwest::header::{HeaderName, HeaderValue};
+
+fn github(port: u16, prefer: Option<&'static str>) -> GitHub {
+    let api = format!("http://127.0.0.1:{port}");
+    let repository = format!("{api}/acme/state.git").parse().unwrap();
+    let place = Place::of(Some(&api), &repository).unwrap();
+    let token = Token::new("ghp_secret", "GH_TOKEN").unwrap();
+    let github = GitHub::new(place, token, Duration::from_secs(20)).unwrap();
+    match prefer {
+        Some(prefer) => github.with_header(HeaderName::from_static("prefer"), HeaderValue::from_static(prefer)),
+        None => github,
+    }
+}
+
+/// Prism with GitHub Enterprise's description; one for all tests, ended with the test process.
+struct Prism {
+    port: u16,
+    _child: Mutex<Child>,
+}
+
+fn prism() -> &'static Prism {
+    static PRISM: OnceLock<Prism> = OnceLock::new();
+    PRISM.get_or_init(|| {
+        let home = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/prism");
+        let program = home.join("node_modules/.bin/prism");
+        if !program.exists() {
+            let install = ["install", "--no-audit", "--no-fund", "@stoplight/prism-cli", "@octokit/openapi"];
+            let status = Command::new("npm").args(install).arg("--prefix").arg(&home).status();
+            assert!(status.expect("npm is needed: apt-get install npm").success(), "npm could not install Prism");
+        }
+        // Free at this moment; nobody else is told about it.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // `exec` under a shell that goes when our end of its pipe closes, so that no Prism outlives a killed test.
+        let script = r#""$0" mock -h 127.0.0.1 -p "$1" "$2" & prism=$!; read _; kill $prism"#;
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .arg(&program)
+            .arg(port.to_string())
+            .arg(description(&home))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Prism is listening"));
+        assert!(ready, "Prism ended before it was ready");
+        // What it says later is read and dropped, so that it never waits on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Prism { port, _child: Mutex::new(child) }
+    })
+}
+
+/// GitHub Enterprise's description, but for one thing: the example of a `Link` header, which sends every reader of page
+/// one to a next page on api.github.com.
+fn description(home: &Path) -> PathBuf {
+    let original = home.join("node_modules/@octokit/openapi/generated/ghes-3.19.json");
+    let mut description: serde_json::Value = serde_json::from_slice(&std::fs::read(original).unwrap()).unwrap();
+    let link = description["components"]["headers"]["link"].as_object_mut().unwrap();
+    assert!(link.remove("example").is_some());
+    let path = home.join("ghes-3.19-without-link-example.json");
+    std::fs::write(&path, serde_json::to_vec(&description).unwrap()).unwrap();
+    path
+}
+
+fn contract(prefer: Option<&'static str>) -> GitHub {
+    github(prism().port, prefer)
+}
+
+fn proposal() -> Proposal {
+    Proposal { title: "T".into(), body: "B".into(), head_branch: "deploy/test/shop".into(), base_branch: "main".into() }
+}
+
+const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+
+#[tokio::test]
+async fn every_request_is_one_that_github_describes() {
+    let github = contract(None);
+    let listed = github.list().await.unwrap();
+    assert_eq!((listed[0].number, listed[0].state, listed[0].head_commit.as_str()), (1347, Standing::Open, HEAD));
+    assert_eq!(github.find_open("deploy/test/shop").await.unwrap().unwrap().number, 1347);
+
+    let pull = github.get(1347).await.unwrap();
+    assert_eq!((pull.author.id.as_str(), pull.title.as_str()), ("octocat", "Amazing new feature"));
+    assert_eq!(pull.approvals[0].by.id, "octocat");
+    assert_eq!(pull.approved_by().count(), 0, "the example's review is of another commit than its head");
+
+    assert_eq!(github.create(proposal()).await.unwrap().number, 1347);
+    assert_eq!(github.update(1347, "T".into(), "B".into()).await.unwrap().number, 1347);
+    assert_eq!(github.approve(1347, &HEAD.parse().unwrap()).await.unwrap().number, 1347);
+}
+
+#[tokio::test]
+async fn a_request_that_github_does_not_describe_is_refused_by_the_contract() {
+    // The same server that accepts ours: without this, the test above would pass against anything.
+    let url = format!("http://127.0.0.1:{}/repos/acme/state/pulls", prism().port);
+    let answer = reqwest_post(&url, r#"{"title":"no head, no base"}"#).await;
+    assert_eq!(answer, 422);
+}
+
+async fn reqwest_post(url: &str, body: &'static str) -> u16 {
+    // A client of ours has installed the provider that reqwest needs.
+    contract(None);
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url);
+    request.header("content-type", "application/json").body(body).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn refusals_are_classed_and_told_in_githubs_words() {
+    // An operation answers with the errors that its description has; Prism is asked for them with `Prefer: code=…`.
+    let error = contract(Some("code=404")).get(1347).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    assert_eq!(error.class(), Class::Auth);
+    assert!(error.hint().unwrap().contains("private repository"));
+
+    let error = contract(Some("code=422")).create(proposal()).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { status: 422, .. }), "{error}");
+    assert_eq!(error.class(), Class::Config);
+
+    let error = contract(Some("code=403")).create(proposal()).await.unwrap_err();
+    assert!(matches!(error, Error::Forbidden { .. }), "{error}");
+    assert_eq!(error.class(), Class::Auth);
+}
+
+#[tokio::test]
+async fn merging_asks_for_the_base_first_and_pins_the_head() {
+    let github = contract(None);
+    // The base of the description's example is not the one that was checked.
+    let checked =
+        |base: &str| Checked { head: HEAD.parse().unwrap(), base: base.parse().unwrap(), message: "M\n\nW".into() };
+    let error = github.merge(1347, checked(HEAD)).await.unwrap_err();
+    let Error::Moved { number: 1347, detail } = &error else { panic!("{error}") };
+    assert!(detail.contains("is at"), "{detail}");
+    let base = example_base().await;
+    assert_eq!(github.merge(1347, checked(&base)).await.unwrap().as_str(), HEAD);
+}
+
+/// The commit of the branch in the description's example.
+async fn example_base() -> String {
+    let url = format!("http://127.0.0.1:{}/repos/acme/state/branches/master", prism().port);
+    let text =
+        reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap().text().await.unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["commit"]["sha"].as_str().unwrap().to_owned()
+}
+
+/// A server that gives these answers in turn, the last one for ever, and keeps the requests' heads. `PORT` in an answer is
+/// its own.
+struct Scripted {
+    port: u16,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+fn scripted(answers: Vec<String>) -> Scripted {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let kept = requests.clone();
+    std::thread::spawn(move || {
+        for (i, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            kept.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+            let answer = answers[i.min(answers.len() - 1)].replace("PORT", &port.to_string());
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    Scripted { port, requests }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_used_up_limit_says_when_it_ends() {
+    let cases = [
+        ("403 Forbidden", "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1893456000\r\n", "at 2030-01-01T00:00:00Z"),
+        ("403 Forbidden", "retry-after: 60\r\n", "in 60 s"),
+        ("429 Too Many Requests", "", "in a minute"),
+    ];
+    for (status, headers, reset) in cases {
+        let server = scripted(vec![answer(status, headers, "{}")]);
+        let error = github(server.port, None).list().await.unwrap_err();
+        assert!(error.to_string().ends_with(reset), "{error}");
+        assert_eq!(error.class(), Class::Net);
+    }
+    let server = scripted(vec![answer("403 Forbidden", "x-ratelimit-remaining: 9\r\n", "{\"message\":\"no\"}")]);
+    assert_eq!(github(server.port, None).list().await.unwrap_err().class(), Class::Auth);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_named_by_its_origin_and_never_shown() {
+    let server = scripted(vec![answer("401 Unauthorized", "", r#"{"message":"Bad credentials"}"#)]);
+    let error = github(server.port, None).list().await.unwrap_err();
+    let host = format!("127.0.0.1:{}", server.port);
+    assert_eq!(error.to_string(), format!("{host} refused the token from GH_TOKEN: Bad credentials"));
+    assert_eq!(error.class(), Class::Auth);
+    assert!(!format!("{error:?}").contains("ghp_secret"));
+    assert!(server.requests.lock().unwrap()[0].contains("Bearer ghp_secret"));
+}
+
+#[tokio::test]
+async fn the_token_follows_nobody_elsewhere() {
+    let other = scripted(vec![answer("200 OK", "", "[]")]);
+    let link = format!("link: <http://127.0.0.1:{}/steal>; rel=\"next\"\r\n", other.port);
+    let server = scripted(vec![answer("200 OK", &link, "[]")]);
+    let error = github(server.port, None).list().await.unwrap_err();
+    assert!(error.to_string().contains("another host"), "{error}");
+    let location = format!("location: http://127.0.0.1:{}/steal\r\n", other.port);
+    let server = scripted(vec![answer("301 Moved Permanently", &location, "")]);
+    let error = github(server.port, None).list().await.unwrap_err();
+    assert!(matches!(error, Error::Setting { .. }), "{error}");
+    assert_eq!(other.requests.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_stumbles_is_asked_again_unless_that_could_do_a_thing_twice() {
+    let server = scripted(vec![answer("502 Bad Gateway", "", ""), answer("200 OK", "", "[]")]);
+    assert_eq!(github(server.port, None).list().await.unwrap(), []);
+    assert_eq!(server.requests.lock().unwrap().len(), 2);
+    let server = scripted(vec![answer("502 Bad Gateway", "", "")]);
+    let error = github(server.port, None).create(proposal()).await.unwrap_err();
+    assert_eq!(error.class(), Class::Net);
+    assert_eq!(server.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn lists_have_an_end() {
+    let listener = scripted(vec![answer("200 OK", "", &format!("[{}]", " ".repeat(5 * 1024 * 1024)))]);
+    let error = github(listener.port, None).list().await.unwrap_err();
+    assert!(matches!(error, Error::TooMuch { cap: "4 MiB", .. }), "{error}");
+
+    let link = "link: <http://127.0.0.1:PORT/more>; rel=\"next\"\r\n";
+    let server = scripted(vec![answer("200 OK", link, "[]")]);
+    let error = github(server.port, None).list().await.unwrap_err();
+    assert!(matches!(error, Error::TooMuch { cap: "1000 entries", .. }), "{error}");
+    assert_eq!(server.requests.lock().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
+    let pull = r#"{"number":1,"title":"T","body":null,"html_url":"https://h/1","state":"closed","merged_at":"2026-01-01T00:00:00Z","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","user":null,"head":{"ref":"h","sha":"HEAD"},"base":{"ref":"main","sha":"HEAD"}}"#;
+    let review = |login: &str, state: &str| {
+        format!(r#"{{"user":{{"login":"{login}"}},"state":"{state}","commit_id":"{HEAD}"}}"#)
+    };
+    let reviews = [
+        review("ada", "APPROVED"),
+        review("ada", "COMMENTED"),
+        review("bob", "APPROVED"),
+        review("bob", "CHANGES_REQUESTED"),
+        review("eve", "APPROVED"),
+        review("eve", "DISMISSED"),
+    ];
+    let reviews = format!("[{}]", reviews.join(","));
+    let server = scripted(vec![answer("200 OK", "", &pull.replace("HEAD", HEAD)), answer("200 OK", "", &reviews)]);
+    let pull = github(server.port, None).get(1).await.unwrap();
+    let people: Vec<&str> = pull.approved_by().map(|person| person.id.as_str()).collect();
+    assert_eq!(people, ["ada"]);
+    assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));
+}

@@ -1,0 +1,112 @@
+//! The practice company on the real engine, and a developer who has joined it.
+//!
+//! The playground is made once for all tests, in `target/`; nothing changes it. Every developer has a machine of their
+//! own with a copy of the state repository, so that tests run at once and see only themselves.
+
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+use crate::run::{Machine, Run};
+
+/// The data directory of the playground that all tests share.
+static SHARED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("company");
+    let mut machine = Machine::new();
+    machine.on_engine().set("XDG_DATA_HOME", data.display().to_string());
+    machine.onramp("playground up").ok();
+    data
+});
+
+/// A developer of the practice company.
+pub struct Developer {
+    machine: Machine,
+    projects: Mutex<Vec<PathBuf>>,
+}
+
+impl Developer {
+    /// A machine that has joined, with its own copy of the state repository.
+    pub fn new() -> Self {
+        let mut machine = Machine::new();
+        let playground = SHARED.join("onramp/playground");
+        let state = machine.elsewhere("state.git");
+        let original = playground.join("state.git");
+        machine.git("", &["clone", "--quiet", "--mirror", original.to_str().unwrap(), state.to_str().unwrap()]);
+        machine.on_engine();
+        machine.onramp("join").arg(playground.join("catalog.git").display().to_string()).ok();
+        machine.set("ONRAMP_STATE", state.display().to_string());
+        Self { machine, projects: Mutex::default() }
+    }
+
+    /// Makes the project `shop` from php-web.
+    pub fn shop(&self) -> &Self {
+        self.onramp("new php-web shop --defaults").ok();
+        self.project("shop")
+    }
+
+    /// Remembers a project, whose sandbox goes with this developer.
+    pub fn project(&self, directory: &str) -> &Self {
+        self.projects.lock().unwrap().push(self.path(directory));
+        self
+    }
+
+    /// A run in the project `shop`.
+    pub fn in_shop(&self, line: &str) -> Run<'_> {
+        self.onramp(line).dir("shop")
+    }
+
+    /// The loopback port of a service of a project's sandbox.
+    pub fn port(&self, directory: &str, service: &str) -> u16 {
+        let status = self.onramp("status --json").dir(directory).ok().json();
+        let services = status["services"].as_array().unwrap().clone();
+        let found =
+            services.iter().find(|s| s["service"] == service).unwrap_or_else(|| panic!("{service} in {status}"));
+        found["address"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// The page that a service of a project's sandbox shows.
+    pub fn page(&self, directory: &str, service: &str, path: &str) -> String {
+        let port = self.port(directory, service);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, body) = runtime.block_on(onramp::sandbox::ready::get(port, path)).unwrap();
+        format!("{status}\n{body}")
+    }
+
+    /// The text of a file in the state repository's default branch.
+    pub fn declared(&self, path: &str) -> String {
+        let state = self.elsewhere("state.git");
+        self.git("", &["--git-dir", state.to_str().unwrap(), "show", &format!("main:{path}")])
+    }
+
+    /// Commits everything in the project `shop`.
+    pub fn commit(&self, message: &str) {
+        self.git("shop", &["add", "--all"]);
+        self.git("shop", &["commit", "--quiet", "--message", message]);
+    }
+}
+
+impl Deref for Developer {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl DerefMut for Developer {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+}
+
+impl Drop for Developer {
+    /// Whatever a test did: nothing of it stays on the engine.
+    fn drop(&mut self) {
+        for project in self.projects.lock().unwrap().iter() {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
+            command.arg("-C").arg(project).args(["down", "--data", "--yes", "--quiet"]);
+            let _ = command.env_clear().envs(self.machine.environment()).output();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `deploy`, `pr`, `release status`, with the local forge and the real engine and registry.
+
+use onramp::error::Class;
+
+use crate::company::Developer;
+
+/// Who else is at the company.
+const REVIEWER: (&str, &str) = ("GIT_AUTHOR_EMAIL", "grace@acme.test");
+
+#[test]
+fn a_tested_commit_becomes_one_line_of_the_declared_state() {
+    let dev = Developer::new();
+    dev.shop();
+    let index = dev.read("shop/src/index.php");
+    dev.write("shop/src/index.php", index.replace("Our products", "Better products"));
+    dev.in_shop("test").ok();
+    let dirty = dev.in_shop("deploy test").fails(Class::Conflict);
+    assert!(dirty.stderr.contains("not committed: src/index.php"), "{dirty}");
+    dev.commit("Better products");
+
+    let before = dev.declared("environments/test/shop.toml");
+    let plan = dev.in_shop("deploy test --dry-run --json").ok().json();
+    assert_eq!(plan["branch"], "deploy/test/shop");
+    assert!(
+        dev.onramp("pr list --json").ok().json()["pulls"].as_array().unwrap().is_empty(),
+        "a dry run proposes nothing"
+    );
+
+    let opened = dev.in_shop("deploy test").ok();
+    assert!(opened.stdout.starts_with("opened: #1 "), "{opened}");
+    let shown = dev.onramp("pr show 1").ok();
+    assert!(shown.stdout.contains("| unit | passed |"), "{shown}");
+    assert!(shown.stdout.contains("parity with production@"), "{shown}");
+    assert_eq!(dev.declared("environments/test/shop.toml"), before, "nothing runs otherwise before the merge");
+
+    let again = dev.in_shop("deploy test").ok();
+    assert!(again.stdout.starts_with("up to date: #1 "), "the open one is updated: {again}");
+    dev.onramp("pr merge 1").ok();
+    let after = dev.declared("environments/test/shop.toml");
+    let changed: Vec<(&str, &str)> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
+    assert_eq!(changed.len(), 1, "a one-line diff: {changed:?}");
+    assert_eq!(before.lines().count(), after.lines().count());
+    let nothing = dev.in_shop("deploy test").ok();
+    assert!(nothing.stdout.contains("nothing to propose"), "{nothing}");
+    let status = dev.onramp("release status").ok();
+    assert!(status.stdout.lines().any(|line| line.starts_with("shop  test ") && line.contains("[COMMIT]")), "{status}");
+}
+
+#[test]
+fn the_policy_of_production_is_enforced() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "X"));
+    dev.commit("X");
+    dev.in_shop("deploy production").ok();
+    let refused = dev.onramp("pr merge 1").fails(Class::Security);
+    for lack in ["approv", "unit", "smoke", "staging"] {
+        assert!(refused.stderr.contains(lack), "{lack}: {refused}");
+    }
+    assert_ne!(dev.onramp("pr approve 1").code(), 0, "nobody approves their own change");
+    dev.onramp("pr approve 1").env(REVIEWER.0, REVIEWER.1).ok();
+    let refused = dev.onramp("pr merge 1").fails(Class::Security);
+    assert!(!refused.stderr.contains("approv"), "the approval counts: {refused}");
+}
+
+#[test]
+fn a_new_app_brings_its_services() {
+    let dev = Developer::new();
+    dev.onramp("new php-web blog --defaults").ok();
+    dev.project("blog");
+    dev.onramp("test").dir("blog").ok();
+    dev.onramp("deploy test").dir("blog").ok();
+    dev.onramp("pr merge 1").ok();
+    let declared = dev.declared("environments/test/blog.toml");
+    assert!(declared.contains("[services.web]") && declared.contains("[services.db]"), "{declared}");
+    assert!(declared.contains("apps/blog@sha256:") && declared.contains("base/mariadb@sha256:"), "{declared}");
+    assert!(!declared.contains("seed"), "seeds are for sandboxes: {declared}");
+    // From now on the environment's own digests count.
+    let up = dev.onramp("up --env test").dir("blog").ok();
+    assert!(up.stdout.contains("2 of 3 services at its digests"), "{up}");
+}

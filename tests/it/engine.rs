@@ -1,0 +1,61 @@
+//! The engine, asked by the tests themselves: to break what is there, and to wait for what happens.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::{EventsOptions, RemoveContainerOptions, RemoveVolumeOptions};
+use futures_util::StreamExt;
+
+/// Runs an exchange with the engine to its end.
+fn with_engine<T>(exchange: impl AsyncFnOnce(Docker) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+        let docker = Docker::connect_with_host(&host).unwrap().negotiate_version().await.unwrap();
+        exchange(docker).await
+    })
+}
+
+/// Starts a program, and returns at the moment when the first container of this project's sandbox was made.
+pub fn until_created(project: &Path, start: impl FnOnce() -> Child) -> Child {
+    with_engine(async |docker| {
+        let label = format!("dev.onramp.project-dir={}", project.canonicalize().unwrap().display());
+        let filters = [("type", "container"), ("event", "create"), ("label", &label)];
+        let filters: HashMap<String, Vec<String>> =
+            filters.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect();
+        let mut events = docker.events(Some(EventsOptions { filters: Some(filters), ..Default::default() }));
+        // The subscription is made by the first poll; the program starts after it.
+        let mut first = events.next();
+        assert!(futures_util::future::poll_immediate(&mut first).await.is_none(), "nothing has happened yet");
+        let child = start();
+        let event = tokio::time::timeout(Duration::from_mins(1), first).await;
+        assert!(event.is_ok_and(|event| event.is_some_and(|event| event.is_ok())), "a container is made");
+        child
+    })
+}
+
+/// Removes a container and a volume, by force.
+pub fn remove(container: &str, volume: &str) {
+    with_engine(async |docker| {
+        let options = RemoveContainerOptions { force: true, ..Default::default() };
+        docker.remove_container(container, Some(options)).await.unwrap();
+        docker.remove_volume(volume, None::<RemoveVolumeOptions>).await.unwrap();
+    });
+}
+
+/// Makes a volume that is nobody's.
+pub fn create_volume(name: &str) {
+    with_engine(async |docker| {
+        let request = VolumeCreateRequest { name: Some(name.to_owned()), ..Default::default() };
+        docker.create_volume(request).await.unwrap();
+    });
+}
+
+/// Removes a volume; whether it was there.
+pub fn remove_volume(name: &str) -> bool {
+    with_engine(async |docker| docker.remove_volume(name, None::<RemoveVolumeOptions>).await.is_ok())
+}

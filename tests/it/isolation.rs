@@ -1,0 +1,57 @@
+//! What a sandbox cannot reach, and who cannot reach it. Test traffic stays on networks that the tests made.
+
+use crate::company::Developer;
+
+#[test]
+fn nothing_leaves_and_no_other_sandbox_is_reached() {
+    let (one, two) = (Developer::new(), Developer::new());
+    for dev in [&one, &two] {
+        dev.shop();
+        dev.in_shop("up").ok();
+    }
+    let address = two.in_shop("exec web -- hostname -i").ok().stdout.trim().to_owned();
+    let reach = |dev: &Developer, url: &str| dev.in_shop("exec web -- curl -sS -m 5 -o /dev/null").arg(url).code();
+    assert_eq!(reach(&two, &format!("http://{address}/")), 0, "a sandbox reaches itself");
+    // 7: could not connect; 28: no answer.
+    let other = reach(&one, &format!("http://{address}/"));
+    assert!([7, 28].contains(&other), "the other sandbox is out of reach: curl ended with {other}");
+    // The registry's port on the host is in the host's own bridge network, outside of the sandbox's.
+    let routes = one.in_shop("exec web -- cat /proc/net/route").ok().stdout;
+    let gateways: Vec<&str> = routes.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).collect();
+    let dead_end = gateways.iter().find(|gateway| **gateway != "00000000").expect("a default route");
+    assert!(dead_end.starts_with("FE"), "the default gateway is .254, which nobody has: {routes}");
+    let arp = one.in_shop("exec web -- cat /proc/net/arp").ok().stdout;
+    assert!(
+        !arp.lines().any(|line| line.contains(".254 ") && !line.contains("00:00:00:00:00:00")),
+        "nobody answers there: {arp}"
+    );
+}
+
+#[test]
+fn egress_is_open_where_the_file_says_so() {
+    let dev = Developer::new();
+    dev.shop();
+    let manifest = dev.read("shop/onramp.toml");
+    dev.write("shop/onramp.toml", format!("{manifest}\n[sandbox]\negress = true\n"));
+    dev.in_shop("up").ok();
+    let routes = dev.in_shop("exec web -- cat /proc/net/route").ok().stdout;
+    let gateway = routes.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).find(|g| *g != "00000000");
+    assert!(gateway.is_some_and(|gateway| gateway.starts_with("01")), "the default gateway is the bridge: {routes}");
+}
+
+#[test]
+fn ports_are_published_on_loopback_only() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    let port = format!("{:04X}", dev.port("shop", "shop/web"));
+    let mut listening = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        let fields = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // Field 1 is the local address, field 3 the state; 0A is LISTEN.
+        let listeners = fields.filter(|f| f[3] == "0A" && f[1].ends_with(&format!(":{port}")));
+        listening.extend(listeners.map(|f| f[1].to_owned()));
+    }
+    assert_eq!(listening, [format!("0100007F:{port}")], "127.0.0.1 and nothing else");
+}

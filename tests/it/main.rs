@@ -1,0 +1,16 @@
+//! onramp as people run it: the built binary, on a machine of its own for every test.
+
+mod add;
+mod broken;
+mod catalog;
+mod catalog_repository;
+mod cli;
+mod company;
+mod deploy;
+mod engine;
+mod isolation;
+mod new;
+mod playground;
+mod run;
+mod sandbox;
+mod setup;
