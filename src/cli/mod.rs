@@ -130,9 +130,9 @@ impl FromStr for Span {
 /// In the order in which a newcomer meets them.
 #[derive(Subcommand)]
 enum Command {
+    Playground(playground::Arguments),
     Join(join::Arguments),
     Doctor(doctor::Arguments),
-    Playground(playground::Arguments),
     Catalog(catalog::Arguments),
     New(new::Arguments),
     Add(add::Arguments),
@@ -208,9 +208,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
     match cli.command {
+        Command::Playground(arguments) => arguments.run(&cx).await,
         Command::Join(arguments) => arguments.run(&cx).await,
         Command::Doctor(arguments) => arguments.run(&cx).await,
-        Command::Playground(arguments) => arguments.run(&cx).await,
         Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,

@@ -83,7 +83,7 @@ impl Reply {
         }
         let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", self.status);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name.as_str(), ": ", value, "\r\n"]);
         }
         if self.chunked {
             head.push_str("Transfer-Encoding: chunked\r\n\r\n");
@@ -95,8 +95,7 @@ impl Reply {
             }
             return stream.write_all(b"0\r\n\r\n").await;
         }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
-        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", self.body.len()).as_bytes()).await?;
         let end = self.cut.unwrap_or(self.body.len());
         stream.write_all(&self.body[..end]).await
     }

@@ -107,7 +107,7 @@ impl RealRegistry {
             if private {
                 let file = dir.path().join("htpasswd");
                 std::fs::write(&file, ANN).unwrap();
-                config.push_str(&format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", file.display()));
+                config = format!("{config}auth: {{htpasswd: {{realm: test, path: {}}}}}\n", file.display());
             }
             let path = dir.path().join("config.yml");
             std::fs::write(&path, config).unwrap();
