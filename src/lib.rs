@@ -7,7 +7,7 @@
 //!   [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
-//!   [`text`].
+//!   [`task`], [`text`].
 //!
 //! `docs/architecture.md` tells how a command flows through them.
 
@@ -35,4 +35,5 @@ pub mod name;
 pub mod paths;
 pub mod reference;
 pub mod settings;
+pub mod task;
 pub mod text;

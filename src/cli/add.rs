@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use super::catalog;
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use super::prompt::Terminal;
 use crate::blocks::render::Renderer;
 use crate::blocks::{Addition, Ask, BlockId, questions};
 use crate::project::{Lock, lock, manifest};
+use crate::task::blocking;
 use crate::{document, files};
 
 /// Add a part from the catalog to this project.

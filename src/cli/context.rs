@@ -20,6 +20,7 @@ use crate::reference::ImageRef;
 use crate::sandbox::View;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::task::blocking;
 
 /// The resolved surroundings of one command.
 pub struct Context {
@@ -215,18 +216,5 @@ impl Context {
             return Ok(());
         }
         Err(Failure::usage("you said no; nothing was changed"))
-    }
-}
-
-/// Runs work that waits on files or git where it does not hold up anything else.
-pub async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    Failure: From<E>,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }

@@ -6,8 +6,9 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::forge::{self, Forge, PullRequest};
 use crate::git::{Commit, Identity, RepoUrl};
-use crate::release::{self, Gate, gate};
+use crate::release::{Gate, gate};
 use crate::state::State;
+use crate::task::blocking;
 use crate::text::neutral_line;
 
 /// The state repository and its forge.
@@ -28,7 +29,7 @@ impl Desk {
         let me = Identity::find(&cx.dir)?;
         let state = State::open(&cx.paths.cache, url, forge::wanted(setting.kind));
         let (fetched, offline) = (state.clone(), cx.offline);
-        release::blocking(move || fetched.refresh(offline)).await?;
+        blocking(move || fetched.refresh(offline)).await?;
         let variable = |name: &str| std::env::var(name).ok();
         let forge = forge::connect(setting, state.mirror(), &me, cx.offline, cx.timeout, &variable).await?;
         Ok(Self { state, forge, me })
@@ -42,7 +43,7 @@ impl Desk {
     /// Holds a pull request against the policy of its base branch.
     pub async fn examine(&self, pull: &PullRequest) -> Result<Gate, Failure> {
         let (state, me, pull) = (self.state.clone(), self.me.clone(), pull.clone());
-        Ok(release::blocking(move || gate::examine(&state, &me, &pull, jiff::Timestamp::now())).await?)
+        Ok(blocking(move || gate::examine(&state, &me, &pull, jiff::Timestamp::now())).await?)
     }
 }
 

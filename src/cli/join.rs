@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::doctor::Findings;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
@@ -14,6 +14,7 @@ use crate::error::Class;
 use crate::files;
 use crate::git::{Mirror, RepoUrl, Wanted};
 use crate::settings::{self, CompanyDefaults, Settings};
+use crate::task::blocking;
 
 /// The catalog's file with the company's defaults.
 const FILE: &str = "catalog.toml";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::catalog;
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use super::prompt::Terminal;
@@ -13,6 +13,7 @@ use crate::blocks::render::Renderer;
 use crate::blocks::{Ask, BlockId, Creation, questions, scaffold};
 use crate::git::Identity;
 use crate::images;
+use crate::task::blocking;
 use crate::text;
 
 /// Start a project from a building block.

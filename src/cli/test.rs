@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::failure::Failure;
 use super::output::{self, Report, Verdict};
 use super::{junit, up};
@@ -14,6 +14,7 @@ use crate::name::Name;
 use crate::sandbox::record::Record;
 use crate::sandbox::run::{self, Outcome};
 use crate::sandbox::{parity, source};
+use crate::task::blocking;
 use crate::text::did_you_mean;
 
 /// Run the project's tests in its sandbox, which is brought up first.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
@@ -10,6 +10,7 @@ use crate::sandbox::parity::{self, Parity};
 use crate::sandbox::plan::{Action, Plan};
 use crate::sandbox::up::{self, Running};
 use crate::sandbox::{SandboxKey, Turn, View};
+use crate::task::blocking;
 use crate::text;
 
 /// Start my code, alone, with everything it needs as an environment declares it.

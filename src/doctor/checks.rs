@@ -9,6 +9,7 @@ use crate::git::{self, Identity, Mirror, RepoUrl, Wanted};
 use crate::registry::Registry;
 use crate::settings::ForgeKind;
 use crate::state::State;
+use crate::task::blocking;
 use crate::text::bytes;
 
 /// Less than this is too little for base images and data, in bytes.
@@ -24,12 +25,7 @@ async fn limited(check: &'static str, cure: &str, work: impl Future<Output = Fin
 
 /// Runs what waits on files or git elsewhere, and ends it at the limit.
 async fn limited_blocking(check: &'static str, cure: &str, work: impl FnOnce() -> Finding + Send + 'static) -> Finding {
-    let work = async {
-        let worked = tokio::task::spawn_blocking(work).await;
-        worked
-            .unwrap_or_else(|error| Finding::ill(check, format!("the check broke: {error}"), "onramp doctor --verbose"))
-    };
-    limited(check, cure, work).await
+    limited(check, cure, blocking(work)).await
 }
 
 /// Room on the disk.

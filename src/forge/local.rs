@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Approval, Checked, Error, Forge, Person, Proposal, PullRequest, Standing};
 use crate::document::{self, SCHEMA};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
+use crate::task::blocking;
 
 const FILE: &str = "pull.toml";
 const PULLS: &str = "refs/pull/";
@@ -225,12 +226,7 @@ impl Local {
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Answer<'_, T> {
         let this = self.clone();
-        Box::pin(async move {
-            match tokio::task::spawn_blocking(move || work(&this)).await {
-                Ok(answer) => answer,
-                Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-            }
-        })
+        Box::pin(blocking(move || work(&this)))
     }
 }
 

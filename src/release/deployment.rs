@@ -254,7 +254,7 @@ impl Story<'_> {
             }
         }
         if let Some(parity) = &self.evidence.parity {
-            let _ = writeln!(body, "\nParity of the sandbox: {}", quiet(&crate::text::neutral_line(parity, 500)));
+            let _ = writeln!(body, "\nIn the sandbox: {}", quiet(&crate::text::neutral_line(parity, 500)));
         }
         if let Some(commit) = &self.evidence.state_commit {
             let _ = writeln!(body, "\nTested against the state repository at `{commit}`.");
@@ -457,7 +457,7 @@ image = "r.test/base/mail:1"
         | smoke | **failed** |
         | unit | passed |
 
-        Parity of the sandbox: 2 of 2 services equal
+        In the sandbox: 2 of 2 services equal
 
         Tested against the state repository at `cccccccccccccccccccccccccccccccccccccccc`.
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::deployment::Build;
-use super::{Error, Plan, blocking};
+use super::{Error, Plan};
 use crate::engine::{BuildSpec, Credentials, Engine, LayerProgress};
 use crate::event::{Event, Observer};
 use crate::git::Worktree;
 use crate::name::Name;
 use crate::reference::ImageRef;
+use crate::task::blocking;
 
 /// What builds and pushes.
 pub struct Workshop<'a> {

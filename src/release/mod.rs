@@ -141,11 +141,3 @@ pub fn source(root: &std::path::Path) -> Result<(git::Worktree, git::Commit), Er
     let files = worktree.changed(root)?;
     if files.is_empty() { Ok((worktree, commit)) } else { Err(Error::Uncommitted { files }) }
 }
-
-/// Runs work that blocks (git, files) where blocking is allowed.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-    }
-}

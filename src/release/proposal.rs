@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::deployment::{self, Change, Story};
-use super::{Error, Evidence, Gate, Plan, Trailers, blocking, gate, provenance};
+use super::{Error, Evidence, Gate, Plan, Trailers, gate, provenance};
 use crate::forge::{Forge, Proposal, PullRequest};
 use crate::git::{Commit, Identity, RefUpdate};
 use crate::name::Name;
 use crate::reference::ImageRef;
 use crate::state::policy::Merge;
 use crate::state::{State, edit, environment};
+use crate::task::blocking;
 
 /// What came of a deployment.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ use super::{Error, ServiceId, ready};
 use crate::engine::{BuildSpec, Engine, label};
 use crate::event::Observer;
 use crate::files::{self, FileError};
+use crate::task::blocking;
 
 /// Where images with database seeds look for them, by the convention of Docker's official images.
 const SEED_DIRECTORY: &str = "docker-entrypoint-initdb.d";
@@ -74,9 +75,7 @@ async fn build(engine: &Engine, plan: &BuildPlan, observer: &Arc<dyn Observer>) 
     let task = format!("build {}", plan.service);
     observer.started(&task);
     let context = plan.context.clone();
-    let tar = tokio::task::spawn_blocking(move || Context::read(&context)?.tar())
-        .await
-        .expect("reading files does not panic")?;
+    let tar = blocking(move || Context::read(&context)?.tar()).await?;
     let spec = BuildSpec {
         tag: plan.tag.clone(),
         context: tar,
@@ -188,5 +187,5 @@ async fn seed_tar(files: &[std::path::PathBuf]) -> Result<Vec<u8>, FileError> {
         }
         tar.into_inner().map_err(FileError::io("read", Path::new(SEED_DIRECTORY)))
     };
-    tokio::task::spawn_blocking(pack).await.expect("reading files does not panic")
+    blocking(pack).await
 }

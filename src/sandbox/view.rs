@@ -16,6 +16,7 @@ use crate::name::Name;
 use crate::project::{Lock, Project};
 use crate::reference::{Digest, ImageRef};
 use crate::state::State;
+use crate::task::blocking;
 
 /// A project, its sandbox, and the services that this has.
 #[derive(Clone, Debug)]
@@ -62,8 +63,7 @@ impl View {
     /// Compares what is wanted with what the engine has.
     pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey) -> Result<Plan, Error> {
         let (view, locked) = (self.clone(), lock.clone());
-        let read = tokio::task::spawn_blocking(move || view.read_sources(&locked));
-        let (builds, seeds) = read.await.expect("reading files does not panic")?;
+        let (builds, seeds) = blocking(move || view.read_sources(&locked)).await?;
         let mut names: BTreeSet<String> = BTreeSet::new();
         for member in &self.members {
             if let Some(build) = builds.get(&member.id.service).filter(|_| member.own) {

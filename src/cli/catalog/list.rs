@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::blocks::catalog::{Broken, Listed};
 use crate::blocks::manifest::Kind;
-use crate::cli::context::{Context, blocking};
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
+use crate::task::blocking;
 use crate::text;
 
 /// List the building blocks of the catalog.

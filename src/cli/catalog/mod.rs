@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use clap::Subcommand;
 
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
 use crate::blocks::render::Facts;
 use crate::blocks::{Answers, Catalog, builtin};
 use crate::git::RepoUrl;
 use crate::project::Manifest;
+use crate::task::blocking;
 use crate::text;
 
 /// Look at the company's building blocks.
@@ -59,7 +60,7 @@ pub async fn open(cx: &Context, project: Option<&Manifest>) -> Result<Catalog, F
     }
     let url = RepoUrl::from_argument(url, &cx.dir)?;
     let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
-    blocking(move || Catalog::open(&cache, url, offline)).await
+    Ok(blocking(move || Catalog::open(&cache, url, offline)).await?)
 }
 
 /// What the catalog's templates may know, of a project with this name.

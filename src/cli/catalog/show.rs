@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::blocks::manifest::{Kind, Question, QuestionId, When};
 use crate::blocks::{Answer, Block};
-use crate::cli::context::{Context, blocking};
+use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
+use crate::task::blocking;
 use crate::text;
 
 /// Show what a building block asks, adds and says of itself.

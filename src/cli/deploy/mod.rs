@@ -5,7 +5,7 @@ mod report;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::context::{Context, blocking};
+use super::context::Context;
 use super::failure::Failure;
 use super::forge::Desk;
 use super::output::Verdict;
@@ -17,6 +17,7 @@ use crate::release::image::Workshop;
 use crate::release::proposal;
 use crate::release::{self, provenance};
 use crate::sandbox::record::Record;
+use crate::task::blocking;
 use crate::{images, registry};
 
 /// Propose this commit for an environment: build, push, and open a pull request on the state repository.

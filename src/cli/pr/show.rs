@@ -7,7 +7,8 @@ use crate::cli::failure::Failure;
 use crate::cli::forge::{Desk, headline, missing};
 use crate::cli::output::{Report, Verdict};
 use crate::forge::{PullRequest, Standing};
-use crate::release::{self, Finding, diff};
+use crate::release::{Finding, diff};
+use crate::task::blocking;
 use crate::text::{neutral, neutral_line};
 
 /// Show a pull request: what it says, what it changes, what it lacks.
@@ -37,7 +38,7 @@ impl Arguments {
         let desk = Desk::open(cx).await?;
         let pull = desk.forge.get(self.number).await?;
         let (state, shown) = (desk.state.clone(), pull.clone());
-        let diff = release::blocking(move || diff::of(&state, &shown)).await?;
+        let diff = blocking(move || diff::of(&state, &shown)).await?;
         let (mut findings, mut lacks, mut trouble) = (Vec::new(), String::new(), None);
         if pull.state == Standing::Open {
             // What cannot be judged is shown all the same, with the reason.

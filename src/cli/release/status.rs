@@ -8,8 +8,8 @@ use crate::cli::failure::Failure;
 use crate::cli::forge::Desk;
 use crate::cli::output::{Report, Verdict};
 use crate::name::Name;
-use crate::release;
 use crate::release::overview::{self, Entry};
+use crate::task::blocking;
 use crate::text::{age, table};
 
 /// Show what every environment runs: app, digests, source commit, age, open pull requests.
@@ -38,7 +38,7 @@ impl Arguments {
         let pulls = desk.forge.list().await?;
         let (state, head) = (desk.state.clone(), desk.head()?);
         let read = move || overview::read(&state, &head, self.environment.as_ref(), &pulls);
-        cx.report(&Status { releases: release::blocking(read).await?, now: Timestamp::now() });
+        cx.report(&Status { releases: blocking(read).await?, now: Timestamp::now() });
         Ok(Verdict::Ok)
     }
 }
