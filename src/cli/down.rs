@@ -42,7 +42,7 @@ impl Arguments {
 
 impl Report for down::Plan {
     fn text(&self) -> String {
-        if self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty() {
+        if self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty() && self.images.is_empty() {
             return format!("sandbox {} is not up\n", self.sandbox);
         }
         let mut out = format!("sandbox {}\n", self.sandbox);
@@ -51,6 +51,7 @@ impl Report for down::Plan {
             ("remove", containers.as_slice()),
             ("remove", &self.networks),
             ("remove", &self.volumes),
+            ("remove", &self.images),
             ("keep  ", &self.kept),
         ] {
             for name in names {

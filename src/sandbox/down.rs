@@ -20,6 +20,8 @@ pub struct Plan {
     pub networks: Vec<String>,
     /// Volumes.
     pub volumes: Vec<String>,
+    /// Images that were built for it.
+    pub images: Vec<String>,
     /// Volumes that stay.
     pub kept: Vec<String>,
 }
@@ -47,7 +49,10 @@ pub async fn plan(engine: &Engine, id: &SandboxId, data: bool) -> Result<Plan, E
     let names: Vec<String> = volumes.iter().map(|(name, _)| name.clone()).collect();
     let (volumes, kept) = if data { (names, Vec::new()) } else { (Vec::new(), names) };
     let networks = networks.into_iter().map(|(name, _)| name).collect();
-    Ok(Plan { sandbox: id.to_string(), containers: removals, networks, volumes, kept })
+    // Images stay with the data: the next `up` need not build.
+    let built = if data { engine.images_labelled(&labels).await? } else { Vec::new() };
+    let images = built.into_iter().flat_map(|image| image.repo_tags).collect();
+    Ok(Plan { sandbox: id.to_string(), containers: removals, networks, volumes, images, kept })
 }
 
 /// Removes what the plan names.
@@ -65,5 +70,8 @@ pub async fn apply(engine: &Engine, plan: &Plan) -> Result<(), Error> {
     let networks = try_join_all(plan.networks.iter().map(|name| engine.remove_network(name)));
     let volumes = try_join_all(plan.volumes.iter().map(|name| engine.remove_volume(name)));
     try_join(networks, volumes).await?;
+    for image in &plan.images {
+        engine.untag(image).await?;
+    }
     Ok(())
 }

@@ -45,7 +45,8 @@ pub async fn apply(
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<Running>, Error> {
     let began = Instant::now();
-    try_join_all(plan.build.iter().map(|build| self::build(engine, build, observer))).await?;
+    let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.as_str(), build, observer));
+    try_join_all(builds).await?;
     let network = async {
         match &plan.network {
             Some(spec) => engine.create_network(spec).await.map(|_| ()).map_err(Error::from),
@@ -68,10 +69,26 @@ pub async fn apply(
             Ok::<_, Error>(Running { service: service.service.clone(), action: service.action, url, answer, ready_ms })
         }
     });
-    try_join_all(services).await
+    let running = try_join_all(services).await?;
+    remove_former_builds(engine, plan).await?;
+    Ok(running)
 }
 
-async fn build(engine: &Engine, plan: &BuildPlan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
+/// Takes the images away that services which were built now were built as before.
+async fn remove_former_builds(engine: &Engine, plan: &Plan) -> Result<(), Error> {
+    if plan.build.is_empty() {
+        return Ok(());
+    }
+    let current = |tag: &String| plan.services.iter().any(|service| service.image == *tag);
+    for image in engine.images_labelled(&[(label::SANDBOX, plan.sandbox.as_str())]).await? {
+        for tag in image.repo_tags.iter().filter(|tag| !current(tag)) {
+            engine.untag(tag).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
     let task = format!("build {}", plan.service);
     observer.started(&task);
     let context = plan.context.clone();
@@ -80,7 +97,11 @@ async fn build(engine: &Engine, plan: &BuildPlan, observer: &Arc<dyn Observer>) 
         tag: plan.tag.clone(),
         context: tar,
         arguments: [("BASE".to_owned(), plan.base.to_string())].into(),
-        labels: [(label::SERVICE.to_owned(), plan.service.to_string())].into(),
+        labels: [
+            (label::SANDBOX.to_owned(), sandbox.to_owned()),
+            (label::SERVICE.to_owned(), plan.service.to_string()),
+        ]
+        .into(),
     };
     engine.build(spec, &mut |step| observer.step(&task, step)).await?;
     observer.finished(&task, &format!("on {}", plan.base.short_name()));

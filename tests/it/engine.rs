@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::{EventsOptions, RemoveContainerOptions, RemoveVolumeOptions};
+use bollard::query_parameters::{EventsOptions, ListImagesOptions, RemoveContainerOptions, RemoveVolumeOptions};
 use futures_util::StreamExt;
+use onramp::sandbox::SandboxId;
 
 /// Runs an exchange with the engine to its end.
 fn with_engine<T>(exchange: impl AsyncFnOnce(Docker) -> T) -> T {
@@ -45,6 +46,16 @@ pub fn remove(container: &str, volume: &str) {
         docker.remove_container(container, Some(options)).await.unwrap();
         docker.remove_volume(volume, None::<RemoveVolumeOptions>).await.unwrap();
     });
+}
+
+/// The names of the images that were built for the sandboxes of a project on its branch `main`.
+pub fn images_of(project: &Path) -> Vec<String> {
+    let id = SandboxId::new(&"shop".parse().unwrap(), Some("main"), &project.canonicalize().unwrap());
+    with_engine(async |docker| {
+        let prefix = format!("onramp-sandbox/{id}.");
+        let found = docker.list_images(None::<ListImagesOptions>).await.unwrap();
+        found.into_iter().flat_map(|image| image.repo_tags).filter(|tag| tag.starts_with(&prefix)).collect()
+    })
 }
 
 /// Makes a volume that is nobody's.

@@ -65,6 +65,23 @@ fn data_outlives_down_and_goes_when_asked() {
 }
 
 #[test]
+fn a_sandbox_keeps_one_image_of_what_it_builds() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    let first = engine::images_of(&dev.path("shop"));
+    dev.write("shop/Dockerfile", format!("{}ENV COLOUR=blue\n", dev.read("shop/Dockerfile")));
+    dev.in_shop("up").ok();
+    let second = engine::images_of(&dev.path("shop"));
+    assert_eq!((first.len(), second.len()), (1, 1), "{first:?} {second:?}");
+    assert_ne!(first, second, "another Dockerfile is another image");
+    dev.in_shop("down").ok();
+    assert_eq!(engine::images_of(&dev.path("shop")), second, "down keeps it for the next up");
+    dev.in_shop("down --data --yes").ok();
+    assert!(engine::images_of(&dev.path("shop")).is_empty());
+}
+
+#[test]
 fn two_branches_have_two_sandboxes() {
     let dev = Developer::new();
     dev.shop();
