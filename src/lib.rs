@@ -7,7 +7,7 @@
 //!   [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
-//!   [`task`], [`text`].
+//!   [`task`], [`text`], [`turn`].
 //!
 //! `docs/architecture.md` tells how a command flows through them.
 
@@ -37,3 +37,4 @@ pub mod reference;
 pub mod settings;
 pub mod task;
 pub mod text;
+pub mod turn;

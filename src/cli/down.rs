@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use crate::sandbox::{Turn, down, view};
+use crate::sandbox::{down, view};
+use crate::turn::Turn;
 
 /// Stop and remove the sandbox; its data stays unless asked.
 ///
@@ -24,7 +25,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
-        let _turn = Turn::take(&cx.paths.state, &id)?;
+        let _turn = Turn::take(&cx.paths.state, &format!("sandbox {id}"))?;
         let plan = down::plan(&engine, &id, self.data).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);

@@ -9,9 +9,10 @@ use crate::name::Name;
 use crate::sandbox::parity::{self, Parity};
 use crate::sandbox::plan::{Action, Plan};
 use crate::sandbox::up::{self, Running};
-use crate::sandbox::{SandboxKey, Turn, View};
+use crate::sandbox::{SandboxKey, View};
 use crate::task::blocking;
 use crate::text;
+use crate::turn::Turn;
 
 /// Start my code, alone, with everything it needs as an environment declares it.
 ///
@@ -65,7 +66,7 @@ pub type BroughtUp = (View, Vec<Running>, Vec<String>);
 /// Brings the project's sandbox up; none after `--dry-run`.
 pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine) = tokio::try_join!(cx.view(environment), cx.engine())?;
-    let turn = Turn::take(&cx.paths.state, &view.id)?;
+    let turn = Turn::take(&cx.paths.state, &format!("sandbox {}", view.id))?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;

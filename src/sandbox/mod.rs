@@ -14,7 +14,6 @@ pub mod run;
 mod secret;
 pub mod source;
 pub mod status;
-mod turn;
 pub mod up;
 pub mod view;
 
@@ -22,7 +21,6 @@ pub use closure::{Member, ServiceId};
 pub use identity::SandboxId;
 pub use plan::Plan;
 pub use secret::SandboxKey;
-pub use turn::Turn;
 pub use view::View;
 
 use crate::engine;
@@ -75,14 +73,6 @@ pub enum Error {
         service: String,
         /// Where it should be.
         path: std::path::PathBuf,
-    },
-    /// Another onramp is changing this sandbox.
-    #[error("another onramp is at work on sandbox {sandbox}{}", process.map(|p| format!(" (process {p})")).unwrap_or_default())]
-    Busy {
-        /// The sandbox.
-        sandbox: String,
-        /// The other process.
-        process: Option<u32>,
     },
     /// A service ended while it was waited for.
     #[error("{service} ended with exit code {exit_code} before it was ready")]
@@ -141,7 +131,6 @@ impl Fault for Error {
             | Self::NothingToRun { .. }
             | Self::NotLocked { .. }
             | Self::NoDockerfile { .. } => Class::Config,
-            Self::Busy { .. } => Class::Conflict,
             Self::Ended { .. } | Self::NotReady { .. } => Class::Failed,
             Self::NotUp { .. } | Self::NoService { .. } => Class::Usage,
             Self::Engine(error) => error.class(),
@@ -169,7 +158,6 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
-            Self::Busy { .. } => vec!["onramp status".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
             Self::NotUp { .. } => vec!["onramp up".into()],
             Self::Engine(error) => error.next(),

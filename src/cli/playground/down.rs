@@ -4,6 +4,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use crate::playground::{Error, Playground, down};
+use crate::turn::Turn;
 
 /// Remove the practice company: exactly what carries its label, and its directory.
 #[derive(clap::Args)]
@@ -20,6 +21,7 @@ pub struct Arguments {
 impl Arguments {
     /// Plans, asks, removes.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        let _turn = Turn::take(&cx.paths.state, "the playground")?;
         let playground = Playground::find(&cx.paths)?.ok_or(Error::NotUp)?;
         let engine = cx.engine().await?;
         let plan = down::plan(&engine, &playground, self.keep_images).await?;

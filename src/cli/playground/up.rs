@@ -4,6 +4,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use crate::playground::{Playground, up};
+use crate::turn::Turn;
 
 /// Build and start the practice company; what is there and whole stays, what is broken is made anew.
 #[derive(clap::Args)]
@@ -17,6 +18,7 @@ impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let engine = cx.engine().await?;
+        let _turn = Turn::take(&cx.paths.state, "the playground")?;
         let playground = Playground::find_or_choose(&cx.paths)?;
         let plan = up::plan(&engine, &playground).await?;
         if !cx.proceed(&plan) {

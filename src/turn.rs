@@ -1,0 +1,83 @@
+//! One onramp at a time changes a thing. The kernel ends the turn of a process that dies.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use crate::error::{Class, Fault};
+use crate::files::FileError;
+
+/// Held while a thing is changed.
+pub struct Turn(#[expect(dead_code, reason = "dropping the file ends the turn")] File);
+
+/// Why a turn could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else has it.
+    #[error("another onramp is at work on {what}{}", process.map(|p| format!(" (process {p})")).unwrap_or_default())]
+    Busy {
+        /// What is being changed.
+        what: String,
+        /// The other process.
+        process: Option<u32>,
+    },
+    /// The file that stands for it could not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Busy { .. } => Class::Conflict,
+            Self::File(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Busy { .. } => Some("when it has ended, run this again".to_owned()),
+            Self::File(error) => error.hint(),
+        }
+    }
+}
+
+impl Turn {
+    /// Takes the turn on `what`, a kind and a name like `sandbox shop-main-1a2b3c4d`, or says who has it.
+    pub fn take(state: &Path, what: &str) -> Result<Self, Error> {
+        let directory = state.join("turns");
+        std::fs::create_dir_all(&directory).map_err(FileError::io("create", &directory))?;
+        let path = directory.join(what.replace(' ', "-"));
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.map_err(FileError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.take(20).read_to_string(&mut holder);
+                return Err(Error::Busy { what: what.to_owned(), process: holder.trim().parse().ok() });
+            }
+            Err(TryLockError::Error(error)) => return Err(FileError::io("lock", &path)(error).into()),
+        }
+        // Only for the message that others see.
+        let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        write.map_err(FileError::io("write", &path))?;
+        Ok(Self(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_is_at_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Turn::take(dir.path(), "sandbox shop").unwrap();
+        let Err(Error::Busy { process, .. }) = Turn::take(dir.path(), "sandbox shop") else { panic!("it is taken") };
+        assert_eq!(process, Some(std::process::id()));
+        Turn::take(dir.path(), "sandbox blog").unwrap();
+        drop(first);
+        Turn::take(dir.path(), "sandbox shop").unwrap();
+    }
+}
