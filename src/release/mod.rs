@@ -7,6 +7,7 @@ pub mod image;
 pub mod overview;
 pub mod proposal;
 pub mod provenance;
+pub mod story;
 pub mod trailers;
 
 use crate::document::DocumentError;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::deployment::{self, Change, Story};
+use super::deployment::{self, Change};
+use super::story::{self, Story};
 use super::{Error, Evidence, Gate, Plan, Trailers, gate, provenance};
 use crate::forge::{Forge, Proposal, PullRequest};
 use crate::git::{Commit, Identity, RefUpdate};
@@ -111,7 +112,7 @@ fn prepare(
     let there = mirror.refs(&name)?.remove(&name);
     // Why, was said when the branch was proposed first; it still holds unless something else is said now.
     let before = there.as_ref().map(|there| mirror.describe(there)).transpose()?.map(|(message, _)| message);
-    let words = message.or_else(|| before.as_deref().and_then(deployment::words));
+    let words = message.or_else(|| before.as_deref().and_then(story::words));
     let story = Story { trailers: &trailers, changes: &changes, previous: previous.as_ref(), evidence, message: words };
     let commit_message = story.commit_message();
     // The same words on the same head with the same file: the branch is right as it is, and approvals of it stay.

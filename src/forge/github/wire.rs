@@ -1,0 +1,84 @@
+//! What GitHub's answers hold, as far as onramp reads them.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::forge::{Person, PullRequest, Standing};
+use crate::git::Commit;
+
+pub(super) fn person(login: String) -> Person {
+    Person { name: login.clone(), id: login }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawPull {
+    pub(super) number: u64,
+    pub(super) title: String,
+    pub(super) body: Option<String>,
+    pub(super) html_url: String,
+    pub(super) state: String,
+    pub(super) merged_at: Option<Timestamp>,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) user: Option<RawUser>,
+    pub(super) head: RawEnd,
+    pub(super) base: RawEnd,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawUser {
+    pub(super) login: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawEnd {
+    pub(super) r#ref: String,
+    pub(super) sha: Commit,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawReview {
+    pub(super) user: Option<RawUser>,
+    pub(super) state: String,
+    pub(super) commit_id: Option<Commit>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawBranch {
+    pub(super) commit: RawSha,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawSha {
+    pub(super) sha: Commit,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawMerge {
+    pub(super) sha: Commit,
+}
+
+impl From<RawPull> for PullRequest {
+    fn from(raw: RawPull) -> Self {
+        let state = match (raw.state.as_str(), raw.merged_at) {
+            ("open", _) => Standing::Open,
+            (_, Some(_)) => Standing::Merged,
+            (_, None) => Standing::Closed,
+        };
+        Self {
+            number: raw.number,
+            title: raw.title,
+            body: raw.body.unwrap_or_default(),
+            // GitHub calls the author of a deleted account ghost.
+            author: person(raw.user.map_or_else(|| "ghost".to_owned(), |user| user.login)),
+            head_branch: raw.head.r#ref,
+            base_branch: raw.base.r#ref,
+            head_commit: raw.head.sha,
+            state,
+            approvals: Vec::new(),
+            url: raw.html_url,
+            created: raw.created_at,
+            updated: raw.updated_at,
+        }
+    }
+}
