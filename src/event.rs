@@ -42,6 +42,11 @@ pub enum Event {
         /// What came of it, one line.
         outcome: String,
     },
+    /// A piece of work is done and nothing need be said of it.
+    Ended {
+        /// The work.
+        task: String,
+    },
     /// Something worth knowing that is no failure.
     Note {
         /// One line.
@@ -62,6 +67,11 @@ pub trait Observer: Send + Sync {
     /// A piece of work is at this step now.
     fn step(&self, task: &str, text: &str) {
         self.event(Event::Step { task: task.to_owned(), text: crate::text::neutral_line(text, 160) });
+    }
+
+    /// A piece of work is done and nothing need be said of it.
+    fn ended(&self, task: &str) {
+        self.event(Event::Ended { task: task.to_owned() });
     }
 
     /// A piece of work is done, with this outcome.

@@ -92,7 +92,7 @@ impl Context {
         let wanted = kind.map_or(Wanted::Branches, forge::wanted);
         let state = Arc::new(State::open(&self.paths.cache, url, wanted));
         let (fetched, offline) = (state.clone(), self.offline);
-        blocking(move || fetched.refresh(offline)).await?;
+        self.waiting("fetch the state repository", blocking(move || fetched.refresh(offline))).await?;
         Ok(Some(state))
     }
 
@@ -118,11 +118,21 @@ impl Context {
     /// The project's lock with every reference of the sandbox in it; written where something was missing.
     pub async fn locked_images(&self, view: &View) -> Result<Lock, Failure> {
         let lock = Lock::load(&view.project.root)?;
-        let complete = images::lock::complete(&lock, &view.tagged(), self.lock_forbidden(), self.timeout).await?;
+        let needed = view.tagged();
+        let complete = images::lock::complete(&lock, &needed, self.lock_forbidden(), self.timeout);
+        let complete = self.waiting("ask the registry what tags mean", complete).await?;
         if complete != lock && !self.dry_run {
             complete.save(&view.project.root)?;
         }
         Ok(complete)
+    }
+
+    /// Waits for something outside, and says so to a person who waits with us.
+    pub async fn waiting<T>(&self, task: &str, work: impl Future<Output = T>) -> T {
+        self.observer.started(task);
+        let done = work.await;
+        self.observer.ended(task);
+        done
     }
 
     /// Why the lock may not change, if it may not.

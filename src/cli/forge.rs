@@ -29,7 +29,7 @@ impl Desk {
         let me = Identity::find(&cx.dir)?;
         let state = State::open(&cx.paths.cache, url, forge::wanted(setting.kind));
         let (fetched, offline) = (state.clone(), cx.offline);
-        blocking(move || fetched.refresh(offline)).await?;
+        cx.waiting("fetch the state repository", blocking(move || fetched.refresh(offline))).await?;
         let variable = |name: &str| std::env::var(name).ok();
         let forge = forge::connect(setting, state.mirror(), &me, cx.offline, cx.timeout, &variable).await?;
         Ok(Self { state, forge, me })

@@ -58,7 +58,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let url = RepoUrl::from_argument(&self.catalog, &cx.dir)?;
         let (cache, offline, shown) = (cx.paths.cache.clone(), cx.offline, url.clone());
-        let defaults = blocking(move || read(&cache, shown, offline)).await?;
+        let defaults = cx.waiting("fetch the catalog", blocking(move || read(&cache, shown, offline))).await?;
         if !crate::reference::is_registry(&defaults.company.registry) {
             let what = crate::text::neutral_line(&defaults.company.registry, 80);
             return Err(Failure::new(Class::Config, format!("{FILE} of {url}: `{what}` is no registry (host[:port])")));

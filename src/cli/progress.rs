@@ -82,12 +82,7 @@ impl Observer for Board {
                 }
             }
             Event::Finished { task, outcome } => {
-                let took = tasks.remove(&task).map(|task| {
-                    for bar in task.bar.iter().chain(task.parts.values()) {
-                        bar.finish_and_clear();
-                    }
-                    task.since.elapsed()
-                });
+                let took = tasks.remove(&task).map(Task::clear);
                 let took = took.map_or(String::new(), |t| format!(" ({:.1} s)", t.as_secs_f64()));
                 let mark = console::style("✓").green().for_stderr();
                 self.line(&format!(
@@ -95,6 +90,11 @@ impl Observer for Board {
                     text::neutral_line(&task, 80),
                     text::neutral_line(&outcome, 200)
                 ));
+            }
+            Event::Ended { task } => {
+                if let Some(task) = tasks.remove(&task) {
+                    task.clear();
+                }
             }
             Event::Note { text } => {
                 let label = console::style("note:").yellow().for_stderr();
@@ -145,6 +145,14 @@ impl Task {
         } else {
             format!(", {}", self.step)
         }
+    }
+
+    /// Takes its bars away; how long it took.
+    fn clear(self) -> Duration {
+        for bar in self.bar.iter().chain(self.parts.values()) {
+            bar.finish_and_clear();
+        }
+        self.since.elapsed()
     }
 
     /// Shows a part under its work while it is under way. Parts of work that is quick have no bars either.

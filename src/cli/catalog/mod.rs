@@ -60,7 +60,7 @@ pub async fn open(cx: &Context, project: Option<&Manifest>) -> Result<Catalog, F
     }
     let url = RepoUrl::from_argument(url, &cx.dir)?;
     let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
-    Ok(blocking(move || Catalog::open(&cache, url, offline)).await?)
+    Ok(cx.waiting("fetch the catalog", blocking(move || Catalog::open(&cache, url, offline))).await?)
 }
 
 /// What the catalog's templates may know, of a project with this name.
