@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 /// The class of a failure. It decides the exit code and is part of the `--json` contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The asked work ran and failed: tests red, drift found, conflict markers left.
     Failed,
@@ -27,7 +26,6 @@ pub enum Class {
     /// A mistake in onramp itself.
     Bug,
     /// Ended by a signal (its number).
-    #[serde(rename = "INTERRUPTED")]
     Signal(u8),
 }
 
@@ -99,6 +97,12 @@ impl Class {
     }
 }
 
+impl Serialize for Class {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// An error that knows its class and, where the knowledge is, how to get on.
 ///
 /// Every room's error type implements it; the command line turns any of them into one report.
@@ -114,15 +118,6 @@ pub trait Fault: std::error::Error + Send + Sync + 'static {
     /// Commands to run next, most useful first.
     fn next(&self) -> Vec<String> {
         Vec::new()
-    }
-}
-
-/// Any room's fault, for a room that only passes it on.
-pub type AnyFault = Box<dyn Fault>;
-
-impl<E: Fault> From<E> for AnyFault {
-    fn from(error: E) -> Self {
-        Box::new(error)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::state::State;
 use crate::task::blocking;
 
 /// The resolved surroundings of one command.
+#[derive(Clone)]
 pub struct Context {
     /// Where the command was asked to run (`-C`, else the working directory).
     pub dir: PathBuf,
@@ -77,6 +78,11 @@ impl Context {
             observer: progress::observer(global.quiet || global.json, global.verbose),
             quiet: global.quiet,
         })
+    }
+
+    /// The same with other settings.
+    pub fn with(&self, settings: Settings) -> Self {
+        Self { settings, ..self.clone() }
     }
 
     /// The project that the command runs in.
@@ -160,7 +166,7 @@ impl Context {
     }
 
     /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent.
-    async fn forge_access(&self) -> Result<(), String> {
+    pub async fn forge_access(&self) -> Result<(), String> {
         let (Some(forge), Some(state)) = (&self.settings.forge, &self.settings.state) else { return Ok(()) };
         let url: RepoUrl = state.value.parse().map_err(|error: crate::git::Error| error.to_string())?;
         let mirror = Mirror::new(&self.paths.cache, url, forge::wanted(forge.value.kind));
@@ -171,7 +177,7 @@ impl Context {
     }
 
     /// The machine, as `doctor` looks at it.
-    pub async fn machine(&self) -> crate::doctor::Machine {
+    pub fn machine(&self) -> crate::doctor::Machine {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         crate::doctor::Machine {
             paths: self.paths.clone(),
@@ -179,7 +185,6 @@ impl Context {
             engine_host: variable("DOCKER_HOST"),
             engine_tls: variable("DOCKER_TLS_VERIFY").is_some(),
             directory: self.dir.clone(),
-            forge_access: self.forge_access().await,
         }
     }
 

@@ -37,7 +37,7 @@ impl Findings {
 impl Arguments {
     /// Examines and reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let findings = Findings::new(doctor::examine(&cx.machine().await).await);
+        let findings = Findings::new(doctor::examine(&cx.machine(), cx.forge_access()).await);
         cx.report(&findings);
         Ok(findings.verdict())
     }

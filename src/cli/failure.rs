@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{AnyFault, Class, Fault, chain};
+use crate::error::{Class, Fault, chain};
 use crate::text;
 
 /// What a command ends with when it does not reach its end.
@@ -69,12 +69,6 @@ impl Failure {
 impl From<&dyn Fault> for Failure {
     fn from(fault: &dyn Fault) -> Self {
         Self { class: fault.class(), message: chain(fault), hint: fault.hint(), next: fault.next() }
-    }
-}
-
-impl From<AnyFault> for Failure {
-    fn from(fault: AnyFault) -> Self {
-        Self::from(&*fault)
     }
 }
 

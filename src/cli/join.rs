@@ -40,7 +40,7 @@ struct Plan {
     company: String,
     registry: String,
     state: String,
-    forge: &'static str,
+    forge: String,
     #[serde(skip)]
     text: String,
 }
@@ -69,9 +69,8 @@ impl Arguments {
             return Ok(Verdict::Ok);
         }
         files::write(&plan.settings, plan.text.as_bytes())?;
-        let mut machine = cx.machine().await;
-        machine.settings = Settings::resolve(&cx.paths, |name| std::env::var(name).ok())?;
-        let findings = doctor::examine(&machine).await;
+        let cx = &cx.with(Settings::resolve(&cx.paths, |name| std::env::var(name).ok())?);
+        let findings = doctor::examine(&cx.machine(), cx.forge_access()).await;
         let well = findings.iter().all(|finding| finding.well);
         cx.report(&Joined { plan, well, findings });
         Ok(Verdict::Ok)
@@ -112,7 +111,10 @@ fn plan(cx: &Context, url: &RepoUrl, defaults: &CompanyDefaults) -> Result<Plan,
         company: shown(&defaults.company.name),
         registry: shown(&defaults.company.registry),
         state: shown(&defaults.company.state),
-        forge: defaults.forge.kind.name(),
+        forge: match &defaults.forge.api {
+            Some(api) => format!("{} at {}", defaults.forge.kind.name(), shown(api)),
+            None => defaults.forge.kind.name().to_owned(),
+        },
         text,
     })
 }

@@ -40,7 +40,7 @@ pub(super) async fn disk(machine: &Machine) -> Finding {
                 if free >= ROOM {
                     Finding::well("disk", detail)
                 } else {
-                    Finding::ill("disk", format!("only {detail}"), "docker system df")
+                    Finding::ill("disk", format!("only {detail}"), "docker image prune")
                 }
             }
             Err(error) => Finding::ill("disk", format!("cannot look at {}: {error}", there.display()), "df -h"),
@@ -149,11 +149,14 @@ pub(super) async fn state(machine: &Machine) -> Option<Finding> {
 }
 
 /// The forge.
-pub(super) fn forge_access(machine: &Machine) -> Option<Finding> {
+pub(super) async fn forge(machine: &Machine, access: impl Future<Output = Result<(), String>>) -> Option<Finding> {
     let set = &machine.settings.forge.as_ref()?.value;
-    Some(match (set.kind, &machine.forge_access) {
-        (ForgeKind::Local, _) => Finding::well("forge", "local: pull requests are kept in the state repository"),
-        (ForgeKind::Github, Ok(())) => Finding::well("forge", "github, with a token"),
-        (ForgeKind::Github, Err(why)) => Finding::ill("forge", format!("github: {why}"), "gh auth login"),
-    })
+    let look = async {
+        match (set.kind, access.await) {
+            (ForgeKind::Local, _) => Finding::well("forge", "local: pull requests are kept in the state repository"),
+            (ForgeKind::Github, Ok(())) => Finding::well("forge", "github, with a token"),
+            (ForgeKind::Github, Err(why)) => Finding::ill("forge", format!("github: {why}"), "gh auth login"),
+        }
+    };
+    Some(limited("forge", "gh auth login", look).await)
 }

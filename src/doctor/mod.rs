@@ -40,8 +40,6 @@ pub struct Machine {
     pub engine_tls: bool,
     /// Where the check runs, for git's settings.
     pub directory: std::path::PathBuf,
-    /// Whether the forge can be talked to; looked up by the caller, who may read variables.
-    pub forge_access: Result<(), String>,
 }
 
 impl Finding {
@@ -60,18 +58,20 @@ impl Finding {
     }
 }
 
-/// Runs every check at once. None takes longer than its limit.
-pub async fn examine(machine: &Machine) -> Vec<Finding> {
-    let (disk, git, identity) = tokio::join!(checks::disk(machine), checks::git(), checks::identity(machine));
-    let (engine, registry, catalog, state) = tokio::join!(
+/// Runs every check at once. None takes longer than its limit. `forge_access` looks whether the forge can be talked to;
+/// it is the caller's, who may read variables.
+pub async fn examine(machine: &Machine, forge_access: impl Future<Output = Result<(), String>>) -> Vec<Finding> {
+    let (disk, git, identity, engine, registry, catalog, state, forge) = tokio::join!(
+        checks::disk(machine),
+        checks::git(),
+        checks::identity(machine),
         checks::engine(machine),
         checks::registry(machine),
         checks::catalog(machine),
         checks::state(machine),
+        checks::forge(machine, forge_access),
     );
-    let (company, forge) = (checks::company(machine), checks::forge_access(machine));
-    [Some(disk), Some(git), Some(identity), Some(engine), Some(company), registry, catalog, state, forge]
-        .into_iter()
-        .flatten()
-        .collect()
+    let company = Some(checks::company(machine));
+    let findings = [Some(disk), Some(git), Some(identity), Some(engine), company, registry, catalog, state, forge];
+    findings.into_iter().flatten().collect()
 }

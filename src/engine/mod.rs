@@ -33,6 +33,8 @@ pub mod label {
     pub const SERVICE: &str = "dev.onramp.service";
     /// Digest of the specification a container was made from: equal means nothing to change.
     pub const SPEC: &str = "dev.onramp.spec";
+    /// Whether a network has a way out: `true` or `false`.
+    pub const EGRESS: &str = "dev.onramp.egress";
     /// Digest of the seed files that filled a volume.
     pub const SEED: &str = "dev.onramp.seed";
     /// The playground a thing belongs to.

@@ -43,6 +43,7 @@ impl NetworkSpec {
         let masquerade = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), self.egress.to_string());
         let mut labels: HashMap<String, String> = self.labels.iter().cloned().collect();
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
+        labels.insert(label::EGRESS.to_owned(), self.egress.to_string());
         NetworkCreateRequest {
             name: self.name.clone(),
             driver: Some("bridge".to_owned()),
@@ -58,7 +59,7 @@ impl Engine {
     /// Makes a network on the first free subnet from the preferred one on; its id.
     pub async fn create_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
         for step in 0..SUBNETS {
-            let subnet = (spec.preferred % SUBNETS).wrapping_add(step) % SUBNETS;
+            let subnet = u8::try_from((u16::from(spec.preferred) + u16::from(step)) % u16::from(SUBNETS)).unwrap_or(0);
             match self.docker.create_network(spec.request(subnet)).await {
                 Ok(made) => return Ok(made.id),
                 Err(bollard::errors::Error::DockerResponseServerError { message, .. })

@@ -57,8 +57,10 @@ impl FromStr for RepoUrl {
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             let authority = rest.split('/').next().unwrap_or_default();
-            if authority.split_once('@').is_some_and(|(user, _)| user.contains(':')) {
-                return bad("it holds a password; use a credential helper");
+            let user = authority.rsplit_once('@').map(|(user, _)| user);
+            // For https even a user name alone may be a token.
+            if user.is_some_and(|user| user.contains(':') || scheme.starts_with("http")) {
+                return bad("it holds credentials; use a credential helper");
             }
             if authority.starts_with('-') {
                 return bad("its host begins with a dash");
@@ -151,6 +153,9 @@ mod tests {
             "ext::sh",
             "http://h/a",
             "https://u:p@h/a",
+            "https://ghp_token@h/a",
+            "https://a@b:secret@h/a",
+            "ssh://u:p@h/a",
             "a b",
             "ssh://-oProxyCommand=x/a",
             "ftp://h/a",

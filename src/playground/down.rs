@@ -1,5 +1,8 @@
 //! Taking the playground away: exactly what carries its label, and its directory.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{Error, Playground};
@@ -13,6 +16,8 @@ pub struct Plan {
     pub playground: Playground,
     /// Containers.
     pub containers: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
     /// Volumes.
     pub volumes: Vec<String>,
     /// Names of images.
@@ -22,8 +27,17 @@ pub struct Plan {
 /// Looks for what is the playground's.
 pub async fn plan(engine: &Engine, playground: &Playground, keep_images: bool) -> Result<Plan, Error> {
     let own = [(label::PLAYGROUND, playground.id.as_str())];
-    let containers = engine.containers(&own).await?.into_iter().map(|container| container.name).collect();
-    let volumes = engine.volumes(&own).await?.into_iter().map(|(name, _)| name).collect();
+    let mut containers: Vec<String> = engine.containers(&own).await?.into_iter().map(|c| c.name).collect();
+    let mut volumes: Vec<String> = engine.volumes(&own).await?.into_iter().map(|(name, _)| name).collect();
+    // Sandboxes of tours that did not end: their project lies in the playground's directory, which goes.
+    let sandboxes = [(label::SANDBOX, "")];
+    let inside = |labels: &HashMap<String, String>| {
+        labels.get(label::PROJECT_DIR).is_some_and(|directory| Path::new(directory).starts_with(&playground.home))
+    };
+    containers.extend(engine.containers(&sandboxes).await?.into_iter().filter(|c| inside(&c.labels)).map(|c| c.name));
+    volumes.extend(engine.volumes(&sandboxes).await?.into_iter().filter(|(_, l)| inside(l)).map(|(name, _)| name));
+    let networks = engine.networks(&sandboxes).await?.into_iter().filter(|(_, l)| inside(l)).map(|(name, _)| name);
+    let networks = networks.collect();
     // Built images are named by their content, and shared by every playground on this engine.
     let everyones = engine.containers(&[(label::PLAYGROUND, "")]).await?;
     let others = everyones.iter().any(|container| container.labels.get(label::PLAYGROUND) != Some(&playground.id));
@@ -36,13 +50,16 @@ pub async fn plan(engine: &Engine, playground: &Playground, keep_images: bool) -
         }
         images.sort();
     }
-    Ok(Plan { playground: playground.clone(), containers, volumes, images })
+    Ok(Plan { playground: playground.clone(), containers, networks, volumes, images })
 }
 
 /// Removes what the plan names.
 pub async fn apply(engine: &Engine, plan: &Plan) -> Result<(), Error> {
     for container in &plan.containers {
         engine.remove_container(container).await?;
+    }
+    for network in &plan.networks {
+        engine.remove_network(network).await?;
     }
     for volume in &plan.volumes {
         engine.remove_volume(volume).await?;

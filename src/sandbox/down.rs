@@ -51,7 +51,9 @@ pub async fn plan(engine: &Engine, id: &SandboxId, data: bool) -> Result<Plan, E
     let networks = networks.into_iter().map(|(name, _)| name).collect();
     // Images stay with the data: the next `up` need not build.
     let built = if data { engine.images_labelled(&labels).await? } else { Vec::new() };
-    let images = built.into_iter().flat_map(|image| image.repo_tags).collect();
+    // Labels are inherited: an image that somebody built on ours, or named anew, is theirs.
+    let ours = |tag: &String| tag.starts_with(&id.image_prefix());
+    let images = built.into_iter().flat_map(|image| image.repo_tags).filter(ours).collect();
     Ok(Plan { sandbox: id.to_string(), containers: removals, networks, volumes, images, kept })
 }
 

@@ -53,6 +53,11 @@ impl SandboxId {
         format!("onramp.{}.{app}.{service}.data", self.name)
     }
 
+    /// What the names of the images that are built for it begin with.
+    pub fn image_prefix(&self) -> String {
+        format!("onramp-sandbox/{}.", self.name)
+    }
+
     /// Where the search for a free subnet begins: spread, and the same every time.
     pub fn preferred_subnet(&self) -> u8 {
         u8::from_str_radix(&Digest::of(self.name.as_bytes()).hex()[..2], 16).unwrap_or_default()

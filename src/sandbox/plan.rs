@@ -57,8 +57,8 @@ pub struct Wanted<'a> {
 pub struct Existing {
     /// Containers of this sandbox.
     pub containers: Vec<Container>,
-    /// Whether its network is there.
-    pub network: bool,
+    /// Its network, if it is there: whether that has a way out.
+    pub network: Option<bool>,
     /// Its volumes and the digest of the seeds that filled them.
     pub volumes: BTreeMap<String, Option<String>>,
     /// Those of the wanted images that are there.
@@ -164,6 +164,8 @@ pub struct Plan {
     pub pull: Vec<ImageRef>,
     /// Images to build.
     pub build: Vec<BuildPlan>,
+    /// Whether the network that is there must go: it is open and must be closed, or the other way round.
+    pub renew_network: bool,
     /// The network to make.
     #[serde(skip)]
     pub network: Option<NetworkSpec>,
@@ -180,15 +182,18 @@ pub struct Plan {
 /// Compares what is wanted with what is there.
 pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
     let id = wanted.id;
+    let egress = wanted.project.manifest.sandbox.egress;
+    let right_network = existing.network == Some(egress);
     let mut plan = Plan {
         sandbox: id.clone(),
         environment: wanted.environment.clone(),
         pull: Vec::new(),
         build: Vec::new(),
-        network: (!existing.network).then(|| NetworkSpec {
+        renew_network: existing.network.is_some() && !right_network,
+        network: (!right_network).then(|| NetworkSpec {
             name: id.network(),
             labels: sandbox_labels(id).collect(),
-            egress: wanted.project.manifest.sandbox.egress,
+            egress,
             preferred: id.preferred_subnet(),
         }),
         volumes: Vec::new(),
@@ -229,7 +234,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             Some(_) => Action::Start,
         };
         // Containers on a network that is gone cannot be started again.
-        let action = if !existing.network && action != Action::Create { Action::Replace } else { action };
+        let action = if !right_network && action != Action::Create { Action::Replace } else { action };
         let root = &wanted.project.root;
         let seed =
             if member.own { member.service.seed.iter().map(|path| root.join(path)).collect() } else { Vec::new() };

@@ -47,6 +47,12 @@ pub async fn apply(
     let began = Instant::now();
     let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.as_str(), build, observer));
     try_join_all(builds).await?;
+    if plan.renew_network {
+        // A network goes only once nobody is on it.
+        try_join_all(plan.services.iter().map(|service| engine.remove_container(&service.spec.name))).await?;
+        try_join_all(plan.remove.iter().map(|name| engine.remove_container(name))).await?;
+        engine.remove_network(&plan.sandbox.network()).await?;
+    }
     let network = async {
         match &plan.network {
             Some(spec) => engine.create_network(spec).await.map(|_| ()).map_err(Error::from),
@@ -81,7 +87,8 @@ async fn remove_former_builds(engine: &Engine, plan: &Plan) -> Result<(), Error>
     }
     let current = |tag: &String| plan.services.iter().any(|service| service.image == *tag);
     for image in engine.images_labelled(&[(label::SANDBOX, plan.sandbox.as_str())]).await? {
-        for tag in image.repo_tags.iter().filter(|tag| !current(tag)) {
+        // Labels are inherited: an image that somebody built on ours, or named anew, is theirs.
+        for tag in image.repo_tags.iter().filter(|tag| tag.starts_with(&plan.sandbox.image_prefix()) && !current(tag)) {
             engine.untag(tag).await?;
         }
     }

@@ -95,7 +95,8 @@ impl View {
         let ((containers, (networks, volumes)), present) = try_join(things, try_join_all(presence)).await?;
         let volumes = volumes.into_iter().map(|(name, labels)| (name, labels.get(label::SEED).cloned())).collect();
         let images = present.into_iter().flatten().collect();
-        Ok(Existing { containers, network: !networks.is_empty(), volumes, images })
+        let network = networks.first().map(|(_, labels)| labels.get(label::EGRESS).is_some_and(|open| open == "true"));
+        Ok(Existing { containers, network, volumes, images })
     }
 
     /// What the project's own files decide: the names of its builds, and the digests of its seeds.
@@ -123,7 +124,7 @@ impl View {
             let content = Context::read(&directory)?.digest(&synced)?;
             let base = plan::pinned(&build.base, lock)?;
             let key = Digest::of(format!("{content}\n{base}").as_bytes());
-            let tag = format!("onramp-sandbox/{}.{name}:{}", self.id, &key.hex()[..16]);
+            let tag = format!("{}{name}:{}", self.id.image_prefix(), &key.hex()[..16]);
             builds.insert(name.clone(), BuildTag { tag, context: directory, base });
         }
         Ok((builds, seeds))

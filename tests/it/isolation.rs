@@ -17,9 +17,7 @@ fn nothing_leaves_and_no_other_sandbox_is_reached() {
     assert!([7, 28].contains(&other), "the other sandbox is out of reach: curl ended with {other}");
     // The registry's port on the host is in the host's own bridge network, outside of the sandbox's.
     let routes = one.in_shop("exec web -- cat /proc/net/route").ok().stdout;
-    let gateways: Vec<&str> = routes.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).collect();
-    let dead_end = gateways.iter().find(|gateway| **gateway != "00000000").expect("a default route");
-    assert!(dead_end.starts_with("FE"), "the default gateway is .254, which nobody has: {routes}");
+    assert!(gateway(&routes).starts_with("FE"), "the default gateway is .254, which nobody has: {routes}");
     let arp = one.in_shop("exec web -- cat /proc/net/arp").ok().stdout;
     assert!(
         !arp.lines().any(|line| line.contains(".254 ") && !line.contains("00:00:00:00:00:00")),
@@ -35,8 +33,17 @@ fn egress_is_open_where_the_file_says_so() {
     dev.write("shop/onramp.toml", format!("{manifest}\n[sandbox]\negress = true\n"));
     dev.in_shop("up").ok();
     let routes = dev.in_shop("exec web -- cat /proc/net/route").ok().stdout;
-    let gateway = routes.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).find(|g| *g != "00000000");
-    assert!(gateway.is_some_and(|gateway| gateway.starts_with("01")), "the default gateway is the bridge: {routes}");
+    assert!(gateway(&routes).starts_with("01"), "the default gateway is the bridge: {routes}");
+    dev.write("shop/onramp.toml", manifest);
+    dev.in_shop("up").ok();
+    let routes = dev.in_shop("exec web -- cat /proc/net/route").ok().stdout;
+    assert!(gateway(&routes).starts_with("FE"), "closed again without a `down`: {routes}");
+}
+
+/// The default gateway of a routing table as the kernel prints it, hexadecimal and reversed.
+fn gateway(routes: &str) -> &str {
+    let gateways = routes.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2));
+    gateways.into_iter().find(|gateway| *gateway != "00000000").expect("a default route")
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Report for down::Plan {
     fn text(&self) -> String {
         let mut out = String::new();
         let home = vec![self.playground.home.display().to_string()];
-        for name in [&self.containers, &self.volumes, &self.images, &home].into_iter().flatten() {
+        for name in [&self.containers, &self.networks, &self.volumes, &self.images, &home].into_iter().flatten() {
             out.push_str(&format!("  remove {name}\n"));
         }
         out

@@ -64,20 +64,24 @@ impl Report for Day {
 impl Arguments {
     /// Plays every step.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        if cx.dry_run {
+            return Err(Failure::usage("a tour has no plan; `onramp playground tour --help` says what it plays"));
+        }
         if self.step && !cx.interactive {
             return Err(Failure::usage("--step waits for Enter, and nobody is here to press it"));
         }
         let playground = Playground::find(&cx.paths)?.ok_or(Error::NotUp)?;
         let make = tempfile::Builder::new().prefix("tour-").tempdir_in(&playground.home);
-        let home = make.map_err(FileError::io("create", &playground.home))?;
+        // Kept until the day ended well: whatever ends it earlier, its sandbox can be found by its directory.
+        let home = make.map_err(FileError::io("create", &playground.home))?.keep();
         let program = std::env::current_exe().map_err(FileError::io("find", Path::new("onramp")))?;
         let known = Identity::find(&cx.dir).is_ok();
         let newcomer = Identity { name: "Ada Newcomer".to_owned(), email: "ada@acme.test".to_owned() };
         let mut tour = Tour {
             cx,
             step: self.step,
-            home: home.path().to_owned(),
-            directory: home.path().to_owned(),
+            home: home.clone(),
+            directory: home.clone(),
             program,
             identity: (!known).then_some(newcomer),
             played: Vec::new(),
@@ -85,12 +89,13 @@ impl Arguments {
         let played = tour.play(&playground).await;
         if let Err(failure) = played {
             // What failed is left to be looked at.
-            let project = home.keep().join("shop");
+            let project = home.join("shop");
             let project = project.display();
             return Err(failure
                 .next(format!("onramp -C {project} logs"))
                 .next(format!("onramp -C {project} down --data")));
         }
+        std::fs::remove_dir_all(&home).map_err(FileError::io("remove", &home))?;
         cx.report(&Day { steps: tour.played });
         Ok(Verdict::Ok)
     }
