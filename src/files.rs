@@ -68,15 +68,17 @@ impl FileError {
     }
 }
 
-/// The whole of a text file of at most `cap` bytes.
-pub fn read_text(path: &Path, cap: u64) -> Result<String, FileError> {
+/// The whole of a file of at most `cap` bytes.
+pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(FileError::io("read", path))?;
     let mut bytes = Vec::new();
     file.take(cap + 1).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
-    if bytes.len() as u64 > cap {
-        return Err(FileError::TooLarge { path: path.to_owned(), cap });
-    }
-    String::from_utf8(bytes)
+    if bytes.len() as u64 > cap { Err(FileError::TooLarge { path: path.to_owned(), cap }) } else { Ok(bytes) }
+}
+
+/// The same of a text file.
+pub fn read_text(path: &Path, cap: u64) -> Result<String, FileError> {
+    String::from_utf8(read(path, cap)?)
         .map_err(|error| FileError::NotText { path: path.to_owned(), offset: error.utf8_error().valid_up_to() })
 }
 

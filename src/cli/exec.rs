@@ -41,6 +41,9 @@ impl Report for Ran {
 impl Arguments {
     /// Runs it with this terminal or these pipes; with `--json` its output goes into the document.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        if cx.dry_run {
+            return Err(Failure::usage("what a program would do cannot be planned: leave out --dry-run"));
+        }
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
         let service = status::container(&engine, &id, &self.service).await?;

@@ -80,8 +80,8 @@ impl Arguments {
             let line = line?;
             if cx.json {
                 all.lines.push(line);
-            } else {
-                output::print(&line.text());
+            } else if !output::print(&line.text()) {
+                break;
             }
         }
         if cx.json {

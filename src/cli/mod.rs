@@ -29,6 +29,7 @@ mod terminal;
 mod test;
 mod up;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -171,11 +172,13 @@ fn exit_codes() -> String {
 
 /// Parses the arguments, runs the command, reports; the process's exit code.
 pub fn main() -> ExitCode {
-    let json = std::env::args_os().any(|arg| arg == "--json");
+    // Where parsing fails it cannot tell whether JSON was asked for.
+    let asked_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, json),
+        Err(error) => return usage(&error, asked_json),
     };
+    let json = cli.global.json;
     match cli.global.color {
         Color::Auto => {}
         choice => {
@@ -188,13 +191,16 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("the system gives threads to a new process");
-    let outcome = runtime.block_on(async {
+    let command = async {
         tokio::select! {
             outcome = run(cli) => outcome,
             number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted")
                 .hint("what was begun stays as it is; the same command goes on from there")),
         }
-    });
+    };
+    // The panic's own words are on stderr by then, with the place in onramp's code.
+    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command)))
+        .unwrap_or_else(|_| Err(Failure::new(Class::Bug, "onramp made a mistake").hint("please report what you ran")));
     // A thread that waits for input cannot be joined; what is written is written.
     runtime.shutdown_background();
     match outcome {

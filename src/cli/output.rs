@@ -1,8 +1,11 @@
 //! Results go to stdout, as text or as one JSON document; everything else goes to stderr.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+
+use crate::error::Class;
 
 /// What a command found or did.
 pub trait Report: Serialize {
@@ -34,12 +37,26 @@ pub fn document(report: &impl Serialize) -> serde_json::Value {
     serde_json::Value::Object(document)
 }
 
-/// Prints to stdout. A reader that went away (`| head`) ends the program quietly.
-pub fn print(text: &str) {
+/// Whether the reader of stdout went away.
+static DEAF: AtomicBool = AtomicBool::new(false);
+
+/// Prints to stdout; whether anybody still reads it. A reader that went away (`| head`) is told nothing more, and what
+/// was asked for is done all the same. Any other failure to write ends the program.
+pub fn print(text: &str) -> bool {
+    if DEAF.load(Ordering::Relaxed) {
+        return false;
+    }
     let mut stdout = io::stdout().lock();
-    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 9 };
-        std::process::exit(code);
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            DEAF.store(true, Ordering::Relaxed);
+            false
+        }
+        Err(error) => {
+            say(&format!("error: cannot write to stdout: {error}"));
+            std::process::exit(Class::Io.exit_code().into());
+        }
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Arguments {
 impl Arguments {
     /// Runs the shell with this terminal.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        if cx.dry_run {
+            return Err(Failure::usage("what a program would do cannot be planned: leave out --dry-run"));
+        }
         if cx.json {
             return Err(Failure::usage("a shell has no JSON; use `onramp exec --json`"));
         }

@@ -60,9 +60,11 @@ impl Arguments {
         if known.is_empty() {
             return Err(Failure::usage("onramp.toml has no [tests]").hint("add [tests.unit] with `in` and `run`"));
         }
-        // What is tested is the code as it is now, whatever is edited meanwhile.
-        let root = project.root.clone();
-        let fingerprint = blocking(move || source::fingerprint(&root)).await?;
+        let now = || {
+            let root = project.root.clone();
+            blocking(move || source::fingerprint(&root))
+        };
+        let fingerprint = now().await?;
         let Some((view, _, _)) = up::bring_up(cx, &self.environment).await? else { return Ok(Verdict::Ok) };
         let engine = cx.engine().await?;
         let mut outcomes = Vec::new();
@@ -78,6 +80,8 @@ impl Arguments {
         let observed = parity::observe(&engine, &view.id).await?;
         let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
         let passed = outcomes.iter().all(|outcome| outcome.passed);
+        // An edit is live in the sandbox: results of code that changed meanwhile are nobody's evidence.
+        let same_code = now().await? == fingerprint;
         if let Some(file) = &self.junit {
             let text = junit::document(project.manifest.name.as_str(), &outcomes);
             files::write(&cx.dir.join(file), text.as_bytes())?;
@@ -86,7 +90,11 @@ impl Arguments {
         let environment = view.environment.environment.clone();
         let state_commit = view.environment.commit.clone();
         let record = Record { fingerprint, environment, state_commit, tests, parity: parity.clone() };
-        record.keep(&cx.paths.state, &project.root)?;
+        if same_code {
+            record.keep(&cx.paths.state, &project.root)?;
+        } else {
+            cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
+        }
         cx.report(&Results { passed, tests: outcomes, parity });
         Ok(if passed { Verdict::Ok } else { Verdict::Failed })
     }

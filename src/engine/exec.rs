@@ -61,10 +61,16 @@ impl Engine {
         }
     }
 
-    /// The exit code of a program that has ended.
+    /// The exit code of a program whose output has ended. The engine may learn of its end a moment later.
     pub async fn exec_exit_code(&self, id: &str) -> Result<i64, Error> {
-        let inspect = self.docker.inspect_exec(id).await.map_err(|e| Self::failed("ask how a program ended", e))?;
-        Ok(inspect.exit_code.unwrap_or(-1))
+        loop {
+            let asked = self.docker.inspect_exec(id).await;
+            let inspect = asked.map_err(|e| Self::failed("ask how a program ended", e))?;
+            match inspect.exit_code {
+                Some(code) if inspect.running != Some(true) => return Ok(code),
+                _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
     }
 
     /// Tells a program's terminal its size.

@@ -99,7 +99,8 @@ impl Mirror {
             .filter(|(_, commit)| *commit == head)
             .map(|(name, _)| name["refs/heads/".len()..].to_owned())
             .collect();
-        names.sort_by_key(|name| (name != "main", name != "master", name.clone()));
+        // A branch that proposes a deployment may stand on the same commit.
+        names.sort_by_key(|name| (name.starts_with("deploy/"), name != "main", name != "master", name.clone()));
         names.into_iter().next().ok_or_else(|| Error::NoCommit { what: "HEAD".to_owned() })
     }
 

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
+use tokio::sync::Notify;
 
 use super::Error;
 use super::definition::{Definition, Rootfs};
-use crate::engine::{Engine, label};
+use crate::engine::{Engine, LayerProgress, label};
 use crate::event::Observer;
 use crate::files::FileError;
 use crate::reference::ImageRef;
@@ -35,8 +36,18 @@ pub async fn prepare(
         .parse()
         .map_err(|_| Error::Template { what: rootfs.pull.clone(), why: "no image reference".into() })?;
     observer.step(&task, &format!("pulling {}", rootfs.pull));
-    let mut quiet = |_| {};
-    if let Ok(Ok(())) = tokio::time::timeout(PATIENCE, engine.pull(&public, None, &mut quiet)).await {
+    let begun = Notify::new();
+    let mut progress = |layer: LayerProgress| {
+        begun.notify_one();
+        observer.step(&task, &format!("{} {}", layer.layer, layer.status));
+    };
+    let mut pull = std::pin::pin!(engine.pull(&public, None, &mut progress));
+    let pulled = tokio::select! {
+        pulled = &mut pull => pulled.is_ok(),
+        () = tokio::time::sleep(PATIENCE) => false,
+        () = begun.notified() => pull.await.is_ok(),
+    };
+    if pulled {
         return Ok(rootfs.pull.clone());
     }
     let name = format!("onramp-playground/{}-rootfs", definition.name);

@@ -10,6 +10,7 @@ use crate::event::{Event, Observer};
 use crate::git::Worktree;
 use crate::name::Name;
 use crate::reference::ImageRef;
+use crate::sandbox::source;
 use crate::task::blocking;
 
 /// What builds and pushes.
@@ -42,7 +43,9 @@ impl Workshop<'_> {
         self.observer.started(&task);
         let (tree, directory) = (self.worktree.clone(), self.project.join(&build.context));
         let commit = plan.source.clone();
-        let context = blocking(move || tree.archive(&commit, &directory)).await?;
+        let archive = blocking(move || tree.archive(&commit, &directory)).await?;
+        // The same files that a sandbox builds from: an engine's builder itself knows nothing of `.dockerignore`.
+        let context = source::without_ignored(&archive)?;
         let spec = BuildSpec {
             tag: build.image.to_string(),
             context,

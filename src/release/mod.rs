@@ -29,6 +29,9 @@ pub enum Error {
     /// The state repository says something wrong.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] crate::files::FileError),
     /// A file says something wrong.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -92,6 +95,7 @@ impl Fault for Error {
             Self::Git(error) => error.class(),
             Self::State(error) => error.class(),
             Self::Document(error) => error.class(),
+            Self::File(error) => error.class(),
             Self::Forge(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::Reference(_) | Self::NotLocked { .. } | Self::NothingToDeploy { .. } => Class::Config,
@@ -130,7 +134,7 @@ impl Fault for Error {
             }
             Self::NotLocked { .. } => vec!["onramp image pull".to_owned()],
             Self::Refused { number, findings } => gate::commands(*number, findings),
-            Self::Document(_) | Self::Reference(_) | Self::NothingToDeploy { .. } => Vec::new(),
+            Self::Document(_) | Self::File(_) | Self::Reference(_) | Self::NothingToDeploy { .. } => Vec::new(),
         }
     }
 }

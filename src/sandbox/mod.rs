@@ -50,6 +50,12 @@ pub enum Error {
         /// Whether the app at least is known.
         app_known: bool,
     },
+    /// A project without services.
+    #[error("{} has no [services], so there is nothing to run", path.display())]
+    NoServices {
+        /// Its manifest.
+        path: std::path::PathBuf,
+    },
     /// A service with neither code nor an image.
     #[error(
         "{service} has nothing to run: {environment} does not declare it, and onramp.toml gives no `build`, `image` or `fallback`"
@@ -127,6 +133,7 @@ impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::NeedsLoop { .. }
+            | Self::NoServices { .. }
             | Self::NeedsNobody { .. }
             | Self::NothingToRun { .. }
             | Self::NotLocked { .. }

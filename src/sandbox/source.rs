@@ -126,12 +126,16 @@ pub fn fingerprint(root: &Path) -> Result<Digest, FileError> {
     walk.sort_by_file_path(Path::cmp).filter_entry(|entry| entry.file_name() != ".git");
     for found in walk.build() {
         let found = found.map_err(|error| walk_error(root, error))?;
-        if !found.file_type().is_some_and(|kind| kind.is_file()) {
-            continue;
-        }
         let place = found.path();
         let path = place.strip_prefix(root).expect("a walk stays under its top");
-        let contents = std::fs::read(place).map_err(FileError::io("read", place))?;
+        let contents = match found.file_type() {
+            Some(kind) if kind.is_file() => std::fs::read(place).map_err(FileError::io("read", place))?,
+            Some(kind) if kind.is_symlink() => {
+                let link = std::fs::read_link(place).map_err(FileError::io("read", place))?;
+                link.as_os_str().as_encoded_bytes().to_vec()
+            }
+            _ => continue,
+        };
         let mode = found.metadata().map_or(0, |meta| meta.permissions().mode());
         for bytes in [path.as_os_str().as_encoded_bytes(), &[u8::from(mode & 0o100 != 0)], &contents] {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -139,6 +143,39 @@ pub fn fingerprint(root: &Path) -> Result<Digest, FileError> {
         }
     }
     Ok(Digest::from_hash(&hash.finalize()))
+}
+
+/// The tar of a commit's files without what its own `.dockerignore` leaves out.
+pub fn without_ignored(archive: &[u8]) -> Result<Vec<u8>, FileError> {
+    let broken = || FileError::io("read", Path::new("the commit's archive"));
+    let mut patterns = String::new();
+    for entry in tar::Archive::new(archive).entries().map_err(broken())? {
+        let mut entry = entry.map_err(broken())?;
+        if entry.path().map_err(broken())? == Path::new(".dockerignore") {
+            std::io::Read::read_to_string(&mut entry, &mut patterns).map_err(broken())?;
+        }
+    }
+    let ignored = rooted_patterns(Path::new(".dockerignore"), &patterns)?;
+    let mut kept = tar::Builder::new(Vec::new());
+    for entry in tar::Archive::new(archive).entries().map_err(broken())? {
+        let entry = entry.map_err(broken())?;
+        let path = entry.path().map_err(broken())?.into_owned();
+        let kind = entry.header().entry_type();
+        // git's own header and directories, which the files bring with them.
+        if kind.is_pax_global_extensions() || kind.is_dir() {
+            continue;
+        }
+        if path != Path::new("Dockerfile") && ignored.matched_path_or_any_parents(&path, false).is_ignore() {
+            continue;
+        }
+        let mut header = entry.header().clone();
+        let added = match entry.link_name().map_err(broken())? {
+            Some(link) if kind.is_symlink() => kept.append_link(&mut header, &path, &link),
+            _ => kept.append_data(&mut header, &path, entry),
+        };
+        added.map_err(broken())?;
+    }
+    kept.into_inner().map_err(broken())
 }
 
 /// `.dockerignore` patterns are rooted where git's are not; otherwise the two say the same.
@@ -149,13 +186,17 @@ fn dockerignore(directory: &Path) -> Result<Gitignore, FileError> {
         Err(error) if error.is_not_found() => String::new(),
         Err(error) => return Err(error),
     };
+    rooted_patterns(&path, &text)
+}
+
+fn rooted_patterns(path: &Path, text: &str) -> Result<Gitignore, FileError> {
     let mut builder = GitignoreBuilder::new("");
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (not, pattern) = line.strip_prefix('!').map_or(("", line), |pattern| ("!", pattern));
         let rooted = format!("{not}/{}", pattern.trim_start_matches("./").trim_start_matches('/'));
-        builder.add_line(None, &rooted).map_err(|error| walk_error(&path, error))?;
+        builder.add_line(None, &rooted).map_err(|error| walk_error(path, error))?;
     }
-    builder.build().map_err(|error| walk_error(&path, error))
+    builder.build().map_err(|error| walk_error(path, error))
 }
 
 fn walk_error(path: &Path, error: ignore::Error) -> FileError {
@@ -205,6 +246,22 @@ mod tests {
         std::fs::write(dir.path().join("src/index.php"), "2").unwrap();
         assert_ne!(digest(&[]), whole);
         assert_eq!(digest(&["src".into()]), part);
+    }
+
+    #[test]
+    fn a_commits_archive_loses_what_its_dockerignore_names() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (path, contents) in
+            [(".dockerignore", "tests\n*.md\n"), ("Dockerfile", ""), ("src/a", "1"), ("tests/b", ""), ("x.md", "")]
+        {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(contents.len() as u64);
+            tar.append_data(&mut header, path, contents.as_bytes()).unwrap();
+        }
+        let kept = without_ignored(&tar.into_inner().unwrap()).unwrap();
+        let mut archive = tar::Archive::new(kept.as_slice());
+        let paths: Vec<PathBuf> = archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().into_owned()).collect();
+        assert_eq!(paths, [".dockerignore", "Dockerfile", "src/a"].map(PathBuf::from));
     }
 
     #[test]

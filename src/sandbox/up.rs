@@ -20,7 +20,7 @@ use crate::task::blocking;
 /// Where images with database seeds look for them, by the convention of Docker's official images.
 const SEED_DIRECTORY: &str = "docker-entrypoint-initdb.d";
 /// The largest seed file, in bytes.
-const SEED_CAP: u64 = 256 * 1024 * 1024;
+pub(super) const SEED_CAP: u64 = 256 * 1024 * 1024;
 
 /// A service that runs and answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -206,12 +206,12 @@ async fn seed_tar(files: &[std::path::PathBuf]) -> Result<Vec<u8>, FileError> {
         let mut tar = tar::Builder::new(Vec::new());
         for (i, path) in files.iter().enumerate() {
             let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-            let contents = files::read_text(path, SEED_CAP)?;
+            let contents = files::read(path, SEED_CAP)?;
             let mut header = tar::Header::new_gnu();
             header.set_size(contents.len() as u64);
             header.set_mode(0o644);
             let place = Path::new(SEED_DIRECTORY).join(format!("{:03}-{file_name}", i + 1));
-            tar.append_data(&mut header, place, contents.as_bytes()).map_err(FileError::io("read", path))?;
+            tar.append_data(&mut header, place, contents.as_slice()).map_err(FileError::io("read", path))?;
         }
         tar.into_inner().map_err(FileError::io("read", Path::new(SEED_DIRECTORY)))
     };

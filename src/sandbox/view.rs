@@ -35,6 +35,9 @@ impl View {
     /// Resolves the closure of a project's services against an environment as the state repository declares it now.
     /// Blocking: reads files and git.
     pub fn read(project: Project, environment: &Name, state: Option<&State>) -> Result<Self, Error> {
+        if project.manifest.services.is_empty() {
+            return Err(Error::NoServices { path: project.root.join(crate::project::manifest::FILE) });
+        }
         let id = id(&project);
         let commit = state.map(State::head).transpose()?;
         let mut lookup = |app: &Name| match (state, &commit) {
@@ -142,7 +145,7 @@ fn seed_digest(root: &Path, seeds: &[String]) -> Result<Digest, FileError> {
     let mut all = String::new();
     for seed in seeds {
         let path = files::confined(root, Path::new(seed))?;
-        let contents = std::fs::read(&path).map_err(FileError::io("read", &path))?;
+        let contents = files::read(&path, super::up::SEED_CAP)?;
         all.push_str(&format!("{seed} {}\n", Digest::of(&contents)));
     }
     Ok(Digest::of(all.as_bytes()))

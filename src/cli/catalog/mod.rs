@@ -13,6 +13,7 @@ use super::output::Verdict;
 use crate::blocks::render::Facts;
 use crate::blocks::{Answers, Catalog, builtin};
 use crate::git::RepoUrl;
+use crate::playground::Playground;
 use crate::project::Manifest;
 use crate::task::blocking;
 use crate::text;
@@ -68,6 +69,11 @@ pub fn facts(cx: &Context, catalog: &Catalog, project: &str) -> Result<Facts, Fa
     let company = catalog.defaults()?.and_then(|defaults| defaults.company);
     let registry = match (&cx.settings.registry, &company) {
         (None, Some(company)) => company.registry.clone(),
+        // The images of the catalog that onramp brings are the playground's.
+        (None, None) if matches!(catalog, Catalog::Builtin) => match Playground::find(&cx.paths)? {
+            Some(playground) => playground.registry(),
+            None => cx.settings.registry()?.to_owned(),
+        },
         _ => cx.settings.registry()?.to_owned(),
     };
     let set = cx.settings.company.as_ref().map(|setting| setting.value.clone());

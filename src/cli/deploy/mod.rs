@@ -46,6 +46,8 @@ impl Arguments {
         }
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
+        // Of the same moment as the source: later edits are not what is deployed.
+        let evidence = evidence(cx, &project.root).await?;
         let desk = Desk::open(cx).await?;
         let head = desk.head()?;
         let app = &project.manifest.name;
@@ -72,7 +74,6 @@ impl Arguments {
             let (engine, worktree, observer) = (&engine, &worktree, &*cx.observer);
             Workshop { engine, credentials, worktree, project: &project.root, observer }.build(&plan).await?
         };
-        let evidence = evidence(cx, &project.root).await?;
         let Desk { state, forge, me } = &desk;
         let outcome = proposal::propose(state, &**forge, me, &plan, images, evidence, self.message).await?;
         cx.report(&report::proposed(&plan, outcome));

@@ -71,9 +71,7 @@ impl Arguments {
         if let Some((root, lock)) = lock {
             lock.save(&root)?;
         }
-        if cx.json {
-            cx.report(&plan);
-        }
+        cx.report(&Pulled(plan));
         Ok(Verdict::Ok)
     }
 
@@ -119,8 +117,20 @@ impl Arguments {
     }
 }
 
-impl Report for Plan {
+/// The plan, carried out.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Pulled(Plan);
+
+impl Report for Pulled {
+    /// Tags that moved are told here, where `--quiet` does not hide them.
     fn text(&self) -> String {
+        format!("{}{} images are here\n", self.0.moved(), self.0.images.len())
+    }
+}
+
+impl Plan {
+    fn moved(&self) -> String {
         let mut out = String::new();
         for (image, moved) in &self.moved {
             let (locked, now) = (moved.locked.short(), moved.now.digest.short());
@@ -130,6 +140,13 @@ impl Report for Plan {
                 writeln!(out, "{image} moved: locked {locked}, now {now}; `onramp image pull --update` takes it")
             };
         }
+        out
+    }
+}
+
+impl Report for Plan {
+    fn text(&self) -> String {
+        let mut out = String::new();
         for plan in &self.images {
             let verb = if plan.present { "present" } else { "pull   " };
             let digest = plan.image.digest().map_or("", |digest| digest.short());
