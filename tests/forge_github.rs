@@ -277,3 +277,20 @@ async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
     assert_eq!(people, ["ada"]);
     assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));
 }
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
+    let setting = onramp::settings::Forge {
+        kind: onramp::settings::ForgeKind::Github,
+        api: Some("https://git.nowhere.test/api/v3".to_owned()),
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let url = "https://git.nowhere.test/acme/state.git".parse().unwrap();
+    let mirror = onramp::git::Mirror::new(cache.path(), url, onramp::git::Wanted::Branches);
+    let me = onramp::git::Identity { name: "Ada".to_owned(), email: "ada@acme.test".to_owned() };
+    let connected = onramp::forge::connect(&setting, &mirror, &me, false, Duration::from_secs(5), &|_| None).await;
+    let error = connected.err().expect("there is no token for a host that is nowhere");
+    assert_eq!(error.class(), Class::Auth);
+    assert!(error.to_string().contains("git.nowhere.test"), "{error}");
+    assert!(!error.next().is_empty(), "{error}");
+}

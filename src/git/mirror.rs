@@ -60,6 +60,7 @@ impl Mirror {
         if Repository::open_bare(&self.path).is_err() {
             Repository::init_bare(&self.path).map_err(|source| self.library(source))?;
         }
+        self.clear_stale_locks();
         let mut refs = vec!["+HEAD:refs/onramp/head", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
         if self.wanted == Wanted::BranchesAndPulls {
             refs.push("+refs/pull/*:refs/pull/*");
@@ -343,15 +344,6 @@ impl Mirror {
         made.map(Commit::from).map_err(library)
     }
 
-    /// Whether `ancestor` is `commit` or one of its ancestors.
-    pub fn contains(&self, commit: &Commit, ancestor: &Commit) -> Result<bool, Error> {
-        let repository = self.open()?;
-        if commit == ancestor {
-            return Ok(true);
-        }
-        repository.graph_descendant_of(commit.oid(), ancestor.oid()).map_err(|e| self.library(e))
-    }
-
     /// Pushes the updates, all or none, each only if its ref is where it was seen; then follows them here.
     pub fn push(&self, updates: &[RefUpdate]) -> Result<(), Error> {
         let mut arguments = vec!["--quiet".to_owned(), "--atomic".to_owned(), "--no-verify".to_owned()];
@@ -366,6 +358,18 @@ impl Mirror {
         }
         program::run(&self.path, "push", &arguments, &self.url)?;
         self.fetch()
+    }
+
+    /// Removes the lock files that a killed git left: while the turn is ours, no other git writes here.
+    fn clear_stale_locks(&self) {
+        // Beside the objects, of which there may be many and which have no locks.
+        let top = ignore::WalkBuilder::new(&self.path).standard_filters(false).max_depth(Some(1)).build();
+        let refs = ignore::WalkBuilder::new(self.path.join("refs")).standard_filters(false).build();
+        let all = top.chain(refs).flatten();
+        let stale = all.filter(|entry| entry.path().extension().is_some_and(|end| end == "lock"));
+        for entry in stale {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 
     fn open(&self) -> Result<Repository, Error> {
@@ -393,4 +397,28 @@ fn changed_paths(diff: &git2::Diff<'_>) -> Vec<String> {
     let paths: std::collections::BTreeSet<String> =
         sides.flatten().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     paths.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_outlives_a_git_that_was_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let origin = dir.path().join("origin.git");
+        let author = Identity { name: "Ada".to_owned(), email: "ada@acme.test".to_owned() };
+        let files = BTreeMap::from([("a".to_owned(), b"1".to_vec())]);
+        super::super::bare::publish(&origin, &files, "first", &author).unwrap();
+        let mirror =
+            Mirror::new(&dir.path().join("cache"), origin.to_str().unwrap().parse().unwrap(), Wanted::Branches);
+        mirror.fetch().unwrap();
+        for left in ["packed-refs.lock", "refs/heads/main.lock", "refs/onramp/head.lock"] {
+            std::fs::write(mirror.path.join(left), "").unwrap();
+        }
+        let files = BTreeMap::from([("a".to_owned(), b"2".to_vec())]);
+        let second = super::super::bare::publish(&origin, &files, "second", &author).unwrap();
+        mirror.fetch().unwrap();
+        assert_eq!(mirror.head().unwrap(), second);
+    }
 }

@@ -17,12 +17,6 @@ impl RepoUrl {
         &self.0
     }
 
-    /// The directory, where the repository is on this machine.
-    pub fn local_path(&self) -> Option<&Path> {
-        let path = self.0.strip_prefix("file://").unwrap_or(&self.0);
-        path.starts_with('/').then(|| Path::new(path))
-    }
-
     /// `host` and `owner/name` of a repository on a forge, `.git` dropped.
     pub fn forge_place(&self) -> Option<(&str, &str)> {
         let rest = match self.0.split_once("://") {
