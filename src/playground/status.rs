@@ -21,6 +21,8 @@ pub struct Status {
     pub registry: RegistryStatus,
     /// The base images it should have.
     pub images: Vec<ImageStatus>,
+    /// The repositories of the apps in its registry, `apps/shop`: the company's own and what was deployed since.
+    pub apps: Vec<String>,
     /// Its catalog.
     pub catalog: Repository,
     /// Its state repository.
@@ -73,13 +75,25 @@ pub async fn look(engine: &Engine, playground: &Playground) -> Result<Status, Er
         let digest = if answers { images::published(&registry, &place, &definition).await? } else { None };
         base.push(ImageStatus { image: place.to_string(), digest: digest.map(|digest| digest.to_string()) });
     }
+    let apps = if answers { registry.repositories("apps/").await? } else { Vec::new() };
     let (catalog, state) = (catalog(playground), state(playground));
     let whole = answers
         && base.iter().all(|image| image.digest.is_some())
+        && !apps.is_empty()
         && catalog.commit.is_some()
         && state.commit.is_some();
     let registry = RegistryStatus { address: playground.registry(), answers };
-    Ok(Status { whole, home: playground.home.clone(), registry, images: base, catalog, state, containers, volumes })
+    Ok(Status {
+        whole,
+        home: playground.home.clone(),
+        registry,
+        images: base,
+        apps,
+        catalog,
+        state,
+        containers,
+        volumes,
+    })
 }
 
 fn catalog(playground: &Playground) -> Repository {

@@ -40,6 +40,7 @@ fn what_is_broken_is_healed() {
     let own = OwnPlayground::up();
     let whole = own.machine().onramp("playground status --json").ok().json();
     assert_eq!(whole["whole"], true);
+    assert_eq!(whole["apps"], serde_json::json!(["apps/auth", "apps/shop"]));
     let playground = own.machine().elsewhere("home/.local/share/onramp/playground");
     std::fs::remove_dir_all(playground.join("catalog.git")).unwrap();
     let container = whole["containers"][0].as_str().unwrap();

@@ -33,6 +33,7 @@ impl Report for Status {
             let digest = image.digest.as_deref().map_or("missing", |digest| &digest[7..19]);
             rows.push(vec![format!("{} image", mark(image.digest.is_some())), image.image.clone(), digest.to_owned()]);
         }
+        rows.push(vec![format!("{} apps", mark(!self.apps.is_empty())), self.apps.join(" ")]);
         for (name, repository) in [("catalog", &self.catalog), ("state", &self.state)] {
             let commit = repository.commit.as_deref().map_or("missing", |commit| &commit[..7]);
             let path = repository.path.display().to_string();
