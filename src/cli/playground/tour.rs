@@ -15,6 +15,7 @@ use crate::files::{self, FileError};
 use crate::git::Identity;
 use crate::playground::{Error, Playground};
 use crate::sandbox::ready;
+use crate::task::blocking;
 
 /// Play a newcomer's first day: every command and its real output, until the first thing that fails.
 ///
@@ -108,12 +109,12 @@ impl Tour<'_> {
         self.onramp(&["catalog", "list"]).await?;
         self.onramp(&["new", "php-web", "shop", "--defaults"]).await?;
         self.directory = self.home.join("shop");
-        self.say("cd shop");
+        self.say("cd shop").await;
         self.onramp(&["image", "pull"]).await?;
         self.onramp(&["up"]).await?;
         self.look(&[TITLE, "Fountain pen", "Signed in as ada"]).await?;
         let title = format!("{TITLE}, {}", jiff::Zoned::now().strftime("%H:%M:%S"));
-        self.edit("src/index.php", TITLE, &title)?;
+        self.edit("src/index.php", TITLE, &title).await?;
         self.look(&[&title]).await?;
         self.onramp(&["test"]).await?;
         self.run("git", &["commit", "--quiet", "--all", "--message", "Say when"]).await?;
@@ -127,10 +128,11 @@ impl Tour<'_> {
     }
 
     /// Shows a command line as it would be typed.
-    fn say(&mut self, command: &str) {
+    async fn say(&mut self, command: &str) {
         if self.step && !self.played.is_empty() {
             output::say("(Enter)");
-            let _ = std::io::stdin().read_line(&mut String::new());
+            // Where it holds up nothing: Ctrl-C must end the wait.
+            let _ = blocking(|| std::io::stdin().read_line(&mut String::new())).await;
         }
         if !self.cx.json {
             output::print(&format!("\n{} {}\n", console::style("$").bold(), console::style(command).bold()));
@@ -152,7 +154,7 @@ impl Tour<'_> {
     }
 
     async fn run(&mut self, program: &str, arguments: &[&str]) -> Result<(), Failure> {
-        self.say(&format!("{program} {}", arguments.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" ")));
+        self.say(&format!("{program} {}", arguments.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "))).await;
         let mut command = self.command(program, arguments);
         let failed = |code: Option<i32>| {
             let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
@@ -198,7 +200,7 @@ impl Tour<'_> {
         let services = status["services"].as_array().cloned().unwrap_or_default();
         let address = services.iter().find(|s| s["service"] == "shop/web").and_then(|s| s["address"].as_str());
         let address = address.ok_or_else(|| Failure::new(Class::Failed, "shop/web has no address"))?;
-        self.say(&format!("curl http://{address}/"));
+        self.say(&format!("curl http://{address}/")).await;
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
         let (_, html) = ready::get(port, "/").await.map_err(FileError::io("read", Path::new("the page")))?;
         let words = page::words(&html);
@@ -209,8 +211,8 @@ impl Tour<'_> {
         }
     }
 
-    fn edit(&mut self, file: &str, from: &str, to: &str) -> Result<(), Failure> {
-        self.say(&format!("sed -i 's/{from}/{to}/' {file}"));
+    async fn edit(&mut self, file: &str, from: &str, to: &str) -> Result<(), Failure> {
+        self.say(&format!("sed -i 's/{from}/{to}/' {file}")).await;
         let path = self.directory.join(file);
         let text = files::read_text(&path, crate::document::CAP)?;
         // In place, as an editor with a simple save does: the container sees the same file.
