@@ -3,11 +3,11 @@
 //! Four kinds of rooms, and imports only point downwards:
 //!
 //! - [`cli`] takes arguments, asks, shows, prints. One short file a command.
-//! - the domain, what onramp knows: [`blocks`], [`images`], [`project`], [`sandbox`], [`state`], [`release`],
-//!   [`playground`], [`doctor`].
+//! - the domain, what onramp knows: [`blocks`], [`template`], [`merge`], [`images`], [`project`], [`sandbox`],
+//!   [`state`], [`release`], [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
-//!   [`task`], [`text`], [`turn`].
+//!   [`task`], [`text`], [`tree`], [`turn`], [`version`].
 //!
 //! `docs/architecture.md` tells how a command flows through them.
 
@@ -16,11 +16,13 @@ pub mod cli;
 pub mod blocks;
 pub mod doctor;
 pub mod images;
+pub mod merge;
 pub mod playground;
 pub mod project;
 pub mod release;
 pub mod sandbox;
 pub mod state;
+pub mod template;
 
 pub mod engine;
 pub mod forge;
@@ -37,4 +39,6 @@ pub mod reference;
 pub mod settings;
 pub mod task;
 pub mod text;
+pub mod tree;
 pub mod turn;
+pub mod version;

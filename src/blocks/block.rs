@@ -118,9 +118,12 @@ impl Block {
     pub fn locked(&self) -> LockedBlock {
         LockedBlock {
             source: self.id.source.clone(),
-            version: self.id.version.clone(),
+            version: self.id.version.clone().into(),
             commit: self.id.commit.clone(),
             content: self.content.clone(),
+            answers: toml::Table::new(),
+            json: std::collections::BTreeMap::new(),
+            files: std::collections::BTreeMap::new(),
         }
     }
 }
