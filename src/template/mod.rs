@@ -149,7 +149,7 @@ impl Default for Syntax {
     }
 }
 
-/// What a template would run or say. Nothing of it runs without trust.
+/// What a template would run, read, send or say. Nothing of it happens without trust.
 #[derive(Clone, Debug, Default)]
 pub struct Actions {
     /// After rendering, in order.
@@ -158,6 +158,10 @@ pub struct Actions {
     pub migrations: Vec<Migration>,
     /// Cookiecutter's hooks.
     pub hooks: Vec<Hook>,
+    /// What it says it reads outside itself and the project (`reads` of a block; Copier's `_external_data`).
+    pub reads: Vec<Named>,
+    /// Where it says it sends something (`sends` of a block).
+    pub sends: Vec<Named>,
     /// What to say when all is done; a template.
     pub message_after: Option<String>,
 }
@@ -191,8 +195,8 @@ pub enum Command {
 pub struct Migration {
     /// It runs when an update crosses this version; none: at every update.
     pub version: Option<String>,
-    /// Before the files change, or after.
-    pub stage: Stage,
+    /// Before the files change, or after; none: at both, where the task's `when` sees the variable `_stage` and decides.
+    pub stage: Option<Stage>,
     /// What runs.
     pub task: Task,
 }
