@@ -19,6 +19,20 @@ pub enum Version {
 }
 
 impl Version {
+    /// What `git describe` says of a commit after a tag, `v1.2.0-3-g1a2b3c4`: a post-release of that tag, as Copier has it.
+    /// None of a text that is not of this form, or whose tag is no version.
+    pub fn of_description(text: &str) -> Option<Self> {
+        let (rest, hash) = text.rsplit_once("-g")?;
+        let (tag, count) = rest.rsplit_once('-')?;
+        let hex = hash.len() >= 4 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let base: pep440_rs::Version = tag.parse().ok()?;
+        let post: pep440_rs::Version = format!("{}.post{}+g{hash}", base.only_release(), count.parse::<u32>().ok()?)
+            .parse()
+            .ok()
+            .filter(|_| hex)?;
+        Some(Self::Tag(text.to_owned(), post))
+    }
+
     /// A tag of a template outside of catalogs, if PEP 440 takes it for a version.
     pub fn of_tag(tag: &str) -> Option<Self> {
         tag.parse::<pep440_rs::Version>().ok().map(|version| Self::Tag(tag.to_owned(), version))
@@ -70,6 +84,10 @@ impl PartialOrd for Version {
 
 impl From<String> for Version {
     fn from(text: String) -> Self {
+        // A description of a commit may look like a semantic pre-release: it comes after its tag, not before.
+        if let Some(described) = Self::of_description(&text) {
+            return described;
+        }
         match semver::Version::from_str(&text) {
             Ok(version) => Self::Semantic(version),
             Err(_) => Self::of_tag(&text).unwrap_or(Self::Bare(text)),
@@ -114,5 +132,17 @@ mod tests {
         assert_eq!(shuffled.iter().map(ToString::to_string).collect::<Vec<_>>(), sorted);
         assert!(version("v2.0.0a1").is_prerelease() && version("1.0.0-rc.1").is_prerelease());
         assert!(!version("v2.0").is_prerelease());
+    }
+
+    #[test]
+    fn a_described_commit_comes_after_its_tag() {
+        let sorted =
+            ["0.0.0.post7+g1a2b3c4", "1.0.0", "1.0.0-3-g1a2b3c4", "1.0.0-12-g1a2b3c4", "v1.0.1-0-gabcd", "1.0.2"];
+        let mut shuffled: Vec<Version> = sorted.iter().rev().map(|text| version(text)).collect();
+        shuffled.sort();
+        assert_eq!(shuffled.iter().map(ToString::to_string).collect::<Vec<_>>(), sorted);
+        assert!(!version("v1.0.0-3-g1a2b3c4").is_prerelease());
+        assert!(matches!(version("main-3-g1a2b3c4"), Version::Bare(_)));
+        assert!(matches!(version("1.0.0-3-gamma"), Version::Semantic(_)));
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use mirror::{Change, Mirror, RefUpdate, Wanted};
 pub use program::version;
-pub use url::RepoUrl;
+pub use url::{RepoUrl, without_credentials};
 pub use worktree::{Identity, Worktree, initialise};
 
 use crate::error::{Class, Fault};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::Error;
 
 /// A repository's address: `https://`, `ssh://`, `user@host:path`, `file://` or an absolute path. Plain `http://` only to
-/// this machine. Never with a password in it.
+/// this machine. Never with a password or token in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RepoUrl(String);
 
@@ -15,6 +15,34 @@ impl RepoUrl {
     /// The address as git takes it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// One text for all the ways to write the same address: what trust is recorded under. Host in lower case, no port where
+    /// it is the scheme's own, no `.git` and no slash at the end.
+    pub fn canonical(&self) -> String {
+        let (scheme, authority, path) = match self.0.split_once("://") {
+            Some(("file", path)) => return bare_end(path).to_owned(),
+            None if self.0.starts_with('/') => return bare_end(&self.0).to_owned(),
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+                (scheme, authority, path)
+            }
+            None => {
+                let (authority, path) = self.0.split_once(':').unwrap_or((&self.0, ""));
+                ("ssh", authority, path)
+            }
+        };
+        let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
+        let host = host.to_ascii_lowercase();
+        let own = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => ":22",
+        };
+        let host = host.strip_suffix(own).unwrap_or(&host);
+        let user = if user.is_empty() { String::new() } else { format!("{user}@") };
+        let path = bare_end(path.trim_start_matches('/'));
+        if path.is_empty() { format!("{scheme}://{user}{host}") } else { format!("{scheme}://{user}{host}/{path}") }
     }
 
     /// `host` and `owner/name` of a repository on a forge, `.git` dropped.
@@ -56,10 +84,14 @@ impl FromStr for RepoUrl {
             if user.is_some_and(|user| user.contains(':') || scheme.starts_with("http")) {
                 return bad("it holds credentials; use a credential helper");
             }
-            if authority.starts_with('-') {
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            if authority.starts_with('-') || host.starts_with('-') {
                 return bad("its host begins with a dash");
             }
-            let host = authority.rsplit('@').next().unwrap_or_default();
+            // Where some servers take a token.
+            if scheme.starts_with("http") && rest.contains(['?', '#']) {
+                return bad("it holds a query, which may hold a token");
+            }
             return match scheme {
                 "https" | "ssh" if !host.is_empty() => Ok(Self(text.to_owned())),
                 "file" if rest.starts_with('/') => Ok(Self(text.to_owned())),
@@ -72,6 +104,10 @@ impl FromStr for RepoUrl {
             return bad("it names a remote helper");
         }
         let scp_like = text.split_once(':').is_some_and(|(host, path)| !host.contains('/') && !path.is_empty());
+        let host = text.split(':').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+        if scp_like && (host.is_empty() || host.starts_with('-')) {
+            return bad("its host is empty or begins with a dash");
+        }
         if text.starts_with('/') || scp_like {
             return Ok(Self(text.to_owned()));
         }
@@ -90,6 +126,35 @@ impl RepoUrl {
         }
         text.parse()
     }
+}
+
+/// Without slashes and `.git` at the end.
+fn bare_end(path: &str) -> &str {
+    let mut bare = path;
+    loop {
+        let shorter = bare.trim_end_matches('/');
+        let shorter = shorter.strip_suffix(".git").unwrap_or(shorter);
+        if shorter.len() == bare.len() {
+            return if bare.is_empty() && path.starts_with('/') { "/" } else { bare };
+        }
+        bare = shorter;
+    }
+}
+
+/// The address without what may be a password or token: between `://` and `@` of http, after `:` in the user of ssh,
+/// and the query. For addresses that other tools wrote into files.
+pub fn without_credentials(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let http = scheme.to_ascii_lowercase().ends_with("http") || scheme.to_ascii_lowercase().ends_with("https");
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) if http => host.to_owned(),
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    let path = if http { path.split(['?', '#']).next().unwrap_or_default() } else { path };
+    format!("{scheme}://{authority}{path}")
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -154,6 +219,12 @@ mod tests {
             "ssh://-oProxyCommand=x/a",
             "ftp://h/a",
             "relative/path",
+            "https://h/a?private_token=x",
+            "https://h/a#x",
+            "ssh://git@-oProxyCommand=x/a",
+            "git@-oProxyCommand=x:a",
+            ":a",
+            "@:a",
         ] {
             assert!(bad.parse::<RepoUrl>().is_err(), "{bad}");
         }
@@ -169,7 +240,59 @@ mod tests {
     }
 
     #[test]
+    fn one_repository_has_one_canonical_address() {
+        let canonical = |text: &str| text.parse::<RepoUrl>().unwrap().canonical();
+        for (text, expected) in [
+            ("https://GitHub.com/Acme/Tpl.git/", "https://github.com/Acme/Tpl"),
+            ("https://github.com:443/Acme/Tpl", "https://github.com/Acme/Tpl"),
+            ("git@GitHub.com:Acme/Tpl.git", "ssh://git@github.com/Acme/Tpl"),
+            ("ssh://git@github.com:22/Acme/Tpl", "ssh://git@github.com/Acme/Tpl"),
+            ("ssh://git@github.com:2222/a", "ssh://git@github.com:2222/a"),
+            ("file:///srv/a.git", "/srv/a"),
+            ("/srv/a/.git", "/srv/a"),
+            ("/", "/"),
+        ] {
+            assert_eq!(canonical(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_left_out() {
+        for (text, expected) in [
+            ("https://u:p@h/a", "https://h/a"),
+            ("git+https://tok@h/a", "git+https://h/a"),
+            ("https://h/a?private_token=x#y", "https://h/a"),
+            ("https://tok:x@y@h", "https://h"),
+            ("ssh://git:p@h:22/a", "ssh://git@h:22/a"),
+            ("git@h:a", "git@h:a"),
+            ("gh:a/b", "gh:a/b"),
+        ] {
+            assert_eq!(without_credentials(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn credentials_are_hidden() {
         assert_eq!(redact("fatal: 'https://u:p@h/a' and ssh://git@h"), "fatal: 'https://***@h/a' and ssh://***@h");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_passes_is_safe_for_git(text in "(--|-o)?(ext::|https?://|ssh://|file://|git@|/)?[-a-zA-Z0-9:@/.?#=]{0,24}|.{0,20}") {
+            if let Ok(url) = text.parse::<RepoUrl>() {
+                let text = url.as_str();
+                proptest::prop_assert!(!text.starts_with('-') && (text.contains("://") || !text.contains("::")));
+                proptest::prop_assert!(!text.chars().any(|c| c.is_control() || c == ' '));
+                proptest::prop_assert!(!text.starts_with("http") || !text.contains(['?', '#']));
+                let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+                proptest::prop_assert!(!authority.starts_with('-') && !authority.contains("@-"));
+                proptest::prop_assert!(!text.starts_with("http") || !authority.contains('@'));
+                let canonical = url.canonical();
+                if let Ok(again) = canonical.parse::<RepoUrl>() {
+                    proptest::prop_assert_eq!(again.canonical(), canonical);
+                }
+            }
+            let _ = without_credentials(&text);
+        }
     }
 }
