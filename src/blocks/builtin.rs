@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use include_dir::{Dir, DirEntry, include_dir};
 
 use super::Error;
-use super::block::{Block, BlockId, Mode, SourceFile};
+use super::block::{Block, BlockId};
 use super::manifest::{self, Manifest};
 use crate::name::Name;
+use crate::tree::{Entry, Tree};
 
 /// `templates/`: `blocks/<name>`, `images/<name>`, `apps/<name>` and the catalog's own pages.
 pub static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -42,28 +43,35 @@ pub fn read(name: &Name) -> Result<Manifest, Error> {
 
 /// One of its blocks, whole.
 pub fn block(name: &Name, version: &semver::Version) -> Result<Block, Error> {
-    let id = BlockId { name: name.clone(), version: version.clone(), source: SOURCE.to_owned(), commit: commit() };
-    let mut files = Vec::new();
+    let id = BlockId {
+        name: name.clone(),
+        version: version.clone().into(),
+        source: SOURCE.to_owned(),
+        commit: commit(),
+        asked: name.to_string(),
+    };
+    let mut source = Tree::default();
     if let Some(dir) = TEMPLATES.get_dir(format!("blocks/{name}")) {
-        collect(dir, dir, &mut files);
+        collect(dir, dir, &mut source);
     }
-    Block::read(id, &place(name), files)
+    Block::read(id, &place(name), source)
 }
 
 fn place(name: &Name) -> PathBuf {
     PathBuf::from(format!("blocks/{name}/{}", manifest::FILE))
 }
 
-fn collect(root: &Dir<'_>, dir: &Dir<'_>, files: &mut Vec<SourceFile>) {
+fn collect(root: &Dir<'static>, dir: &Dir<'static>, source: &mut Tree) {
     for entry in dir.entries() {
         match entry {
-            DirEntry::Dir(dir) => collect(root, dir, files),
+            DirEntry::Dir(dir) => collect(root, dir, source),
             DirEntry::File(file) => {
                 let path = file.path().strip_prefix(root.path()).unwrap_or(file.path());
                 // The binary keeps no file modes; what begins like a script is one.
-                let mode = if file.contents().starts_with(b"#!") { Mode::Executable } else { Mode::Plain };
-                let contents = file.contents().to_vec();
-                files.push(SourceFile { path: path.to_string_lossy().into_owned(), mode, contents });
+                let executable = file.contents().starts_with(b"#!");
+                if let Ok(path) = path.to_string_lossy().parse() {
+                    source.insert(path, Entry::File { contents: file.contents().into(), executable });
+                }
             }
         }
     }
@@ -79,7 +87,7 @@ mod tests {
         assert!(!blocks.is_empty());
         for manifest in blocks {
             let block = block(&manifest.name, &manifest.version).unwrap();
-            assert!(!block.files.is_empty(), "{}", block.id);
+            assert!(!block.template.source.under("files").is_empty(), "{}", block.id);
         }
     }
 }

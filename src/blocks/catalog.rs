@@ -6,7 +6,7 @@ use std::path::Path;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
-use super::block::{Block, BlockId, Mode, SourceFile, check_identity};
+use super::block::{Block, BlockId, check_identity};
 use super::manifest::{self, Kind, Manifest};
 use super::{Error, builtin};
 use crate::document;
@@ -15,6 +15,8 @@ use crate::git::{Commit, Mirror, RepoUrl, Wanted};
 use crate::name::Name;
 use crate::settings::{Company, Forge};
 use crate::text::{did_you_mean, neutral_line};
+use crate::tree::{Entry, Tree};
+use crate::{template, version};
 
 /// The file with the company's defaults.
 pub const FILE: &str = "catalog.toml";
@@ -124,21 +126,20 @@ impl Catalog {
             releases.iter().rev().find(|(version, _)| requirement.matches(version)).map(by_reference)
         };
         let Some((version, commit)) = highest else {
-            let versions = releases.into_keys().rev().collect();
+            let versions = releases.into_keys().rev().map(version::Version::from).collect();
             return Err(Error::NoVersion { name, requirement: requirement.clone(), released: versions });
         };
         let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::block(&name, version) };
-        let files = mirror.files(commit, &format!("blocks/{name}"), BLOCK_CAP)?;
-        let files = files
-            .into_iter()
-            .map(|(path, mode, contents)| SourceFile { path, mode: Mode::of_git(mode), contents })
-            .collect();
+        let id = self.id(name.clone(), version, commit);
+        let source = tree(&id, mirror.files(commit, &format!("blocks/{name}"), BLOCK_CAP)?)?;
         let place = place(&name, version);
-        Block::read(self.id(name, version, commit), Path::new(&place), files)
+        Block::read(id, Path::new(&place), source)
     }
 
     fn id(&self, name: Name, version: &Version, commit: &Commit) -> BlockId {
-        BlockId { name, version: version.clone(), source: self.source().to_owned(), commit: commit.to_string() }
+        let asked = name.to_string();
+        let version = version.clone().into();
+        BlockId { name, version, source: self.source().to_owned(), commit: commit.to_string(), asked }
     }
 
     fn manifest(&self, name: &Name, version: &Version, commit: Option<&Commit>) -> Result<Manifest, Error> {
@@ -189,6 +190,27 @@ impl Catalog {
         }
         Ok(all)
     }
+}
+
+/// The files of a repository as a tree: git's modes, and names that a tree can hold.
+pub fn tree(id: &BlockId, files: Vec<(String, i32, Vec<u8>)>) -> Result<Tree, Error> {
+    let mut tree = Tree::default();
+    for (path, mode, contents) in files {
+        let refused = |why: String| {
+            let place = neutral_line(&path, 200);
+            Error::Template(template::Error::Refused { label: id.to_string(), place, why })
+        };
+        let at = path.parse().map_err(|error: crate::tree::BadPath| refused(error.to_string()))?;
+        let entry = match mode {
+            0o120_000 => {
+                let target = String::from_utf8(contents);
+                Entry::Link { target: target.map_err(|_| refused("its target is not UTF-8".to_owned()))? }
+            }
+            mode => Entry::File { contents: contents.into(), executable: mode == 0o100_755 },
+        };
+        tree.insert(at, entry);
+    }
+    Ok(tree)
 }
 
 /// Versions with the commits that they are released at; none in the built-in catalog.

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::manifest::{Kind, QuestionId};
-use super::questions::NoReply;
+use super::block::BlockId;
+use super::manifest::Kind;
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
 use crate::git;
 use crate::name::Name;
+use crate::template;
+use crate::tree::TreePath;
 
 /// What can go wrong with building blocks.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,9 @@ pub enum Error {
     /// A file says something wrong.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The template, an answer or the rendering is wrong.
+    #[error(transparent)]
+    Template(#[from] template::Error),
     /// The catalog has no such block.
     #[error("there is no block `{}` in {catalog}", crate::text::neutral_line(name, 60))]
     NoBlock {
@@ -40,7 +45,7 @@ pub enum Error {
         /// What was asked for.
         requirement: semver::VersionReq,
         /// What there is, newest first.
-        released: Vec<semver::Version>,
+        released: Vec<crate::version::Version>,
     },
     /// The block was asked to do what the other kind does.
     #[error("`{name}` is {}", match kind { Kind::App => "an app: it starts a project of its own", Kind::Part => "a part: it is added to a project" })]
@@ -68,49 +73,6 @@ pub enum Error {
         /// What is wrong with the rendered file.
         source: DocumentError,
     },
-    /// The block tries what no block may.
-    #[error("block {block} was refused: {place}: {why}")]
-    Refused {
-        /// Its name and version.
-        block: String,
-        /// The file in the block.
-        place: String,
-        /// What it tried.
-        why: String,
-    },
-    /// An answer to a question that the block does not ask.
-    #[error("block {block} does not ask `{}`", crate::text::neutral_line(question, 60))]
-    UnknownQuestion {
-        /// Its name and version.
-        block: String,
-        /// What was answered.
-        question: String,
-        /// The nearest question that there is.
-        meant: Option<String>,
-        /// All that there are.
-        known: Vec<QuestionId>,
-    },
-    /// The answer is not one that the block takes.
-    #[error("`{}` is no answer to `{question}`: {problem}", crate::text::neutral_line(answer, 60))]
-    BadAnswer {
-        /// The question.
-        question: QuestionId,
-        /// The answer.
-        answer: String,
-        /// What is wrong with it: the validator's words, made neutral, or ours.
-        problem: String,
-    },
-    /// A question without a default, and nobody to ask.
-    #[error("nobody answered `{question}`{}", if help.is_empty() { String::new() } else { format!(" ({help})") })]
-    NoAnswer {
-        /// The question.
-        question: QuestionId,
-        /// What it asks, made neutral.
-        help: String,
-    },
-    /// The person who was asked did not answer.
-    #[error(transparent)]
-    NoReply(#[from] NoReply),
     /// Where the new project would go, something is.
     #[error("{} {what}", target.display())]
     Occupied {
@@ -120,10 +82,41 @@ pub enum Error {
         what: &'static str,
     },
     /// Files that the block brings are there already.
-    #[error("the project has {}", paths.join(", "))]
+    #[error("the project has {}", paths.iter().map(|(path, owner, _)| match owner {
+        Some(owner) => format!("{path} (from {owner})"),
+        None => path.to_string(),
+    }).collect::<Vec<_>>().join(", "))]
     Present {
-        /// The files.
-        paths: Vec<String>,
+        /// The files: which, the block that owns each, and whether it could be merged by structure.
+        paths: Vec<(TreePath, Option<String>, bool)>,
+    },
+    /// Two blocks of one project want a file.
+    #[error("both {owner} and {block} bring {path}")]
+    Shared {
+        /// The file.
+        path: TreePath,
+        /// The block that comes first.
+        owner: String,
+        /// The other one.
+        block: Name,
+    },
+    /// Blocks require each other in a circle.
+    #[error("blocks require each other: {}", chain.join(" → "))]
+    Circle {
+        /// The blocks, the first one again at the end.
+        chain: Vec<String>,
+    },
+    /// A block that another one requires is there in a version that does not do.
+    #[error("{block} requires {required} {requirement}, and the project has {found}")]
+    Unmet {
+        /// Which block requires.
+        block: String,
+        /// Which block it requires.
+        required: Name,
+        /// What it must be.
+        requirement: semver::VersionReq,
+        /// What it is.
+        found: crate::version::Version,
     },
     /// A table that the block brings is there already.
     #[error("the project's onramp.toml already has [{table}]")]
@@ -133,22 +126,27 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The block is wrong, there.
+    pub fn wrong(block: &BlockId, place: &str, message: &str) -> Self {
+        Self::Wrong { block: block.to_string(), place: place.to_owned(), message: message.to_owned() }
+    }
+}
+
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::Git(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Document(error) => error.class(),
-            Self::NoReply(error) => error.class(),
-            Self::NoBlock { .. }
-            | Self::NoVersion { .. }
-            | Self::OtherKind { .. }
-            | Self::UnknownQuestion { .. }
-            | Self::BadAnswer { .. }
-            | Self::NoAnswer { .. } => Class::Usage,
-            Self::Wrong { .. } | Self::Rendered { .. } => Class::Config,
-            Self::Refused { .. } => Class::Security,
-            Self::Occupied { .. } | Self::Present { .. } | Self::Taken { .. } => Class::Conflict,
+            Self::Template(error) => error.class(),
+            Self::NoBlock { .. } | Self::NoVersion { .. } | Self::OtherKind { .. } => Class::Usage,
+            Self::Wrong { .. } | Self::Rendered { .. } | Self::Circle { .. } => Class::Config,
+            Self::Occupied { .. }
+            | Self::Present { .. }
+            | Self::Shared { .. }
+            | Self::Unmet { .. }
+            | Self::Taken { .. } => Class::Conflict,
         }
     }
 
@@ -162,13 +160,13 @@ impl Fault for Error {
                 Some("it is not released yet: a release is a tag <name>/vX.Y.Z".to_owned())
             }
             Self::NoVersion { released, .. } => Some(format!("released: {}", list(released))),
-            Self::UnknownQuestion { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
-            Self::UnknownQuestion { known, .. } if known.is_empty() => Some("it asks nothing".to_owned()),
-            Self::UnknownQuestion { known, .. } => Some(format!("it asks {}", list(known))),
-            Self::NoAnswer { question, .. } => Some(format!("answer it with --data {question}=…")),
+            Self::Template(error) => error.hint(),
             Self::Rendered { source, .. } => source.hint(),
-            Self::Wrong { .. } | Self::Refused { .. } => {
+            Self::Wrong { .. } | Self::Circle { .. } => {
                 Some("nothing was changed; the block's owner can correct it".to_owned())
+            }
+            Self::Present { paths } if paths.iter().all(|(_, _, mergeable)| *mergeable) => {
+                Some("nothing was changed; --merge adds what the block brings to these files".to_owned())
             }
             Self::Occupied { .. } => {
                 Some("onramp writes to a new or empty directory, and overwrites nothing".to_owned())
@@ -176,7 +174,7 @@ impl Fault for Error {
             Self::Present { .. } => {
                 Some("nothing was changed; move them away, or take what you need from the block by hand".to_owned())
             }
-            Self::Taken { .. } => Some("nothing was changed".to_owned()),
+            Self::Taken { .. } | Self::Shared { .. } | Self::Unmet { .. } => Some("nothing was changed".to_owned()),
             _ => None,
         }
     }
@@ -186,6 +184,8 @@ impl Fault for Error {
             Self::Git(error) => error.next(),
             Self::File(error) => error.next(),
             Self::Document(error) => error.next(),
+            Self::Template(error) => error.next(),
+            Self::Unmet { required, .. } => vec![format!("onramp update {required}")],
             Self::NoBlock { .. } => vec!["onramp catalog list".to_owned()],
             Self::NoVersion { name, .. } => vec![format!("onramp catalog show {name}")],
             Self::OtherKind { name, kind: Kind::App } => vec![format!("onramp new {name}")],

@@ -4,24 +4,24 @@
 //! made neutral before a terminal sees them, its templates run with limits, its paths stay inside the project.
 
 pub mod addition;
-pub mod answer;
 pub mod block;
 pub mod builtin;
 pub mod catalog;
 mod error;
+pub mod facts;
+pub mod layer;
 pub mod location;
 pub mod manifest;
-pub mod questions;
-pub mod render;
+pub mod require;
 pub mod scaffold;
 mod staging;
 
 pub use addition::Addition;
-pub use answer::Answer;
 pub use block::{Block, BlockId};
 pub use catalog::Catalog;
 pub use error::Error;
+pub use facts::Facts;
+pub use layer::Layer;
 pub use location::Location;
 pub use manifest::{Kind, Manifest};
-pub use questions::{Answers, Ask};
 pub use scaffold::Creation;

@@ -2,89 +2,93 @@
 
 use std::path::Path;
 
-use toml_edit::DocumentMut;
-
 use super::Error;
-use super::addition::record;
 use super::block::{Block, BlockId};
+use super::layer::{self, Layer};
 use super::manifest::Kind;
-use super::questions::Answers;
-use super::render::{NewFile, Renderer};
 use super::staging::{Staging, write_new};
 use crate::git::{self, Commit, Identity};
-use crate::name::Name;
-use crate::project::{self, Lock, lock, manifest};
+use crate::project::{self, Lock, manifest};
+use crate::tree::{Entry, Tree};
 
 pub use super::staging::vacant;
 
 /// A new project, before it is one.
 #[derive(Clone, Debug)]
 pub struct Creation {
-    /// The project's name, as its `onramp.toml` says.
-    pub project: Name,
+    /// The project's name, as its `onramp.toml` says; of one that has none, its directory's.
+    pub project: String,
     /// The block it is made from.
     pub block: BlockId,
-    /// The answers it is made with.
-    pub answers: Answers,
-    /// Its files, by path, `onramp.lock` apart.
-    pub files: Vec<NewFile>,
-    /// What `onramp.toml` says, for those who look up its images before the project is made.
-    pub manifest: project::Manifest,
+    /// The blocks that it requires, which come with it.
+    pub requires: Vec<BlockId>,
+    /// Its files, `onramp.lock` apart.
+    pub files: Tree,
+    /// What `onramp.toml` says, for those who look up its images before the project is made; none where the template
+    /// makes no project of onramp's.
+    pub manifest: Option<project::Manifest>,
     /// Its `onramp.lock`. What is added here before [`Creation::apply`] is in the first commit.
     pub lock: Lock,
 }
 
 impl Creation {
-    /// Renders an app block into a plan. Nothing is written.
-    pub fn plan(block: &Block, answers: Answers, renderer: &Renderer) -> Result<Self, Error> {
-        if block.manifest.kind != Kind::App {
-            return Err(Error::OtherKind { name: block.id.name.clone(), kind: block.manifest.kind });
-        }
-        let mut files = renderer.files(block)?;
-        let wrong = |message: &str| Error::Wrong {
-            block: block.id.to_string(),
-            place: "files/".to_owned(),
-            message: message.to_owned(),
-        };
-        if files.iter().any(|file| file.path == lock::FILE) {
-            return Err(wrong("it brings an onramp.lock, which onramp itself writes"));
-        }
-        let file = files
-            .iter_mut()
-            .find(|file| file.path == manifest::FILE)
-            .ok_or_else(|| wrong("it renders no onramp.toml"))?;
-        let text = std::str::from_utf8(&file.contents).map_err(|_| wrong("its onramp.toml is not UTF-8 text"))?;
-        let mut manifest = parse(block, text)?;
-        if !manifest.blocks.contains_key(&block.id.name) {
-            let mut document: DocumentMut = text.parse().map_err(|_| wrong("its onramp.toml cannot be edited"))?;
-            record(&mut document, &block.id, &answers);
-            let text = document.to_string();
-            manifest = parse(block, &text)?;
-            file.contents = text.into_bytes();
-        }
+    /// Makes the plan of a project from an app and the parts that it requires, in order. Nothing is written.
+    pub fn plan(block: &Block, layer: &Layer, parts: &[(Block, Layer)]) -> Result<Self, Error> {
+        block.check_kind(Kind::App)?;
+        let mut files = layer.rendered.tree.clone();
         let mut lock = Lock::default();
-        lock.blocks.insert(block.id.name.clone(), block.locked());
-        Ok(Self { project: manifest.name.clone(), block: block.id.clone(), answers, files, manifest, lock })
+        lock.blocks.insert(block.id.name.clone(), layer.locked(block));
+        for (part, layer) in parts {
+            for (path, entry) in layer.files() {
+                if files.insert(path.clone(), entry.clone()).is_some_and(|other| other != *entry) {
+                    let owner = layer::owners(&lock, path).into_iter().next().unwrap_or_default().to_owned();
+                    return Err(Error::Shared { path: path.clone(), owner, block: part.id.name.clone() });
+                }
+            }
+            if let (Some(project), Some(part)) = (text(&files), text(&layer.rendered.tree)) {
+                let joined = layer::join(project, part)?;
+                files.insert(manifest_path(), Entry::file(joined));
+            }
+            lock.blocks.insert(part.id.name.clone(), layer.locked(part));
+        }
+        let manifest = match (text(&files), &block.manifest) {
+            (Some(text), _) => Some(layer::check(block, text)?),
+            (None, None) => None,
+            (None, Some(_)) => return Err(Error::wrong(&block.id, "files/", "it renders no onramp.toml")),
+        };
+        let project =
+            manifest.as_ref().map_or_else(|| layer.facts.folder.clone(), |manifest| manifest.name.to_string());
+        let requires = parts.iter().map(|(part, _)| part.id.clone()).collect();
+        Ok(Self { project, block: block.id.clone(), requires, files, manifest, lock })
     }
 
-    /// Makes the project, with a git repository and its first commit: all of it, or nothing.
-    pub fn apply(&self, target: &Path, author: &Identity) -> Result<Commit, Error> {
+    /// Makes the project, with a git repository and its first commit: all of it, or nothing. `before` runs in the
+    /// directory while nobody sees it yet: what it fails at undoes everything.
+    pub fn apply<E: From<Error>>(
+        &self,
+        target: &Path,
+        author: &Identity,
+        before: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Commit, E> {
         vacant(target)?;
         let staging = Staging::begin(target)?;
         let tree = staging.tree();
-        for file in &self.files {
-            write_new(&tree, file)?;
+        for (path, entry) in self.files.iter() {
+            write_new(&tree, path, entry).map_err(Error::from)?;
         }
-        self.lock.save(&tree)?;
+        self.lock.save(&tree).map_err(Error::from)?;
+        before(&tree)?;
         let message = format!("Start {} from the block {}\n", self.project, self.block);
-        let commit = git::initialise(&tree, &message, author)?;
+        let commit = git::initialise(&tree, &message, author).map_err(Error::from)?;
         staging.publish(target)?;
         Ok(commit)
     }
 }
 
-/// The rendered `onramp.toml` must be one; where it is not, the block is wrong.
-pub(super) fn parse(block: &Block, text: &str) -> Result<project::Manifest, Error> {
-    let place = Path::new("the rendered onramp.toml");
-    manifest::parse(place, text).map_err(|source| Error::Rendered { block: block.id.to_string(), source })
+fn text(files: &Tree) -> Option<&str> {
+    files.get(manifest::FILE).and_then(Entry::text)
+}
+
+fn manifest_path() -> crate::tree::TreePath {
+    manifest::FILE.parse().expect("a plain name")
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::render::NewFile;
 use crate::files::FileError;
+use crate::tree::{Entry, TreePath};
 
 /// What staging directories are called, before a random end.
 const PREFIX: &str = ".onramp-new-";
@@ -109,15 +109,21 @@ pub fn vacant(target: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes a file that must not be there yet, with its directories.
-pub fn write_new(root: &Path, file: &NewFile) -> Result<(), FileError> {
-    let path = root.join(&file.path);
+/// Writes a file or link that must not be there yet, with its directories.
+pub fn write_new(root: &Path, path: &TreePath, entry: &Entry) -> Result<(), FileError> {
+    let path = root.join(path.as_str());
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
     }
-    let mode = if file.executable { 0o777 } else { 0o666 };
+    let (contents, executable) = match entry {
+        Entry::File { contents, executable } => (contents, *executable),
+        Entry::Link { target } => {
+            return std::os::unix::fs::symlink(target, &path).map_err(FileError::io("write", &path));
+        }
+    };
+    let mode = if executable { 0o777 } else { 0o666 };
     let written = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-    let written = written.and_then(|mut open| open.write_all(&file.contents));
+    let written = written.and_then(|mut open| open.write_all(contents));
     written.map_err(FileError::io("write", &path))
 }
 

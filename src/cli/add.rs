@@ -2,38 +2,37 @@
 
 use serde::Serialize;
 
-use super::catalog;
+use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use super::prompt::Terminal;
-use crate::blocks::render::Renderer;
-use crate::blocks::{Addition, Ask, BlockId, questions};
-use crate::project::{Lock, lock, manifest};
+use crate::blocks::addition::Present;
+use crate::blocks::facts::Operation;
+use crate::blocks::{Addition, BlockId, Layer};
+use crate::project::lock;
 use crate::task::blocking;
-use crate::{document, files};
 
-/// Add a part from the catalog to this project.
+/// Add a part from the catalog, or any template, to this project.
 ///
-/// Writes the part's files, its tables in onramp.toml and its version in onramp.lock. It overwrites nothing and commits
-/// nothing: `git diff` shows what it did.
+/// Writes the part's files, its tables in onramp.toml and its place in onramp.lock, and does the same first for the blocks
+/// that it requires. It overwrites nothing and commits nothing: `git diff` shows what it did.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp add cache
   onramp add mail --dry-run
+  onramp add gh:acme/ci-template --merge
 ")]
 pub struct Arguments {
-    /// The block, of kind part
-    part: String,
-    /// Answer a question of the block
-    #[arg(long, value_name = "QUESTION=ANSWER", value_parser = catalog::key_value)]
-    data: Vec<(String, String)>,
-    /// Take the default of every question that --data does not answer
+    /// The block, directory or URL
+    template: String,
+    /// Merge with files that are there, where their structure allows it without a conflict
     #[arg(long)]
-    defaults: bool,
-    /// The version, or what it must be compatible with [default: the latest]
-    #[arg(long, value_name = "REQ", default_value = "*", hide_default_value = true)]
-    version: semver::VersionReq,
+    merge: bool,
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    answering: Answering,
 }
 
 /// What will be added, and after that what was added.
@@ -41,10 +40,12 @@ pub struct Arguments {
 struct Added {
     project: String,
     block: BlockId,
+    /// The blocks that it requires, which are added, too.
+    requires: Vec<BlockId>,
     answers: serde_json::Map<String, serde_json::Value>,
     services: Vec<String>,
     files: Vec<String>,
-    changed: [&'static str; 2],
+    changed: Vec<String>,
     done: bool,
     next: Vec<String>,
 }
@@ -52,30 +53,28 @@ struct Added {
 impl Arguments {
     /// Renders the part, shows what it changes, changes it.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let project = cx.project()?;
+        let project = cx.scaffolded()?;
         if cx.locked {
             return Err(Failure::usage("a part changes onramp.lock, which --locked forbids"));
         }
-        let before = files::read_text(&project.root.join(manifest::FILE), document::CAP)?;
-        let lock = Lock::load(&project.root)?;
-        let catalog = catalog::open(cx, Some(&project.manifest)).await?;
-        let given = catalog::given(&self.data)?;
-        let facts = catalog::facts(cx, &catalog, project.manifest.name.as_str())?;
-        let ask = cx.interactive && !self.defaults;
+        let lock = project.lock.clone();
+        let found = self.chosen.find(cx, &self.template, project.manifest.as_ref()).await?;
+        let facts = block::facts(cx, found.catalog.as_ref(), &project.name(), &project.folder())?;
+        let sources = self.answering.sources(&found.block.template)?;
+        let ask = self.answering.ask(cx);
+        let present = if self.merge { Present::Merge } else { Present::Refuse };
         let root = project.root.clone();
-        let addition = blocking(move || -> Result<Addition, crate::blocks::Error> {
-            let block = catalog.block(&self.part, &self.version)?;
-            let mut renderer = Renderer::new(&block.id, &facts);
+        let (layer, addition) = blocking(move || -> Result<(Layer, Addition), crate::blocks::Error> {
             let mut terminal = Terminal;
-            let person = ask.then_some(&mut terminal as &mut dyn Ask);
-            let answers = questions::resolve(&block, &given, person, &mut renderer)?;
-            let addition = Addition::plan(&block, &before, lock, answers, &renderer)?;
-            addition.check(&root)?;
-            Ok(addition)
+            let person = ask.then_some(&mut terminal);
+            let (layer, mut added) = block::layers(&found, &facts, Operation::Copy, &sources, person, Some(&lock))?;
+            added.push((found.block, layer.clone()));
+            let addition = Addition::plan(&root, &lock, &added, present)?;
+            Ok((layer, addition))
         })
         .await?;
-        catalog::note_unused(cx, &addition.answers);
-        let mut added = Added::plan(&addition, project.manifest.name.as_str());
+        block::note_unused(cx, &layer.answers);
+        let mut added = Added::plan(&addition, &layer, &project.name());
         if !cx.proceed(&added) {
             return Ok(Verdict::Ok);
         }
@@ -87,14 +86,19 @@ impl Arguments {
 }
 
 impl Added {
-    fn plan(addition: &Addition, project: &str) -> Self {
+    fn plan(addition: &Addition, layer: &Layer, project: &str) -> Self {
+        let mut blocks = addition.blocks.clone();
+        let block = blocks.pop().expect("a block is added");
+        let changed =
+            addition.changes.iter().filter(|change| change.before.is_some() || change.path.as_str() == lock::FILE);
         Self {
             project: project.to_owned(),
-            block: addition.block.clone(),
-            answers: catalog::answers_json(&addition.answers),
+            block,
+            requires: blocks,
+            answers: layer.answers.kept.clone(),
             services: addition.services.clone(),
-            files: addition.files.iter().map(|file| file.path.clone()).collect(),
-            changed: [manifest::FILE, lock::FILE],
+            files: addition.created().map(ToString::to_string).filter(|path| path != lock::FILE).collect(),
+            changed: changed.map(|change| change.path.to_string()).collect(),
             done: false,
             next: vec!["git diff".to_owned(), "onramp up".to_owned()],
         }
@@ -106,8 +110,9 @@ impl Report for Added {
         if !self.done {
             let mut lines = vec![format!("{} to {}", self.block, self.project)];
             lines.extend(self.services.iter().map(|service| format!("  service {service}")));
-            lines.extend(catalog::file_lines(&self.files));
-            lines.extend(self.changed.map(|file| format!("  change  {file}")));
+            lines.extend(self.requires.iter().map(|block| format!("  with    {block}")));
+            lines.extend(block::file_lines("create", self.files.iter().map(String::as_str)));
+            lines.extend(block::file_lines("change", self.changed.iter().map(String::as_str)));
             return lines.join("\n") + "\n";
         }
         let mut lines = vec![format!("{} is added to {}; nothing is committed yet", self.block, self.project)];

@@ -15,7 +15,7 @@ use crate::git::{Identity, Mirror, RepoUrl, Wanted};
 use crate::images;
 use crate::name::Name;
 use crate::paths::Paths;
-use crate::project::{Lock, Project};
+use crate::project::{Lock, Project, Scaffolded};
 use crate::reference::ImageRef;
 use crate::sandbox::View;
 use crate::settings::Settings;
@@ -88,6 +88,11 @@ impl Context {
     /// The project that the command runs in.
     pub fn project(&self) -> Result<Project, Failure> {
         Ok(Project::find(&self.dir)?)
+    }
+
+    /// The project that the command runs in, or the directory that a foreign template was rendered to.
+    pub fn scaffolded(&self) -> Result<Scaffolded, Failure> {
+        Ok(Scaffolded::find(&self.dir)?)
     }
 
     /// The state repository, brought up to date; none where none is set.

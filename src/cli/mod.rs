@@ -1,6 +1,7 @@
 //! The command line: arguments, prompts, progress, output. One file a command; sub-commands in a folder of the noun.
 
 mod add;
+mod block;
 mod catalog;
 mod completions;
 mod context;

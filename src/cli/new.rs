@@ -4,43 +4,40 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::catalog;
+use super::block::{self, Answering, Chosen, Found};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use super::prompt::Terminal;
-use crate::blocks::render::Renderer;
-use crate::blocks::{Ask, BlockId, Creation, questions, scaffold};
+use crate::blocks::facts::Operation;
+use crate::blocks::{Block, BlockId, Creation, Layer, scaffold};
 use crate::git::Identity;
 use crate::images;
 use crate::task::blocking;
 use crate::text;
 
-/// Start a project from a building block.
+/// Start a project from a building block, or from any Copier or Cookiecutter template.
 ///
-/// The directory must be new or empty. It gets the block's files, onramp.lock and a git repository with a first commit:
+/// The template is a block of the catalog, a directory, a git URL, gh:owner/repository or gl:owner/repository. The
+/// directory must be new or empty. It gets the template's files, onramp.lock and a git repository with a first commit:
 /// all of it, or nothing.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp new php-web shop
   onramp new php-web shop --defaults --data database=false
   onramp new php-web shop --version 1.0 --dry-run
+  onramp new gh:acme/service-template billing --data-file answers.yml
 ")]
 pub struct Arguments {
-    /// The block, of kind app
-    block: String,
-    /// The project's directory [default: the block's name]
+    /// The block, directory or URL
+    template: String,
+    /// The project's directory [default: the template's name]
     #[arg(value_name = "DIR")]
     target: Option<PathBuf>,
-    /// Answer a question of the block
-    #[arg(long, value_name = "QUESTION=ANSWER", value_parser = catalog::key_value)]
-    data: Vec<(String, String)>,
-    /// Take the default of every question that --data does not answer
-    #[arg(long)]
-    defaults: bool,
-    /// The version, or what it must be compatible with [default: the latest]
-    #[arg(long, value_name = "REQ", default_value = "*", hide_default_value = true)]
-    version: semver::VersionReq,
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    answering: Answering,
 }
 
 /// What will be made, and after that what was made.
@@ -49,6 +46,8 @@ struct Made {
     project: String,
     directory: PathBuf,
     block: BlockId,
+    /// The blocks that it requires, which come with it.
+    requires: Vec<BlockId>,
     answers: serde_json::Map<String, serde_json::Value>,
     files: Vec<String>,
     /// The first commit; none in a plan.
@@ -59,33 +58,38 @@ struct Made {
 impl Arguments {
     /// Renders the block, shows what will be made, makes it.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let target = self.target.clone().unwrap_or_else(|| PathBuf::from(&self.block));
-        let target: PathBuf = cx.dir.join(target).components().collect();
-        // What would refuse at the end refuses before anybody is asked anything.
-        scaffold::vacant(&target)?;
+        let given = self.target.as_ref().map(|target| cx.dir.join(target).components().collect::<PathBuf>());
+        // What would refuse at the end refuses before anything is fetched or anybody is asked.
+        given.as_deref().map_or(Ok(()), scaffold::vacant)?;
         let author = Identity::find(&cx.dir)?;
-        let catalog = catalog::open(cx, None).await?;
-        let given = catalog::given(&self.data)?;
-        let name = target.file_name().map(|name| text::slug(&name.to_string_lossy(), 40)).unwrap_or_default();
-        let facts = catalog::facts(cx, &catalog, &name)?;
-        let ask = cx.interactive && !self.defaults;
-        let mut creation = blocking(move || -> Result<Creation, crate::blocks::Error> {
-            let block = catalog.block(&self.block, &self.version)?;
-            let mut renderer = Renderer::new(&block.id, &facts);
-            let mut terminal = Terminal;
-            let person = ask.then_some(&mut terminal as &mut dyn Ask);
-            let answers = questions::resolve(&block, &given, person, &mut renderer)?;
-            Creation::plan(&block, answers, &renderer)
-        })
-        .await?;
-        catalog::note_unused(cx, &creation.answers);
+        let found = self.chosen.find(cx, &self.template, None).await?;
+        let target = given.unwrap_or_else(|| cx.dir.join(found.block.id.name.as_str()));
+        scaffold::vacant(&target)?;
+        let folder = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let facts = block::facts(cx, found.catalog.as_ref(), &text::slug(&folder, 40), &folder)?;
+        let sources = self.answering.sources(&found.block.template)?;
+        let ask = self.answering.ask(cx);
+        let (block, layer, mut creation) =
+            blocking(move || -> Result<(Block, Layer, Creation), crate::blocks::Error> {
+                let mut terminal = Terminal;
+                let layers =
+                    block::layers(&found, &facts, Operation::Copy, &sources, ask.then_some(&mut terminal), None)?;
+                let Found { block, .. } = found;
+                let (layer, parts) = layers;
+                let creation = Creation::plan(&block, &layer, &parts)?;
+                Ok((block, layer, creation))
+            })
+            .await?;
+        block::note_unused(cx, &layer.answers);
         lock_images(cx, &mut creation).await;
-        let mut made = Made::plan(&creation, &target, &cx.dir);
+        let mut made = Made::plan(&creation, &layer, &target, &cx.dir);
         if !cx.proceed(&made) {
             return Ok(Verdict::Ok);
         }
         // Short, and not interrupted: a signal waits until the project is there or the directory is as it was.
-        made.commit = Some(creation.apply(&target, &author)?.to_string());
+        let commit = creation.apply(&target, &author, |_| Ok::<(), Failure>(()))?;
+        made.commit = Some(commit.to_string());
+        let _ = block;
         cx.report(&made);
         Ok(Verdict::Ok)
     }
@@ -94,7 +98,8 @@ impl Arguments {
 /// Locks the images that the project names, so that its first commit is complete. A registry that does not answer is no
 /// reason to have no project: `onramp image pull` locks later.
 async fn lock_images(cx: &Context, creation: &mut Creation) {
-    let needed = creation.manifest.tagged_images();
+    let Some(manifest) = &creation.manifest else { return };
+    let needed = manifest.tagged_images();
     match images::lock::complete(&creation.lock, &needed, cx.lock_forbidden(), cx.timeout).await {
         Ok(lock) => creation.lock = lock,
         Err(error) => cx.observer.note(&format!("images are not locked yet ({error}); `onramp image pull` locks them")),
@@ -102,24 +107,28 @@ async fn lock_images(cx: &Context, creation: &mut Creation) {
 }
 
 impl Made {
-    fn plan(creation: &Creation, target: &Path, here: &Path) -> Self {
+    fn plan(creation: &Creation, layer: &Layer, target: &Path, here: &Path) -> Self {
         let shown = match target.strip_prefix(here) {
             // The directory was replaced; a shell that stands in it must enter the new one.
             Ok(inside) if inside.as_os_str().is_empty() => "\"$PWD\"".to_owned(),
             Ok(inside) => inside.display().to_string(),
             Err(_) => target.display().to_string(),
         };
-        let mut files: Vec<String> = creation.files.iter().map(|file| file.path.clone()).collect();
+        let mut files: Vec<String> = creation.files.paths().map(ToString::to_string).collect();
         files.push(crate::project::lock::FILE.to_owned());
         files.sort();
         Self {
-            project: creation.project.to_string(),
+            project: creation.project.clone(),
             directory: target.to_owned(),
             block: creation.block.clone(),
-            answers: catalog::answers_json(&creation.answers),
+            requires: creation.requires.clone(),
+            answers: layer.answers.kept.clone(),
             files,
             commit: None,
-            next: vec![format!("cd {shown} && onramp up")],
+            next: match &creation.manifest {
+                Some(_) => vec![format!("cd {shown} && onramp up")],
+                None => vec![format!("cd {shown}")],
+            },
         }
     }
 }
@@ -134,7 +143,7 @@ impl Report for Made {
         } else {
             let directory = text::neutral_line(&self.directory.display().to_string(), 500);
             lines.push(format!("{} from {}, in {directory}", self.project, self.block));
-            lines.extend(catalog::file_lines(&self.files));
+            lines.extend(block::file_lines("create", self.files.iter().map(String::as_str)));
         }
         lines.join("\n") + "\n"
     }

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 
 use super::failure::Failure;
 use super::output;
-use crate::blocks::answer::AnswerType;
-use crate::blocks::questions::{Ask, NoReply, Prompt};
 use crate::error::Class;
+use crate::template::question::Kind;
+use crate::template::resolve::{Ask, NoReply, Prompt, Reply};
 
 /// Whether a person can be asked: both ends of the conversation are a terminal that can be drawn on.
 pub fn has_terminal() -> bool {
@@ -31,27 +31,30 @@ fn interrupted(error: dialoguer::Error) -> Failure {
 pub struct Terminal;
 
 impl Ask for Terminal {
-    fn ask(&mut self, prompt: &Prompt) -> Result<String, NoReply> {
+    fn ask(&mut self, prompt: &Prompt) -> Result<Reply, NoReply> {
         if let Some(problem) = &prompt.problem {
             output::say(&format!("{} {problem}", console::style("✗").red().for_stderr()));
         }
         let default = prompt.default.as_deref();
         let answer = if !prompt.choices.is_empty() {
-            let chosen = default.and_then(|d| prompt.choices.iter().position(|choice| choice == d)).unwrap_or(0);
-            let select = dialoguer::Select::new().with_prompt(&prompt.help).items(&prompt.choices).default(chosen);
-            select.interact().map(|index| prompt.choices[index].clone())
-        } else if prompt.kind == AnswerType::Bool {
+            let chosen = default.and_then(|d| prompt.choices.iter().position(|choice| choice.label == d)).unwrap_or(0);
+            let select = dialoguer::Select::new()
+                .with_prompt(&prompt.help)
+                .items(prompt.choices.iter().map(|offer| offer.label.clone()))
+                .default(chosen);
+            select.interact().map(|index| Reply::Chosen(vec![index]))
+        } else if prompt.kind == Kind::Bool {
             let mut confirm = dialoguer::Confirm::new().with_prompt(&prompt.help);
             if let Some(default) = default {
                 confirm = confirm.default(default == "true");
             }
-            confirm.interact().map(|yes| yes.to_string())
+            confirm.interact().map(|yes| Reply::Typed(yes.to_string()))
         } else {
             let mut input = dialoguer::Input::<String>::new().with_prompt(&prompt.help).allow_empty(true);
             if let Some(default) = default {
                 input = input.default(default.to_owned());
             }
-            input.interact_text()
+            input.interact_text().map(Reply::Typed)
         };
         answer.map_err(|dialoguer::Error::IO(error)| match error.kind() {
             std::io::ErrorKind::Interrupted => NoReply::Interrupted,

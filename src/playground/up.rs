@@ -12,7 +12,8 @@ use super::company::{self, Released};
 use super::definition::{self, Definition};
 use super::{Error, Playground, images};
 use crate::blocks;
-use crate::blocks::render::{Facts, Renderer};
+use crate::blocks::facts::{Facts, Operation};
+use crate::blocks::{Creation, Layer};
 use crate::engine::{ContainerSpec, Engine, Mount, PortBinding, Source, label};
 use crate::event::Observer;
 use crate::git::{self, RefUpdate, Wanted};
@@ -20,6 +21,7 @@ use crate::reference::ImageRef;
 use crate::registry::Registry;
 use crate::state::edit::Edit;
 use crate::state::{self, State};
+use crate::template::resolve::Sources;
 
 /// The version under which the company's own apps were released first.
 const RELEASE: &str = "1.0.0";
@@ -197,8 +199,14 @@ async fn heal_state(
 fn shop_sources(playground: &Playground) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let name = "php-web".parse().expect("a name");
     let block = blocks::builtin::block(&name, &blocks::builtin::read(&name)?.version)?;
-    let facts = Facts { project: "shop".to_owned(), company: "Acme".to_owned(), registry: playground.registry() };
-    let mut renderer = Renderer::new(&block.id, &facts);
-    blocks::questions::resolve(&block, &BTreeMap::new(), None, &mut renderer)?;
-    Ok(renderer.files(&block)?.into_iter().map(|file| (file.path, file.contents)).collect())
+    let facts = Facts {
+        project: "shop".to_owned(),
+        company: "Acme".to_owned(),
+        registry: playground.registry(),
+        folder: "shop".to_owned(),
+    };
+    let layer = Layer::make(&block, &facts, Operation::Copy, &Sources::default(), None)?;
+    let creation = Creation::plan(&block, &layer, &[])?;
+    let contents = |entry: crate::tree::Entry| entry.contents().map(|bytes| bytes.to_vec());
+    Ok(creation.files.into_iter().filter_map(|(path, entry)| Some((path.into(), contents(entry)?))).collect())
 }

@@ -43,6 +43,9 @@ pub struct LockedBlock {
     pub commit: String,
     /// Digest of the block's tree: its manifest and all its files.
     pub content: Digest,
+    /// What was the case when it was rendered: the project's name, the company's registry.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
     /// The answers that it was rendered with.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub answers: toml::Table,
@@ -172,6 +175,7 @@ mod tests {
             version: "v1.2".to_owned().into(),
             commit: String::new(),
             content: Digest::of(b"x"),
+            facts: BTreeMap::new(),
             answers: toml::Table::new(),
             json: BTreeMap::new(),
             files: [("a/b.txt".parse().unwrap(), Digest::of(b"y"))].into(),
@@ -198,6 +202,7 @@ mod tests {
                 version: semver::Version::new(1, 2, 3).into(),
                 commit: "ab".into(),
                 content: digest,
+                facts: BTreeMap::new(),
                 answers: toml::Table::new(),
                 json: BTreeMap::new(),
                 files: BTreeMap::new(),

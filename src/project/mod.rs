@@ -2,12 +2,14 @@
 
 pub mod lock;
 pub mod manifest;
+pub mod scaffolded;
 pub mod service;
 
 use std::path::PathBuf;
 
 pub use lock::Lock;
 pub use manifest::{Manifest, Project};
+pub use scaffolded::Scaffolded;
 
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};

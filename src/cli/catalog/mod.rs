@@ -10,13 +10,11 @@ use clap::Subcommand;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
-use crate::blocks::render::Facts;
-use crate::blocks::{Answers, Catalog, builtin};
+use crate::blocks::{Catalog, Facts, builtin};
 use crate::git::RepoUrl;
 use crate::playground::Playground;
 use crate::project::Manifest;
 use crate::task::blocking;
-use crate::text;
 
 /// Look at the company's building blocks.
 #[derive(clap::Args)]
@@ -78,7 +76,7 @@ pub fn facts(cx: &Context, catalog: &Catalog, project: &str) -> Result<Facts, Fa
     };
     let set = cx.settings.company.as_ref().map(|setting| setting.value.clone());
     let name = set.or(company.map(|company| company.name)).unwrap_or_else(|| "your company".to_owned());
-    Ok(Facts { project: project.to_owned(), company: name, registry })
+    Ok(Facts { project: project.to_owned(), company: name, registry, folder: String::new() })
 }
 
 /// `--data key=value`, once each.
@@ -98,28 +96,4 @@ pub fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as question=answer".to_owned()),
     }
-}
-
-/// Names the answers that were given in vain.
-pub fn note_unused(cx: &Context, answers: &Answers) {
-    for question in &answers.unused {
-        cx.observer.note(&format!("--data {question}=… was not used: with the other answers, it is not asked"));
-    }
-}
-
-/// Answers as `--json` prints them.
-pub fn answers_json(answers: &Answers) -> serde_json::Map<String, serde_json::Value> {
-    let value = |answer| serde_json::to_value(answer).expect("answers are plain data");
-    answers.asked.iter().map(|(id, answer)| (id.to_string(), value(answer))).collect()
-}
-
-/// The files of a plan, a line each, for people: neutral, and not more than they read.
-pub fn file_lines(files: &[String]) -> Vec<String> {
-    const MOST: usize = 40;
-    let mut lines: Vec<String> =
-        files.iter().take(MOST).map(|file| format!("  create  {}", text::neutral_line(file, 200))).collect();
-    if files.len() > MOST {
-        lines.push(format!("  … and {} more", files.len() - MOST));
-    }
-    lines
 }

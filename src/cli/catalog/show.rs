@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
-use crate::blocks::manifest::{Kind, Question, QuestionId, When};
-use crate::blocks::{Answer, Block};
+use crate::blocks::Block;
+use crate::blocks::manifest::Kind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
 use crate::task::blocking;
+use crate::template::question::{self, Choices, When};
+use crate::template::{Question, Value};
 use crate::text;
 
 /// Show what a building block asks, adds and says of itself.
@@ -42,10 +44,10 @@ struct Shown {
 #[derive(Serialize)]
 struct Asked {
     id: String,
-    r#type: &'static str,
+    r#type: question::Kind,
     help: String,
-    default: Option<toml::Value>,
-    choices: Vec<Answer>,
+    default: Option<Value>,
+    choices: Vec<Value>,
     when: Option<String>,
 }
 
@@ -67,34 +69,39 @@ impl Arguments {
 
 impl Shown {
     fn new(block: Block, versions: Vec<String>) -> Self {
+        let manifest = block.manifest.as_ref();
         Self {
             name: block.id.name.to_string(),
-            kind: block.manifest.kind,
+            kind: manifest.map_or(Kind::App, |manifest| manifest.kind),
             version: block.id.version.to_string(),
             versions,
-            catalog: block.id.source,
-            commit: block.id.commit,
-            description: block.manifest.description,
-            owner: block.manifest.owner,
-            questions: block.manifest.questions.into_iter().map(Asked::new).collect(),
-            services: block.manifest.services.into_iter().map(|(name, _)| name).collect(),
+            catalog: block.id.source.clone(),
+            commit: block.id.commit.clone(),
+            description: manifest.map(|manifest| manifest.description.clone()).unwrap_or_default(),
+            owner: manifest.map(|manifest| manifest.owner.clone()).unwrap_or_default(),
+            questions: block.template.questions.iter().map(Asked::new).collect(),
+            services: manifest.into_iter().flat_map(|manifest| manifest.services.keys().cloned()).collect(),
             readme: block.readme,
         }
     }
 }
 
 impl Asked {
-    fn new((id, question): (QuestionId, Question)) -> Self {
-        let when = question.when.as_ref().map(|when| match when {
-            When::Fixed(yes) => yes.to_string(),
-            When::Template(template) => template.clone(),
-        });
-        let choices = question.choices();
+    fn new(question: &Question) -> Self {
+        let when = match &question.when {
+            When::Fixed(true) => None,
+            When::Fixed(false) => Some("false".to_owned()),
+            When::Template(template) => Some(template.clone()),
+        };
+        let choices = match &question.choices {
+            Choices::Listed(choices) => choices.iter().map(|choice| choice.value.clone()).collect(),
+            Choices::Any | Choices::Computed(_) => Vec::new(),
+        };
         Self {
-            id: id.to_string(),
-            r#type: question.r#type.name(),
-            help: question.help,
-            default: question.default,
+            id: question.id.to_string(),
+            r#type: question.kind,
+            help: question.help.clone(),
+            default: question.default.clone(),
             choices,
             when,
         }
@@ -103,19 +110,23 @@ impl Asked {
     fn row(&self) -> Vec<String> {
         let mut notes = vec![text::neutral_line(&self.help, 100)];
         if !self.choices.is_empty() {
-            let choices: Vec<String> = self.choices.iter().map(ToString::to_string).collect();
+            let choices: Vec<String> = self.choices.iter().map(plain).collect();
             notes.push(format!("[{}]", text::neutral_line(&choices.join(", "), 100)));
         }
         match &self.default {
             None => notes.push("(must be answered)".to_owned()),
-            Some(toml::Value::String(default)) => notes.push(format!("(default {})", text::neutral_line(default, 60))),
-            Some(default) => notes.push(format!("(default {default})")),
+            Some(default) => notes.push(format!("(default {})", text::neutral_line(&plain(default), 60))),
         }
         if let Some(when) = &self.when {
             notes.push(format!("(when {})", text::neutral_line(when, 60)));
         }
-        vec![format!("  {}", self.id), self.r#type.to_owned(), notes.join(" ")]
+        vec![format!("  {}", self.id), self.r#type.name().to_owned(), notes.join(" ")]
     }
+}
+
+/// A value as a person writes it: text without quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl Report for Shown {

@@ -1,0 +1,282 @@
+//! What one block gives to a project: its answers, rendered to files, with its record in `onramp.toml`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml_edit::{DocumentMut, Item, Table, Value};
+
+use super::facts::{Facts, Operation};
+use super::{Block, Error};
+use crate::document;
+use crate::project::lock::{LockedBlock, to_toml};
+use crate::project::{self, manifest};
+use crate::reference::Digest;
+use crate::template::resolve::{Ask, Sources};
+use crate::template::{Answers, Engine, Rendered, render, resolve};
+use crate::tree::{Entry, Tree, TreePath};
+
+/// One block's part of a project.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The answers that it was rendered with.
+    pub answers: Answers,
+    /// What it rendered to; of `onramp.toml` only what comes from this block, its record included.
+    pub rendered: Rendered,
+    /// The services that it adds to `onramp.toml`.
+    pub services: Vec<String>,
+    /// What was the case.
+    pub facts: Facts,
+}
+
+impl Layer {
+    /// Answers a block's questions and renders it. Nothing is written.
+    pub fn make(
+        block: &Block,
+        facts: &Facts,
+        operation: Operation,
+        sources: &Sources,
+        person: Option<&mut dyn Ask>,
+    ) -> Result<Self, Error> {
+        let dialect = block.template.dialect;
+        let before = facts.variables(dialect, &block.id, &Answers::default(), operation);
+        let mut engine = Engine::new(&block.template, &before)?;
+        let answers = resolve::resolve(&block.template, sources, person, &mut engine)?;
+        Self::render(block, facts, operation, answers)
+    }
+
+    /// Renders a block with the answers that `onramp.lock` keeps: what it was when it was written.
+    pub fn again(block: &Block, locked: &LockedBlock, now: &Facts) -> Result<Self, Error> {
+        let facts = Facts::from_kept(&locked.facts, now);
+        let sources = Sources { before: locked.values(), ..Sources::default() };
+        Self::make(block, &facts, Operation::Copy, &sources, None)
+    }
+
+    fn render(block: &Block, facts: &Facts, operation: Operation, answers: Answers) -> Result<Self, Error> {
+        let variables = facts.variables(block.template.dialect, &block.id, &answers, operation);
+        let mut rendered = render(&block.template, &answers, &variables)?;
+        if rendered.tree.get(project::lock::FILE).is_some() {
+            return Err(Error::wrong(&block.id, "files/", "it brings an onramp.lock, which onramp itself writes"));
+        }
+        let services = match &block.manifest {
+            Some(_) => record(block, &answers, &variables, &mut rendered)?,
+            None => Vec::new(),
+        };
+        Ok(Self { answers, rendered, services, facts: facts.clone() })
+    }
+
+    /// Its files, `onramp.toml` apart.
+    pub fn files(&self) -> impl Iterator<Item = (&TreePath, &Entry)> {
+        self.rendered.tree.iter().filter(|(path, _)| path.as_str() != manifest::FILE)
+    }
+
+    /// What `onramp.lock` says of it.
+    pub fn locked(&self, block: &Block) -> LockedBlock {
+        let mut locked = LockedBlock {
+            source: block.id.source.clone(),
+            version: block.id.version.clone(),
+            commit: block.id.commit.clone(),
+            content: block.content.clone(),
+            facts: self.facts.kept(),
+            answers: toml::Table::new(),
+            json: std::collections::BTreeMap::new(),
+            files: self.files().map(|(path, entry)| (path.clone(), entry.digest())).collect(),
+        };
+        locked.set_values(&self.answers.kept);
+        locked
+    }
+}
+
+/// Puts a block's record, and the services that a part adds, into the `onramp.toml` that it renders; the services' names.
+fn record(
+    block: &Block,
+    answers: &Answers,
+    variables: &serde_json::Map<String, serde_json::Value>,
+    rendered: &mut Rendered,
+) -> Result<Vec<String>, Error> {
+    let text = match rendered.tree.get(manifest::FILE) {
+        None => String::new(),
+        Some(entry) => {
+            let text = entry.text();
+            text.ok_or_else(|| Error::wrong(&block.id, "files/", "its onramp.toml is not UTF-8 text"))?.to_owned()
+        }
+    };
+    if !text.is_empty() {
+        check(block, &text)?;
+    }
+    let mut document = edit(&text, manifest::FILE)?;
+    if !has(&document, "blocks", block.id.name.as_str()) {
+        insert(&mut document, "blocks", block.id.name.as_str(), declared(block, answers));
+    }
+    let mut services = Vec::new();
+    let mut engine = Engine::new(&block.template, variables)?;
+    for (id, value) in answers.all() {
+        engine.set(&id, &value);
+    }
+    for (name, table) in services_of(block, &engine)? {
+        insert(&mut document, "services", &name, table);
+        services.push(name);
+    }
+    let path = manifest::FILE.parse().map_err(|_| Error::wrong(&block.id, manifest::FILE, "no path"))?;
+    rendered.tree.insert(path, Entry::file(document.to_string()));
+    Ok(services)
+}
+
+/// The rendered `onramp.toml` must be one; where it is not, the block is wrong.
+pub fn check(block: &Block, text: &str) -> Result<project::Manifest, Error> {
+    let place = Path::new("the rendered onramp.toml");
+    manifest::parse(place, text).map_err(|source| Error::Rendered { block: block.id.to_string(), source })
+}
+
+/// `[blocks.<name>]`: the version that later ones must be compatible with, and the answers.
+fn declared(block: &Block, answers: &Answers) -> Table {
+    let mut table = Table::new();
+    let version = match block.id.version.semantic() {
+        // A requirement without the pre-release would not match it.
+        Some(version) if version.pre.is_empty() => format!("{}.{}", version.major, version.minor),
+        _ => block.id.version.to_string(),
+    };
+    table.insert("version", Value::from(version).into());
+    let given = answers.kept.iter().filter_map(|(id, answer)| Some((id.as_str(), to_edit(&to_toml(answer)?))));
+    let given: toml_edit::InlineTable = given.collect();
+    if !given.is_empty() {
+        table.insert("answers", Value::InlineTable(given).into());
+    }
+    table
+}
+
+/// A plain value as one that is written.
+fn to_edit(value: &toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(yes) => (*yes).into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(values) => Value::Array(values.iter().map(to_edit).collect()),
+        toml::Value::Table(table) => {
+            Value::InlineTable(table.iter().map(|(key, value)| (key.as_str(), to_edit(value))).collect())
+        }
+    }
+}
+
+/// Puts the tables of a layer's `onramp.toml` into a project's: its record and its services.
+pub fn join(project: &str, layer: &str) -> Result<String, Error> {
+    let mut document = edit(project, manifest::FILE)?;
+    let mut from = edit(layer, manifest::FILE)?;
+    for parent in ["blocks", "services"] {
+        let Some(tables) = from.get_mut(parent).and_then(Item::as_table_like_mut) else { continue };
+        for (name, item) in tables.iter_mut() {
+            let name = name.get().to_owned();
+            if has(&document, parent, &name) {
+                return Err(Error::Taken { table: format!("{parent}.{name}") });
+            }
+            let mut table = std::mem::take(item).into_table().unwrap_or_default();
+            unplaced(&mut table);
+            insert(&mut document, parent, &name, table);
+        }
+    }
+    Ok(document.to_string())
+}
+
+fn has(document: &DocumentMut, parent: &str, name: &str) -> bool {
+    document.get(parent).and_then(Item::as_table_like).is_some_and(|table| table.contains_key(name))
+}
+
+/// Puts a table after its siblings, whichever way the author wrote them.
+fn insert(document: &mut DocumentMut, parent: &str, name: &str, table: Table) {
+    let mut implicit = Table::new();
+    implicit.set_implicit(true);
+    let parent = document.entry(parent).or_insert(Item::Table(implicit));
+    if let Some(siblings) = parent.as_table_like_mut() {
+        siblings.insert(name, Item::Table(table));
+    }
+}
+
+/// A table's place in one file means nothing in another.
+fn unplaced(table: &mut Table) {
+    table.set_position(None);
+    for (_, item) in table.iter_mut() {
+        match item {
+            Item::Table(table) => unplaced(table),
+            Item::ArrayOfTables(tables) => tables.iter_mut().for_each(unplaced),
+            Item::Value(_) | Item::None => {}
+        }
+    }
+}
+
+/// The part's `[services.*]`, their texts rendered, the author's comments and order kept.
+fn services_of(block: &Block, engine: &Engine) -> Result<Vec<(String, Table)>, Error> {
+    let mut document = edit(block.manifest_text(), super::manifest::FILE)?;
+    let Some(services) = document.get_mut("services").and_then(Item::as_table_like_mut) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (name, item) in services.iter_mut() {
+        let name = name.get().to_owned();
+        let mut table = std::mem::take(item).into_table().unwrap_or_default();
+        unplaced(&mut table);
+        render_table(&mut table, &format!("services.{name}"), engine)?;
+        found.push((name, table));
+    }
+    Ok(found)
+}
+
+fn render_table(table: &mut Table, key: &str, engine: &Engine) -> Result<(), Error> {
+    for (name, item) in table.iter_mut() {
+        let key = format!("{key}.{}", name.get());
+        match item {
+            Item::Value(value) => render_value(value, &key, engine)?,
+            Item::Table(table) => render_table(table, &key, engine)?,
+            Item::ArrayOfTables(tables) => {
+                for table in tables.iter_mut() {
+                    render_table(table, &key, engine)?;
+                }
+            }
+            Item::None => {}
+        }
+    }
+    Ok(())
+}
+
+fn render_value(value: &mut Value, key: &str, engine: &Engine) -> Result<(), Error> {
+    match value {
+        Value::String(text) => {
+            let decor = text.decor().clone();
+            *value = engine.text(&format!("block.toml: {key}"), text.value())?.into();
+            *value.decor_mut() = decor;
+        }
+        Value::Array(values) => {
+            for value in values.iter_mut() {
+                render_value(value, key, engine)?;
+            }
+        }
+        Value::InlineTable(table) => {
+            for (name, value) in table.iter_mut() {
+                render_value(value, &format!("{key}.{}", name.get()), engine)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The text was parsed before, so it can be edited; if the two parsers ever differ, the file is named.
+pub fn edit(text: &str, file: &str) -> Result<DocumentMut, Error> {
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let message = crate::text::neutral_line(error.message(), 300);
+        document::wrong_at(Path::new(file), text, "", message).into()
+    })
+}
+
+/// The digests of files that several blocks may want at once are one owner's: who else has the path.
+pub fn owners<'a>(lock: &'a project::Lock, path: &TreePath) -> BTreeSet<&'a str> {
+    lock.blocks.iter().filter(|(_, block)| block.files.contains_key(path)).map(|(name, _)| name.as_str()).collect()
+}
+
+/// Whether a tree holds exactly what a lock says that the block rendered: a base that can be trusted.
+pub fn is_as_locked(tree: &Tree, locked: &LockedBlock) -> bool {
+    let digests: std::collections::BTreeMap<&TreePath, Digest> = tree
+        .iter()
+        .filter(|(path, _)| path.as_str() != manifest::FILE)
+        .map(|(path, entry)| (path, entry.digest()))
+        .collect();
+    digests.len() == locked.files.len() && locked.files.iter().all(|(path, digest)| digests.get(path) == Some(digest))
+}

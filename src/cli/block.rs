@@ -1,0 +1,181 @@
+//! What commands about building blocks share: which template is meant, and where its answers come from.
+
+use std::path::PathBuf;
+
+use super::catalog;
+use super::context::Context;
+use super::failure::Failure;
+use super::prompt::Terminal;
+use crate::blocks::facts::Operation;
+use crate::blocks::{Block, Catalog, Facts, Layer, require};
+use crate::project::lock::LockedBlock;
+use crate::project::{Lock, Manifest};
+use crate::task::blocking;
+use crate::template::question::Values;
+use crate::template::resolve::{Ask, Sources};
+use crate::template::{Answers, Template};
+use crate::text;
+
+/// Which version of a template.
+#[derive(clap::Args, Clone, Default)]
+pub struct Chosen {
+    /// The version, or what it must be compatible with [default: the latest]
+    #[arg(long, value_name = "REQ")]
+    version: Option<String>,
+    /// The branch, tag or commit of a template that is no block of the catalog
+    #[arg(long = "ref", value_name = "REF", conflicts_with = "version", value_parser = reference)]
+    reference: Option<String>,
+}
+
+/// How its questions are answered.
+#[derive(clap::Args, Clone, Default)]
+#[command(next_help_heading = "Answers")]
+pub struct Answering {
+    /// Answer a question
+    #[arg(long, value_name = "QUESTION=ANSWER", value_parser = catalog::key_value)]
+    data: Vec<(String, String)>,
+    /// Answer questions from a YAML, JSON or TOML file
+    #[arg(long, value_name = "FILE")]
+    data_file: Option<PathBuf>,
+    /// Take the default of every question that is not answered
+    #[arg(long)]
+    defaults: bool,
+}
+
+/// What git would take for an option, or what no reference looks like.
+fn reference(text: &str) -> Result<String, String> {
+    let bad = text.is_empty() || text.starts_with('-') || text.contains("..") || text.contains(':');
+    if bad || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("no branch, tag or commit is called so".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A template that was found, and the catalog that its blocks are looked up in.
+pub struct Found {
+    /// It.
+    pub block: Block,
+    /// The company's catalog; none where the template is no block of one.
+    pub catalog: Option<Catalog>,
+}
+
+impl Chosen {
+    /// The version that was asked for, of a block of the catalog.
+    fn requirement(&self, name: &str) -> Result<semver::VersionReq, Failure> {
+        if let Some(reference) = &self.reference {
+            return Err(Failure::usage(format!(
+                "--ref {reference}: `{name}` is a block of the catalog; choose by --version"
+            )));
+        }
+        let text = self.version.as_deref().unwrap_or("*");
+        text.parse().map_err(|error| Failure::usage(format!("--version {text}: {error}")))
+    }
+
+    /// Finds a template: a block of the catalog, or what a path or URL names.
+    pub async fn find(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Found, Failure> {
+        let catalog = catalog::open(cx, project).await?;
+        let (name, requirement) = (name.to_owned(), self.requirement(name)?);
+        Ok(blocking(move || -> Result<Found, crate::blocks::Error> {
+            Ok(Found { block: catalog.block(&name, &requirement)?, catalog: Some(catalog) })
+        })
+        .await?)
+    }
+}
+
+impl Answering {
+    /// Whether a person is asked.
+    pub fn ask(&self, cx: &Context) -> bool {
+        cx.interactive && !self.defaults
+    }
+
+    /// What was answered: `--data`, then `ONRAMP_DATA_<QUESTION>`, then `--data-file`.
+    pub fn sources(&self, template: &Template) -> Result<Sources, Failure> {
+        let mut typed = catalog::given(&self.data)?;
+        for question in &template.questions {
+            let id = question.id.as_str();
+            let variable = format!("ONRAMP_DATA_{}", id.to_uppercase());
+            if !typed.contains_key(id)
+                && let Ok(value) = std::env::var(variable)
+            {
+                typed.insert(id.to_owned(), value);
+            }
+        }
+        let given = match &self.data_file {
+            Some(_) => return Err(Failure::usage("--data-file is being built")),
+            None => serde_json::Map::new(),
+        };
+        Ok(Sources { typed, given, ..Sources::default() })
+    }
+}
+
+/// A block's layer, and those of the blocks that it requires and the project does not have.
+pub fn layers(
+    found: &Found,
+    facts: &Facts,
+    operation: Operation,
+    sources: &Sources,
+    mut person: Option<&mut Terminal>,
+    lock: Option<&Lock>,
+) -> Result<(Layer, Vec<(Block, Layer)>), crate::blocks::Error> {
+    let has = lock.map(|lock| lock.blocks.iter().map(|(name, block)| (name.clone(), block.version.clone())).collect());
+    let required = match &found.catalog {
+        Some(catalog) => require::missing(&found.block, catalog, &has.unwrap_or_default())?,
+        None => Vec::new(),
+    };
+    let mut shared: Values = lock.iter().flat_map(|lock| lock.blocks.values()).flat_map(LockedBlock::values).collect();
+    let mut parts: Vec<(Block, Layer)> = Vec::new();
+    let mut make = |block: &Block, also: &dyn Fn(&str) -> bool| -> Result<Layer, crate::blocks::Error> {
+        let asks = |id: &str| block.template.questions.iter().any(|question| question.id.as_str() == id);
+        let mut own = sources.clone();
+        own.typed.retain(|id, _| asks(id) || also(id));
+        own.given.retain(|id, _| asks(id) || also(id));
+        for id in block.manifest.iter().flat_map(|manifest| &manifest.shares) {
+            if let Some(value) = shared.get(id.as_str())
+                && !own.given.contains_key(id.as_str())
+            {
+                own.given.insert(id.to_string(), value.clone());
+            }
+        }
+        let person = person.as_mut().map(|person| &mut **person as &mut dyn Ask);
+        let layer = Layer::make(block, facts, operation, &own, person)?;
+        shared.extend(layer.answers.kept.clone());
+        Ok(layer)
+    };
+    for block in required {
+        let layer = make(&block, &|_| false)?;
+        parts.push((block, layer));
+    }
+    // An answer that nobody asks for is the block's to refuse.
+    let elsewhere: Vec<String> =
+        parts.iter().flat_map(|(part, _)| &part.template.questions).map(|question| question.id.to_string()).collect();
+    let layer = make(&found.block, &|id| !elsewhere.iter().any(|other| other == id))?;
+    Ok((layer, parts))
+}
+
+/// What templates may know of a project with this name, in a directory of that name.
+pub fn facts(cx: &Context, catalog: Option<&Catalog>, project: &str, folder: &str) -> Result<Facts, Failure> {
+    let facts = match catalog {
+        Some(catalog) => catalog::facts(cx, catalog, project)?,
+        None => Facts { project: project.to_owned(), ..Facts::default() },
+    };
+    Ok(Facts { folder: folder.to_owned(), ..facts })
+}
+
+/// Names the answers that were given in vain.
+pub fn note_unused(cx: &Context, answers: &Answers) {
+    for question in &answers.unused {
+        cx.observer.note(&format!("--data {question}=… was not used: with the other answers, it is not asked"));
+    }
+}
+
+/// The files of a plan, a line each, for people: neutral, and not more than they read.
+pub fn file_lines<'a>(verb: &str, files: impl Iterator<Item = &'a str>) -> Vec<String> {
+    const MOST: usize = 40;
+    let files: Vec<&str> = files.collect();
+    let line = |file: &&str| format!("  {verb:<7} {}", text::neutral_line(file, 200));
+    let mut lines: Vec<String> = files.iter().take(MOST).map(line).collect();
+    if files.len() > MOST {
+        lines.push(format!("  … and {} more", files.len() - MOST));
+    }
+    lines
+}

@@ -1,0 +1,46 @@
+//! A directory that blocks were rendered to: a project of onramp's, or one that only its lock, or Copier's or cruft's own
+//! file, tells about.
+
+use std::path::{Path, PathBuf};
+
+use super::{Error, Lock, Manifest, Project, lock, manifest};
+use crate::files::FileError;
+
+/// Copier's and cruft's own files, by which a project of theirs is known.
+pub const FOREIGN: [&str; 4] = [".copier-answers.yml", ".copier-answers.yaml", ".copier-answer.yml", ".cruft.json"];
+
+/// A directory that blocks were rendered to.
+#[derive(Clone, Debug)]
+pub struct Scaffolded {
+    /// The directory, absolute.
+    pub root: PathBuf,
+    /// Its `onramp.toml`, if it has one.
+    pub manifest: Option<Manifest>,
+    /// Its `onramp.lock`; empty where there is none.
+    pub lock: Lock,
+}
+
+impl Scaffolded {
+    /// Finds the one that `start` lies in: the nearest directory upwards that is one.
+    pub fn find(start: &Path) -> Result<Self, Error> {
+        let start = start.canonicalize().map_err(FileError::io("read", start))?;
+        let marks =
+            |dir: &&Path| [manifest::FILE, lock::FILE].iter().chain(&FOREIGN).any(|name| dir.join(name).is_file());
+        let root = start.ancestors().find(marks).ok_or_else(|| Error::NoProject { start: start.clone() })?;
+        let manifest = match root.join(manifest::FILE).is_file() {
+            true => Some(Project::find(root)?.manifest),
+            false => None,
+        };
+        Ok(Self { root: root.to_owned(), manifest, lock: Lock::load(root)? })
+    }
+
+    /// Its name: as `onramp.toml` says, else its directory's.
+    pub fn name(&self) -> String {
+        self.manifest.as_ref().map_or_else(|| self.folder(), |manifest| manifest.name.to_string())
+    }
+
+    /// Its directory's name.
+    pub fn folder(&self) -> String {
+        self.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
