@@ -1,38 +1,201 @@
 //! Jinja2, as Copier's and Cookiecutter's templates use it, with limits on time, memory and output.
 
+mod filters;
+mod variables;
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Map;
 
-use super::{Error, Template, Value};
+use self::variables::Variables;
+use super::{Dialect, Error, Syntax, Template, Undefined, Value};
+use crate::text;
+use crate::tree::Tree;
+
+/// The most that one rendered file may weigh, in bytes.
+pub const FILE_CAP: usize = 8 * 1024 * 1024;
+/// How much one text may compute: instructions, and 64 bytes of memory each. The largest honest ones take thousands.
+const TEXT_FUEL: u64 = 2_000_000;
+/// How much all texts of a template may compute together.
+const WHOLE_FUEL: u64 = 100_000_000;
 
 /// Renders the texts of one template. It knows the answers so far.
 pub struct Engine {
-    _skeleton: (),
+    environment: Environment<'static>,
+    variables: Arc<Variables>,
+    label: String,
+    starts: Vec<String>,
+    spent: AtomicU64,
 }
 
 impl Engine {
     /// An engine for a template's texts: its delimiters, its includes, what it knows beside answers (`_copier_conf`,
     /// `_project`, …).
-    pub fn new(_template: &Template, _facts: &Map<String, Value>) -> Result<Self, Error> {
-        unimplemented!("skeleton")
+    pub fn new(template: &Template, facts: &Map<String, Value>) -> Result<Self, Error> {
+        if let Some(extension) = template.rules.extensions.first() {
+            return Err(Error::NeedsPython {
+                label: template.label.clone(),
+                place: text::neutral_line(&extension.place, 200),
+                what: format!("the Jinja extension {}", text::neutral_line(&extension.name, 80)),
+            });
+        }
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(match template.rules.undefined {
+            Undefined::Strict => UndefinedBehavior::Strict,
+            Undefined::Lenient => UndefinedBehavior::Lenient,
+        });
+        // Escaping by the name's suffix would put `&quot;` into html templates; Copier does not escape.
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(TEXT_FUEL));
+        // Errors name the variable that is undefined.
+        environment.set_debug(true);
+        environment.set_syntax(syntax(&template.label, &template.rules.syntax)?);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        filters::add(&mut environment);
+        let source = template.source.clone();
+        environment.set_loader(move |name| Ok(included(&source, name)));
+        let mut variables = Variables::new(template.dialect == Dialect::Cookiecutter);
+        for (name, value) in template.rules.facts.iter().chain(facts) {
+            variables.set(name, value);
+        }
+        Ok(Self {
+            environment,
+            variables: Arc::new(variables),
+            label: template.label.clone(),
+            starts: starts(&template.rules.syntax),
+            spent: AtomicU64::new(0),
+        })
     }
 
-    /// Makes a variable known to the texts that follow.
-    pub fn set(&mut self, _name: &str, _value: &Value) {
-        unimplemented!("skeleton")
+    /// Makes a variable known to the texts that follow. Of a Cookiecutter template, it is `cookiecutter.<name>`.
+    pub fn set(&mut self, name: &str, value: &Value) {
+        Arc::make_mut(&mut self.variables).set(name, value);
     }
 
     /// What it knows under a name.
-    pub fn get(&self, _name: &str) -> Option<Value> {
-        unimplemented!("skeleton")
+    pub fn get(&self, name: &str) -> Option<Value> {
+        self.variables.get(name)
     }
 
     /// Renders a text; `place` is what errors call it: `copier.yml:12`.
-    pub fn text(&self, _place: &str, _template: &str) -> Result<String, Error> {
-        unimplemented!("skeleton")
+    pub fn text(&self, place: &str, template: &str) -> Result<String, Error> {
+        self.text_with(place, template, &Map::new())
     }
 
     /// The same with more variables, for this text alone.
-    pub fn text_with(&self, _place: &str, _template: &str, _more: &Map<String, Value>) -> Result<String, Error> {
-        unimplemented!("skeleton")
+    pub fn text_with(&self, place: &str, template: &str, more: &Map<String, Value>) -> Result<String, Error> {
+        self.run(place, template, more).map_err(|error| self.wrong(place, &error, false))
+    }
+
+    /// Renders a file of the template; errors say its line.
+    pub fn file(&self, path: &str, template: &str, more: &Map<String, Value>) -> Result<String, Error> {
+        self.run(path, template, more).map_err(|error| self.wrong(path, &error, true))
+    }
+
+    fn run(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {
+        let source = newlines(source);
+        if !self.starts.iter().any(|start| source.contains(start.as_str())) {
+            let keep = self.environment.syntax().keep_trailing_newline();
+            let text = if keep { &source } else { source.strip_suffix('\n').unwrap_or(&source) };
+            return Ok(text.to_owned());
+        }
+        if self.spent.load(Ordering::Relaxed) > WHOLE_FUEL {
+            return Err(ErrorKind::OutOfFuel.into());
+        }
+        let mut out = Capped(Vec::new());
+        let template = self.environment.template_from_named_str(name, &source)?;
+        let rendered = template.render_captured_to(self.variables.with(more), &mut out)?;
+        if let Some((spent, _)) = rendered.state().fuel_levels() {
+            self.spent.fetch_add(spent, Ordering::Relaxed);
+        }
+        Ok(String::from_utf8(out.0).expect("templates write text"))
+    }
+
+    fn wrong(&self, place: &str, error: &minijinja::Error, file: bool) -> Error {
+        // The innermost error is where it happened: in the file that was included.
+        let mut innermost = error;
+        while let Some(inner) = std::error::Error::source(innermost).and_then(|e| e.downcast_ref::<minijinja::Error>())
+        {
+            innermost = inner;
+        }
+        // Where the template is a file, its line leads there; inside a value of a manifest it would mislead.
+        let place = match (innermost.name(), innermost.line()) {
+            (Some(name), Some(line)) if file || name != place => format!("{name}:{line}"),
+            _ => place.to_owned(),
+        };
+        let message = match (innermost.kind(), innermost.detail()) {
+            (ErrorKind::OutOfFuel, _) => "the template takes too long or too much memory".to_owned(),
+            (ErrorKind::WriteFailure, _) => format!("the output is larger than {}", text::bytes(FILE_CAP as u64)),
+            (kind, Some(detail)) => format!("{kind}: {detail}"),
+            (kind, None) => kind.to_string(),
+        };
+        Error::Wrong {
+            label: self.label.clone(),
+            place: text::neutral_line(&place, 200),
+            message: text::neutral_line(&message, 500),
+        }
+    }
+}
+
+/// The template's delimiters and whitespace rules, in minijinja's words.
+fn syntax(label: &str, syntax: &Syntax) -> Result<SyntaxConfig, Error> {
+    let owned = |(start, end): &(String, String)| (start.clone(), end.clone());
+    let mut builder = SyntaxConfig::builder();
+    let (start, end) = owned(&syntax.block);
+    builder.block_delimiters(start, end);
+    let (start, end) = owned(&syntax.variable);
+    builder.variable_delimiters(start, end);
+    let (start, end) = owned(&syntax.comment);
+    builder.comment_delimiters(start, end);
+    builder.line_statement_prefix(syntax.line_statement.clone().unwrap_or_default());
+    builder.line_comment_prefix(syntax.line_comment.clone().unwrap_or_default());
+    builder
+        .trim_blocks(syntax.trim_blocks)
+        .lstrip_blocks(syntax.lstrip_blocks)
+        .keep_trailing_newline(syntax.keep_trailing_newline);
+    builder.build().map_err(|error| Error::Wrong {
+        label: label.to_owned(),
+        place: "its delimiters".to_owned(),
+        message: text::neutral_line(&error.to_string(), 200),
+    })
+}
+
+/// What begins anything that is not plain text.
+fn starts(syntax: &Syntax) -> Vec<String> {
+    let pairs = [&syntax.block, &syntax.variable, &syntax.comment];
+    let prefixes = [&syntax.line_statement, &syntax.line_comment];
+    let all = pairs.into_iter().map(|pair| &pair.0).chain(prefixes.into_iter().flatten());
+    all.filter(|start| !start.is_empty()).cloned().collect()
+}
+
+/// Jinja knows one end of a line: `\n`.
+fn newlines(source: &str) -> Cow<'_, str> {
+    if source.contains('\r') { source.replace("\r\n", "\n").replace('\r', "\n").into() } else { source.into() }
+}
+
+/// A file of the template that another one includes. There is no other file that it could.
+fn included(source: &Tree, name: &str) -> Option<String> {
+    source.get(name)?.text().map(|text| newlines(text).into_owned())
+}
+
+/// Takes what one file may weigh, and no more.
+struct Capped(Vec<u8>);
+
+impl io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > FILE_CAP {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
