@@ -3,7 +3,7 @@
 //! Four kinds of rooms, and imports only point downwards:
 //!
 //! - [`cli`] takes arguments, asks, shows, prints. One short file a command.
-//! - the domain, what onramp knows: [`blocks`], [`template`], [`merge`], [`images`], [`project`], [`sandbox`],
+//! - the domain, what onramp knows: [`blocks`], [`catalog`], [`template`], [`merge`], [`images`], [`project`], [`sandbox`],
 //!   [`state`], [`release`], [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
@@ -14,6 +14,7 @@
 pub mod cli;
 
 pub mod blocks;
+pub mod catalog;
 pub mod doctor;
 pub mod images;
 pub mod merge;

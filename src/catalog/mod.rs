@@ -1,0 +1,10 @@
+//! A catalog, seen by those who keep it: found by words, measured, checked, tested, released, and told to portals.
+//!
+//! What a developer takes from a catalog is [`crate::blocks`]' affair. Here a catalog is a work tree that somebody edits,
+//! and its released versions are that repository's tags.
+
+pub mod activity;
+pub mod matrix;
+pub mod portal;
+pub mod search;
+pub mod similarity;
