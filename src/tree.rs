@@ -216,6 +216,13 @@ impl Tree {
         self.0.keys()
     }
 
+    /// What is in a directory, at any depth.
+    pub fn inside(&self, directory: &str) -> impl Iterator<Item = (&TreePath, &Entry)> {
+        let inside = format!("{directory}/");
+        let after = (std::ops::Bound::Excluded(inside.as_str()), std::ops::Bound::Unbounded);
+        self.0.range::<str, _>(after).take_while(move |(path, _)| path.as_str().starts_with(&inside))
+    }
+
     /// How many files and links there are.
     pub fn len(&self) -> usize {
         self.0.len()
