@@ -4,6 +4,7 @@
 //! made neutral before a terminal sees them, its templates run with limits, its paths stay inside the project.
 
 pub mod addition;
+pub mod adopt;
 pub mod block;
 pub mod builtin;
 pub mod catalog;
@@ -15,6 +16,7 @@ pub mod manifest;
 pub mod require;
 pub mod scaffold;
 mod staging;
+pub mod takeover;
 
 pub use addition::Addition;
 pub use block::{Block, BlockId};
