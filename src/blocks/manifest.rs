@@ -24,6 +24,40 @@ pub enum Kind {
     Part,
 }
 
+/// What its owner promises for a block; the words are those of Backstage's lifecycle, but for `maintained`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Support {
+    /// It may change or go without a word.
+    Experimental,
+    /// Its owner answers questions, reviews contributions and releases corrections.
+    #[default]
+    Maintained,
+    /// Corrections only; new projects should take another.
+    Deprecated,
+}
+
+impl Support {
+    /// As `block.toml` writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Experimental => "experimental",
+            Self::Maintained => "maintained",
+            Self::Deprecated => "deprecated",
+        }
+    }
+}
+
+/// A check of what a block renders to, run in a container: `[checks.<name>]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// The image that it runs in.
+    pub image: String,
+    /// The program and its arguments, run in the directory of a fresh render.
+    pub run: Vec<String>,
+}
+
 /// The contents of `block.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +74,12 @@ pub struct Manifest {
     pub description: String,
     /// Who answers for it.
     pub owner: String,
+    /// Who reviews and merges contributions to it: `@ana`.
+    #[serde(default)]
+    pub trusted_committers: Vec<String>,
+    /// What its owner promises.
+    #[serde(default)]
+    pub support: Support,
     /// The blocks that a project must have before it, and which versions of them.
     #[serde(default)]
     pub requires: BTreeMap<Name, semver::VersionReq>,
@@ -49,6 +89,9 @@ pub struct Manifest {
     /// Of a part: the services that it adds. Their texts are templates, so they are no services yet.
     #[serde(default)]
     pub services: toml::Table,
+    /// What `onramp catalog test` runs in containers, by name.
+    #[serde(default)]
+    pub checks: BTreeMap<Name, Check>,
     #[serde(default, rename = "questions")]
     _questions: Option<IgnoredAny>,
     #[serde(default, rename = "render")]
@@ -69,6 +112,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
     }
     if manifest.requires.contains_key(&manifest.name) {
         return wrong("requires", format!("{} requires itself", manifest.name));
+    }
+    if let Some((name, _)) = manifest.checks.iter().find(|(_, check)| check.run.is_empty()) {
+        return wrong(&format!("[checks.{name}"), format!("checks.{name} runs nothing"));
     }
     for name in manifest.services.keys() {
         if let Err(error) = name.parse::<Name>() {
@@ -97,6 +143,8 @@ mod tests {
         let cases = [
             ("ownr = 1\n", "block.toml:7:1: unknown key `ownr`"),
             ("requires = { x = \"1\" }\n", "block.toml:7:1: x requires itself"),
+            ("support = \"some\"\n", "block.toml:7:11: unknown value `some`"),
+            ("[checks.lint]\nimage = \"php\"\nrun = []\n", "block.toml:7:1: checks.lint runs nothing"),
             (
                 "[services.db]\nport = 1\n",
                 "block.toml:7:1: services are a part's; an app writes them in its onramp.toml.jinja",
