@@ -78,8 +78,8 @@ impl Engine {
     }
 
     /// Makes a variable unknown again.
-    pub fn forget(&mut self, _name: &str) {
-        unimplemented!("skeleton")
+    pub fn forget(&mut self, name: &str) {
+        Arc::make_mut(&mut self.variables).forget(name);
     }
 
     /// What it knows under a name.

@@ -129,21 +129,6 @@ pub enum Kind {
     Path,
 }
 
-impl Kind {
-    /// Its name in a template's manifest.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Str => "str",
-            Self::Int => "int",
-            Self::Float => "float",
-            Self::Bool => "bool",
-            Self::Json => "json",
-            Self::Yaml => "yaml",
-            Self::Path => "path",
-        }
-    }
-}
-
 /// The answers that a question takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Choices {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use asking::Asking;
 
-use super::question::Values;
+use super::question::{Choices, Values};
 use super::{Answers, Dialect, Engine, Error, Question, QuestionId, Template, Value};
 use crate::error::{Class, Fault};
 use crate::text::did_you_mean;
@@ -229,10 +229,16 @@ impl Round<'_, '_> {
                 done(value)
             }
             _ => match asking.default()? {
-                Some(default) => {
-                    let checked = if question.secret { asking.parse(&default)? } else { asking.take(&default)? };
-                    done(checked.map_err(|problem| asking.refused(&asking.shown(&default), problem))?)
-                }
+                Some(default) => match asking.parse(&default)? {
+                    // One of another type is the template's mistake.
+                    Err(problem) if question.choices == Choices::Any => Err(asking.wrong_default(&default, &problem)),
+                    Err(problem) => Err(asking.refused(&asking.shown(&default), problem)),
+                    Ok(value) if question.secret => done(value),
+                    Ok(value) => {
+                        let checked = asking.validated(value)?;
+                        done(checked.map_err(|problem| asking.refused(&asking.shown(&default), problem))?)
+                    }
+                },
                 None if !may_ask => Ok(Step::Done(Outcome::None)),
                 None => Err(Error::NoAnswer { question: question.id.clone(), help: asking.help_line()? }),
             },

@@ -268,7 +268,7 @@ impl File<'_> {
         }
         Ok(Migration {
             version: run.version.map(Spanned::into_inner),
-            stage: run.stage.map_or(Stage::After, Spanned::into_inner),
+            stage: Some(run.stage.map_or(Stage::After, Spanned::into_inner)),
             task: task(run.run, run.when, run.directory, place),
         })
     }

@@ -37,11 +37,8 @@ pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
 
 /// The text of a manifest in the source tree.
 fn text<'a>(label: &str, source: &'a Tree, name: &str) -> Result<&'a str, Error> {
-    let wrong = |message: &str| Error::Wrong {
-        label: label.to_owned(),
-        place: name.to_owned(),
-        message: message.to_owned(),
-    };
+    let wrong =
+        |message: &str| Error::Wrong { label: label.to_owned(), place: name.to_owned(), message: message.to_owned() };
     let entry = source.get(name).ok_or_else(|| wrong("missing"))?;
     let contents = entry.contents().ok_or_else(|| wrong("a link, and not a file"))?;
     if contents.len() > MANIFEST_CAP {

@@ -94,7 +94,9 @@ impl Kind {
                 (None, Some(part)) if part.abs() < 9.2e18 => Ok((part.trunc() as i64).into()),
                 _ => Err(wrong()),
             },
-            (Self::Int, Value::String(text)) => digits(text).and_then(|text| text.parse::<i64>().ok()).map_or_else(|| Err(wrong()), |whole| Ok(whole.into())),
+            (Self::Int, Value::String(text)) => digits(text)
+                .and_then(|text| text.parse::<i64>().ok())
+                .map_or_else(|| Err(wrong()), |whole| Ok(whole.into())),
             (Self::Float, Value::Bool(yes)) => Ok(f64::from(u8::from(*yes)).into()),
             (Self::Float, Value::Number(number)) => number.as_f64().map(Value::from).ok_or_else(wrong),
             (Self::Float, Value::String(text)) => match number(text) {

@@ -96,7 +96,8 @@ impl<'a> Asking<'a> {
         self.parse(&default)?.map(Some).map_err(|problem| self.wrong_default(&default, &problem))
     }
 
-    fn wrong_default(&self, default: &Value, problem: &str) -> Error {
+    /// The template's mistake in a default.
+    pub(super) fn wrong_default(&self, default: &Value, problem: &str) -> Error {
         let shown = if self.question.secret { "***".to_owned() } else { self.shown(default) };
         Error::Wrong {
             label: self.template.label.clone(),
@@ -115,7 +116,8 @@ impl<'a> Asking<'a> {
             Choices::Any => return Ok(Vec::new()),
             Choices::Listed(listed) => Cow::Borrowed(listed),
             Choices::Computed(template) => {
-                let value = yaml::parse(&self.text(template)?).map_err(|error| wrong(format!("its choices: {error}")))?;
+                let value =
+                    yaml::parse(&self.text(template)?).map_err(|error| wrong(format!("its choices: {error}")))?;
                 Cow::Owned(Choices::listed(&value).map_err(wrong)?)
             }
         };
@@ -229,7 +231,8 @@ impl<'a> Asking<'a> {
         Ok(Err(reason))
     }
 
-    fn validated(&self, value: Value) -> Checked<Value> {
+    /// Checks an answer with the template's validator.
+    pub(super) fn validated(&self, value: Value) -> Checked<Value> {
         let Some(validator) = &self.question.validator else { return Ok(Ok(value)) };
         let more = [(self.question.id.to_string(), value.clone())].into_iter().collect();
         // A validator that cannot cope with an answer does not take it: so has Copier it, too.
@@ -304,7 +307,9 @@ impl<'a> Asking<'a> {
                 (Reply::Back, _) if back => return Ok(None),
                 (Reply::Back, _) => Err("this is the first question".to_owned()),
                 (Reply::Chosen(indices), _) => self.indices(&indices, &choices)?,
-                (Reply::Typed(text), Some(default)) if prompt.default.as_deref() == Some(&text) => self.take(default)?,
+                (Reply::Typed(text), Some(default)) if prompt.default.as_deref() == Some(&text) => {
+                    self.take(default)?
+                }
                 (Reply::Typed(text), _) => match prompt.choices.iter().position(|offer| offer.label == text) {
                     Some(index) if !self.question.multiselect => self.indices(&[index], &choices)?,
                     _ => self.typed(&text)?,
@@ -339,9 +344,7 @@ impl<'a> Asking<'a> {
                 values.iter().map(label).collect::<Vec<_>>().join("\n")
             }
             value if !choices.is_empty() => label(value),
-            Value::Object(_) | Value::Array(_) if self.kind == Kind::Yaml => {
-                neutral(yaml::dump(default).trim_end())
-            }
+            Value::Object(_) | Value::Array(_) if self.kind == Kind::Yaml => neutral(yaml::dump(default).trim_end()),
             value if matches!(self.kind, Kind::Yaml | Kind::Json) => neutral(&value.to_string()),
             value => neutral(&self.shown(value)),
         }
