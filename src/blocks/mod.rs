@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod block;
 pub mod builtin;
 pub mod catalog;
+pub mod contribute;
 mod error;
 pub mod facts;
 pub mod layer;
