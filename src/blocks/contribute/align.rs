@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn values_are_found_where_they_stand_in_one_way_only() {
-        assert_eq!(found(&["name: ", "=shop", "\n"], "name: shop # the shop\n"), Ok(vec![6]));
+        assert_eq!(found(&["name: ", "=shop", "\n"], "name: shop # a comment\n"), Ok(vec![6]));
+        assert_eq!(found(&["name: ", "=shop", "\n"], "name: shop # the shop\n"), Err(Unclear::Ambiguous(0)));
         assert_eq!(found(&["name: ", "=shop"], "shop name: shop"), Ok(vec![11]));
         assert_eq!(found(&["a ", "=1", " b ", "=2"], "a 1 c b 2"), Ok(vec![2, 8]));
         assert_eq!(found(&["port ", "=80"], "port 8080"), Err(Unclear::Ambiguous(0)));

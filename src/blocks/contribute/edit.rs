@@ -37,6 +37,20 @@ pub enum Piece {
     Expression(usize),
 }
 
+impl Edit {
+    /// The parts whose expressions it writes.
+    pub fn expressions(&self) -> impl Iterator<Item = usize> {
+        let pieces = match &self.change {
+            Change::Replace { with, .. } => with.as_slice(),
+            Change::Remove => &[],
+        };
+        pieces.iter().filter_map(|piece| match piece {
+            Piece::Expression(part) => Some(*part),
+            Piece::Text(_) => None,
+        })
+    }
+}
+
 impl Parts {
     /// The source with these changes. New text is escaped, so that it renders to itself.
     pub fn edited(&self, edits: &[Edit]) -> String {
@@ -120,7 +134,8 @@ fn escape(text: &str, syntax: &Syntax) -> String {
     let mut out = String::new();
     let mut rest = text;
     loop {
-        let found = delimiters.iter().filter_map(|delimiter| Some((rest.find(delimiter.as_str())?, delimiter.as_str())));
+        let found =
+            delimiters.iter().filter_map(|delimiter| Some((rest.find(delimiter.as_str())?, delimiter.as_str())));
         let Some((at, delimiter)) = found.min_by_key(|(at, delimiter)| (*at, usize::MAX - delimiter.len())) else {
             return out + rest;
         };
@@ -153,10 +168,7 @@ mod tests {
             replace(8, 0..0, Piece::Expression(1)),
         ];
         let edited = parts.edited(&edits);
-        assert_eq!(
-            edited,
-            "{{ '{%' }} if %} {{ '{{' }} {{ name }} b\n{% if off %}x{% endif %}{{ name }}end"
-        );
+        assert_eq!(edited, "{{ '{%' }} if %} {{ '{{' }} {{ name }} b\n{% if off %}x{% endif %}{{ name }}end");
         let value = |_| "shop".to_owned();
         assert_eq!(render(&edited).unwrap(), trace.edited(&parts, &edits, &value));
         assert_eq!(parts.edited(&[]), source);

@@ -6,4 +6,7 @@
 pub mod align;
 pub mod back;
 pub mod edit;
+pub mod file;
+pub mod prove;
+pub mod restore;
 pub mod trace;

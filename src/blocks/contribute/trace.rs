@@ -347,7 +347,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A renderer with these variables.
-    pub fn renderer(syntax: &Syntax, variables: serde_json::Value) -> impl Fn(&str) -> Result<String, String> {
+    pub fn renderer(syntax: &Syntax, variables: serde_json::Value) -> impl Fn(&str) -> Result<String, String> + use<> {
         let mut environment = minijinja::Environment::new();
         let config = SyntaxConfig::builder()
             .block_delimiters(syntax.block.0.clone(), syntax.block.1.clone())
@@ -359,7 +359,7 @@ pub(super) mod tests {
             .build()
             .unwrap();
         environment.set_syntax(config);
-        let variables = minijinja::Value::from_serialize(&variables);
+        let variables = minijinja::Value::from(minijinja::value::Serde(&variables));
         move |text: &str| environment.render_str(text, variables.clone()).map_err(|error| error.to_string())
     }
 
@@ -379,8 +379,19 @@ pub(super) mod tests {
         let variables = serde_json::json!({"name": "shop", "on": true, "off": false, "list": [1, 2]});
         let plain = Syntax::default();
         assert_eq!(
-            shown("a {{ name }} b\n{%- if on %}\n  c{% else %}d{% endif -%}  \n e{# note #}f\n", &plain, variables.clone()),
-            pairs(&[("a ", "a "), ("{{ name }}", "shop"), (" b", " b"), ("\n  c", "\n  c"), ("e", "e"), ("f\n", "f\n")])
+            shown(
+                "a {{ name }} b\n{%- if on %}\n  c{% else %}d{% endif -%}  \n e{# note #}f\n",
+                &plain,
+                variables.clone()
+            ),
+            pairs(&[
+                ("a ", "a "),
+                ("{{ name }}", "shop"),
+                (" b", " b"),
+                ("\n  c", "\n  c"),
+                ("e", "e"),
+                ("f\n", "f\n")
+            ])
         );
         let loops = "{% for x in list %}{{ x }},{% endfor %}|{% raw %}{{ x }}{% endraw %}";
         assert_eq!(
@@ -394,7 +405,10 @@ pub(super) mod tests {
         );
         let macros = "{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(name) }}{% set s %} q {% endset %}{{ s|trim }}!";
         let found = shown(macros, &plain, variables.clone());
-        assert_eq!(found[1..], pairs(&[("{{ m(name) }}", "<shop>"), found_set(), ("{{ s|trim }}", "q"), ("!", "!")])[..]);
+        assert_eq!(
+            found[1..],
+            pairs(&[("{{ m(name) }}", "<shop>"), found_set(), ("{{ s|trim }}", "q"), ("!", "!")])[..]
+        );
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         let square = Syntax { variable: pair("[[", "]]"), block: pair("[%", "%]"), ..Syntax::default() };
         assert_eq!(
