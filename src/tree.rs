@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -209,6 +210,12 @@ impl Tree {
     /// Everything, by path.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&TreePath, &Entry)> {
         self.0.iter()
+    }
+
+    /// Everything whose path begins so, by path.
+    pub fn below<'t>(&'t self, prefix: &'t str) -> impl Iterator<Item = (&'t TreePath, &'t Entry)> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        self.0.range::<str, _>(from).take_while(move |(path, _)| path.as_str().starts_with(prefix))
     }
 
     /// Every path, in order.

@@ -77,11 +77,6 @@ impl Engine {
         Arc::make_mut(&mut self.variables).set(name, value);
     }
 
-    /// Makes a variable unknown again.
-    pub fn forget(&mut self, name: &str) {
-        Arc::make_mut(&mut self.variables).forget(name);
-    }
-
     /// What it knows under a name.
     pub fn get(&self, name: &str) -> Option<Value> {
         self.variables.get(name)
@@ -100,6 +95,15 @@ impl Engine {
     /// Renders a file of the template; errors say its line.
     pub fn file(&self, path: &str, template: &str, more: &Map<String, Value>) -> Result<String, Error> {
         self.run(path, template, more).map_err(|error| self.wrong(path, &error, true))
+    }
+
+    /// What is wrong with the template, in its words.
+    pub(super) fn mistake(&self, place: &str, message: &str) -> Error {
+        Error::Wrong {
+            label: self.label.clone(),
+            place: text::neutral_line(place, 200),
+            message: text::neutral_line(message, 500),
+        }
     }
 
     fn run(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {
@@ -139,11 +143,7 @@ impl Engine {
             (kind, Some(detail)) => format!("{kind}: {detail}"),
             (kind, None) => kind.to_string(),
         };
-        Error::Wrong {
-            label: self.label.clone(),
-            place: text::neutral_line(&place, 200),
-            message: text::neutral_line(&message, 500),
-        }
+        self.mistake(&place, &message)
     }
 }
 

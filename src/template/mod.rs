@@ -202,8 +202,7 @@ pub struct Migration {
 }
 
 /// When a migration runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Before the files change.
     Before,

@@ -1,16 +1,25 @@
 //! A template and answers become a tree. Nothing is written: what is wrong is known before a file is.
 
+mod binary;
 mod clash;
+mod links;
 mod names;
+mod newlines;
+mod patterns;
 mod sources;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Map;
 
 use self::clash::Clashes;
+use self::links::End;
+use self::names::Names;
+use self::patterns::Patterns;
+use self::sources::Source;
 use super::engine::FILE_CAP;
-use super::{Answers, Engine, Error, Suffix, Template, Value};
+use super::{Answers, Dialect, Engine, Error, Suffix, Template, Value};
 use crate::text;
 use crate::tree::{Entry, Tree, TreePath};
 
@@ -18,6 +27,8 @@ use crate::tree::{Entry, Tree, TreePath};
 const TOTAL_CAP: usize = 256 * 1024 * 1024;
 /// The most files that a template may be rendered to.
 const MOST_FILES: usize = 200_000;
+/// Where Copier keeps answers unless a template says otherwise.
+const ANSWERS_FILE: &str = ".copier-answers.yml";
 
 /// What a template rendered to.
 #[derive(Clone, Debug, Default)]
@@ -41,19 +52,78 @@ pub struct Origin {
     pub yielded: Map<String, Value>,
 }
 
-/// Renders a whole template. `facts` are the variables that are known beside the answers.
+/// Renders a whole template. `facts` are the variables that are known beside the answers; of a Copier template,
+/// `_copier_answers` and the answers file's name in `_copier_conf` are made complete here.
 pub fn render(template: &Template, answers: &Answers, facts: &Map<String, Value>) -> Result<Rendered, Error> {
     let mut engine = Engine::new(template, facts)?;
+    render_by(&mut engine, template, answers)
+}
+
+/// The same by an engine that is there.
+fn render_by(engine: &mut Engine, template: &Template, answers: &Answers) -> Result<Rendered, Error> {
     for (name, value) in answers.kept.iter().chain(&answers.passing) {
         engine.set(name, value);
     }
-    Rendering { template, engine: &engine, total: 0, clashes: Clashes::default(), out: Rendered::default() }.run()
+    let answers_file = match template.dialect {
+        Dialect::Copier => Some(copiers_facts(engine, template, answers)?),
+        Dialect::Block | Dialect::Cookiecutter => None,
+    };
+    let engine = &*engine;
+    let rules = &template.rules;
+    let operation = Map::from_iter([("_copier_operation".to_owned(), "copy".into())]);
+    let more = if engine.get("_copier_operation").is_some() { Map::new() } else { operation };
+    let patterns = |place: &str, patterns: &[String]| {
+        let patterns = patterns.iter().map(|pattern| engine.text_with(place, pattern, &more));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+        Patterns::git(patterns.iter().map(String::as_str)).map_err(|why| engine.mistake(place, &why))
+    };
+    let rendering = Rendering {
+        template,
+        engine,
+        names: Names { engine, syntax: &rules.syntax, answers_file: answers_file.as_deref() },
+        exclude: patterns("what it excludes", &rules.exclude)?,
+        once: patterns("what it skips if it exists", &rules.skip_if_exists)?,
+        copy: Patterns::shell(rules.copy_only.iter().map(String::as_str))
+            .map_err(|why| engine.mistake("what it copies without rendering", &why))?,
+        total: 0,
+        clashes: Clashes::default(),
+        out: Rendered::default(),
+    };
+    rendering.run()
+}
+
+/// Completes what Copier's templates know; the path of the answers file.
+fn copiers_facts(engine: &mut Engine, template: &Template, answers: &Answers) -> Result<String, Error> {
+    let object = |value: Option<Value>| match value {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    let mut conf = object(engine.get("_copier_conf"));
+    let file = match conf.get("answers_file").and_then(Value::as_str) {
+        Some(file) => file.to_owned(),
+        None => {
+            let file = template.rules.answers_file.as_deref().unwrap_or(ANSWERS_FILE);
+            engine.text("its answers file", file)?
+        }
+    };
+    conf.insert("answers_file".to_owned(), file.clone().into());
+    engine.set("_copier_conf", &conf.into());
+    let mut remembered = object(engine.get("_copier_answers"));
+    for (name, value) in answers.kept.iter().filter(|(name, _)| !name.starts_with('_')) {
+        remembered.insert(name.clone(), value.clone());
+    }
+    engine.set("_copier_answers", &remembered.into());
+    Ok(file)
 }
 
 /// One template being rendered.
 struct Rendering<'a> {
     template: &'a Template,
     engine: &'a Engine,
+    names: Names<'a>,
+    exclude: Patterns,
+    once: Patterns,
+    copy: Patterns,
     total: usize,
     clashes: Clashes,
     out: Rendered,
@@ -62,34 +132,51 @@ struct Rendering<'a> {
 impl Rendering<'_> {
     fn run(mut self) -> Result<Rendered, Error> {
         for source in sources::list(self.template, self.engine)? {
-            let template = self.is_template(source.path.file_name());
+            let copied = self.copied(&source.name);
+            let template = copied.is_none() && self.is_template(source.path.file_name());
+            if !template && self.replaced(source.path.as_str()) {
+                continue;
+            }
             let name = self.without_suffix(&source.name, template);
-            for (path, yielded) in names::render(self.engine, &source.path, name)? {
-                self.take(&source, &path, template, yielded)?;
+            let (name, literal) = name.split_at(copied.unwrap_or(name.len()));
+            for (path, yielded) in self.names.of(&source.path, name)? {
+                if template || !self.replaced(&path) {
+                    self.take(&source, &format!("{path}{literal}"), template, yielded)?;
+                }
+            }
+        }
+        for (path, entry) in self.out.tree.iter() {
+            if let (Entry::Link { .. }, End::Outside | End::Loop) =
+                (entry, links::follow(&self.out.tree, "", path.as_str()))
+            {
+                let source = self.out.origins.get(path).map_or(path, |origin| &origin.source);
+                let why = "this link would lead out of the project, or to itself";
+                return Err(refused(self.template, source, why.to_owned()));
             }
         }
         Ok(self.out)
     }
 
-    fn take(
-        &mut self,
-        source: &sources::Source,
-        path: &str,
-        template: bool,
-        yielded: Map<String, Value>,
-    ) -> Result<(), Error> {
-        let path = self.checked(&source.path, path)?;
-        self.clashes.add(&path, &source.path).map_err(|message| self.wrong(&source.path, message))?;
+    fn take(&mut self, source: &Source, path: &str, template: bool, yielded: Map<String, Value>) -> Result<(), Error> {
+        let Some(path) = self.checked(&source.path, path)? else { return Ok(()) };
+        if self.exclude.matches(path.as_str()) {
+            return Ok(());
+        }
+        self.clashes.add(&path, &source.path).map_err(|message| wrong(self.template, &source.path, message))?;
         let (entry, rendered) = self.entry(source, template, &yielded)?;
         if rendered {
             self.total += entry.contents().map_or(0, bytes::Bytes::len);
         }
         if self.total > TOTAL_CAP {
             let why = format!("the rendered files are larger than {} together", text::bytes(TOTAL_CAP as u64));
-            return Err(self.refused(&source.path, why));
+            return Err(refused(self.template, &source.path, why));
         }
         if self.out.tree.len() >= MOST_FILES {
-            return Err(self.refused(&source.path, format!("it is rendered to more than {MOST_FILES} files")));
+            let why = format!("the template is rendered to more than {MOST_FILES} files");
+            return Err(refused(self.template, &source.path, why));
+        }
+        if self.once.matches(path.as_str()) {
+            self.out.once.insert(path.clone());
         }
         self.out.origins.insert(path.clone(), Origin { source: source.path.clone(), rendered, yielded });
         self.out.tree.insert(path, entry);
@@ -97,28 +184,42 @@ impl Rendering<'_> {
     }
 
     /// What a source becomes, and whether it was rendered.
-    fn entry(
-        &self,
-        source: &sources::Source,
-        template: bool,
-        more: &Map<String, Value>,
-    ) -> Result<(Entry, bool), Error> {
-        let Entry::File { contents, executable } = &source.entry else { return Ok((source.entry.clone(), false)) };
+    fn entry(&self, source: &Source, template: bool, more: &Map<String, Value>) -> Result<(Entry, bool), Error> {
         if !template {
+            return Ok((source.entry.clone(), false));
+        }
+        let (contents, executable) = match &source.entry {
+            Entry::File { contents, executable } => (contents, *executable),
+            Entry::Link { target } => {
+                let target = self.engine.text_with(&format!("link {}", source.path), target, more)?;
+                return Ok((Entry::Link { target }, false));
+            }
+        };
+        if self.template.dialect == Dialect::Cookiecutter && binary::is(source.path.file_name(), contents) {
             return Ok((source.entry.clone(), false));
         }
         let Ok(text) = std::str::from_utf8(contents) else {
             return match self.template.rules.suffix {
                 Suffix::Every => Ok((source.entry.clone(), false)),
-                Suffix::Only(_) => Err(self.wrong(&source.path, "a template must be UTF-8 text".to_owned())),
+                Suffix::Only(_) => Err(wrong(self.template, &source.path, "a template must be UTF-8 text".to_owned())),
             };
         };
-        let rendered = self.engine.file(source.path.as_str(), text, more)?;
+        let mut rendered = self.engine.file(source.path.as_str(), text, more)?;
+        if self.template.dialect == Dialect::Cookiecutter {
+            rendered = newlines::like(text, self.engine.get("_new_lines").as_ref(), rendered);
+        }
         if rendered.len() > FILE_CAP {
             let message = format!("the output is larger than {}", text::bytes(FILE_CAP as u64));
-            return Err(self.wrong(&source.path, message));
+            return Err(wrong(self.template, &source.path, message));
         }
-        Ok((Entry::File { contents: rendered.into(), executable: *executable }, true))
+        Ok((Entry::File { contents: rendered.into(), executable }, true))
+    }
+
+    /// Where the part of a name ends that is a template, if the file is copied without rendering: after the first
+    /// directory that is copied whole, or at its end.
+    fn copied(&self, name: &str) -> Option<usize> {
+        let ends = name.match_indices('/').map(|(end, _)| end).chain([name.len()]);
+        ends.into_iter().find(|end| self.copy.matches(&name[..*end]))
     }
 
     fn is_template(&self, name: &str) -> bool {
@@ -128,30 +229,56 @@ impl Rendering<'_> {
         }
     }
 
-    fn without_suffix<'n>(&self, name: &'n str, template: bool) -> &'n str {
+    /// Whether a file stands back, because the template holds another one of the same name with the suffix.
+    fn replaced(&self, path: &str) -> bool {
         match &self.template.rules.suffix {
-            Suffix::Only(suffix) if template => name.strip_suffix(suffix.as_str()).unwrap_or(name),
+            Suffix::Every => false,
+            Suffix::Only(suffix) => self.template.source.get(&format!("{path}{suffix}")).is_some(),
+        }
+    }
+
+    /// The name without its last extension, as Copier drops it: of a suffix with two dots, only the last part goes.
+    fn without_suffix<'n>(&self, name: &'n str, template: bool) -> &'n str {
+        let Suffix::Only(_) = &self.template.rules.suffix else { return name };
+        if !template {
+            return name;
+        }
+        let last = name.rfind('/').map_or(0, |slash| slash + 1);
+        match name[last..].rfind('.') {
+            Some(dot) if dot > 0 && last + dot + 1 < name.len() => &name[..last + dot],
             _ => name,
         }
     }
 
-    /// A rendered path, if a project may have it.
-    fn checked(&self, source: &TreePath, path: &str) -> Result<TreePath, Error> {
-        let parsed = path.parse::<TreePath>().and_then(|parsed| parsed.check().map(|()| parsed));
-        parsed.map_err(|why| {
-            self.refused(source, format!("it is rendered to `{}`, and {why}", text::neutral_line(path, 80)))
+    /// A rendered path, if a project may have it; none where its last name is empty.
+    fn checked(&self, source: &TreePath, path: &str) -> Result<Option<TreePath>, Error> {
+        // As file systems read it: `a//b` and `a/./b` are `a/b`.
+        let plain = if path.starts_with('/') { Cow::Borrowed(path) } else { without_empty_names(path) };
+        if plain.is_empty() {
+            return Ok(None);
+        }
+        let parsed = plain.parse::<TreePath>().and_then(|parsed| parsed.check().map(|()| parsed));
+        parsed.map(Some).map_err(|why| {
+            let why = format!("it is rendered to `{}`, and {why}", text::neutral_line(path, 80));
+            refused(self.template, source, why)
         })
     }
+}
 
-    fn wrong(&self, path: &TreePath, message: String) -> Error {
-        let place = text::neutral_line(path.as_str(), 200);
-        Error::Wrong { label: self.template.label.clone(), place, message }
+fn without_empty_names(path: &str) -> Cow<'_, str> {
+    let kept = |name: &&str| !matches!(*name, "" | ".");
+    if path.split('/').all(|name| kept(&name)) {
+        return path.into();
     }
+    path.split('/').filter(kept).collect::<Vec<_>>().join("/").into()
+}
 
-    fn refused(&self, path: &TreePath, why: String) -> Error {
-        let place = text::neutral_line(path.as_str(), 200);
-        Error::Refused { label: self.template.label.clone(), place, why }
-    }
+fn wrong(template: &Template, path: &TreePath, message: String) -> Error {
+    Error::Wrong { label: template.label.clone(), place: text::neutral_line(path.as_str(), 200), message }
+}
+
+fn refused(template: &Template, path: &TreePath, why: String) -> Error {
+    Error::Refused { label: template.label.clone(), place: text::neutral_line(path.as_str(), 200), why }
 }
 
 #[cfg(test)]

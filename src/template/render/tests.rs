@@ -131,3 +131,161 @@ proptest::proptest! {
         }
     }
 }
+
+fn paths(template: &Template) -> Vec<String> {
+    of(template).unwrap().into_iter().map(|(path, ..)| path).collect()
+}
+
+#[test]
+fn a_yield_in_a_name_makes_a_file_of_each_item() {
+    let mut template = template(
+        Dialect::Copier,
+        &[
+            ("{% yield n from names %}{{ n }}{% endyield %}/{{ n }}.txt.jinja", file("{{ n }}!")),
+            ("{% yield k from {'x': 1} %}{{ k }}{% endyield %}", file("")),
+            ("{% yield n from nothing %}{{ n }}{% endyield %}", file("")),
+        ],
+    );
+    template.rules.undefined = crate::template::Undefined::Lenient;
+    let is = |path: &str, text: &str| (path.to_owned(), text.to_owned(), false);
+    assert_eq!(of(&template).unwrap(), [is("a/a.txt", "a!"), is("b/b.txt", "b!"), is("x", "")]);
+    let rendered = render(&template, &answers(), &Map::new()).unwrap();
+    assert_eq!(rendered.origins["b/b.txt"].yielded, object(json!({"n": "b"})));
+    let error = files(&[("{% yield n from 5 %}{{ n }}{% endyield %}", file(""))]).unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"x 1.2.3 is wrong: name of {% yield n from 5 %}{{ n }}{% endyield %}: `yield` needs a list");
+    let many = files(&[("{% yield n from range(999999) %}{{ n }}{% endyield %}", file(""))]).unwrap_err();
+    assert!(many.to_string().contains("too many elements"), "{many}");
+    assert!(files(&[("a.jinja", file("{% yield n from names %}{{ n }}{% endyield %}"))]).is_err());
+}
+
+#[test]
+fn the_answers_file_is_where_it_should_be() {
+    let mut template = template(
+        Dialect::Copier,
+        &[(
+            "deep/{{ _copier_conf.answers_file }}.jinja",
+            file("{{ _copier_answers | length }} {{ _copier_answers.up }}"),
+        )],
+    );
+    template.rules.answers_file = Some("{{ dir }}/answers.yml".to_owned());
+    let rendered = of(&template).unwrap();
+    assert_eq!(rendered, [("app/lib/answers.yml".to_owned(), "4 ../..".to_owned(), false)]);
+}
+
+#[test]
+fn a_file_with_the_suffix_goes_before_one_without() {
+    let rendered =
+        files(&[("a", file("plain")), ("a.jinja", file("rendered")), ("b.c.jinja", file("")), (".jinja", file(""))]);
+    let paths: Vec<_> = rendered.unwrap().into_iter().map(|(path, text, _)| format!("{path}={text}")).collect();
+    assert_eq!(paths, [".jinja=", "a=rendered", "b.c="]);
+}
+
+#[test]
+fn what_is_excluded_is_not_rendered_and_what_is_given_once_is_known() {
+    let mut template = template(
+        Dialect::Copier,
+        &[("a.md", file("")), ("b/c.jinja", file("{{ undefined }}")), ("b/keep", file("")), ("{{ 'd' }}", file(""))],
+    );
+    template.rules.exclude = vec!["{% if not database %}b/c\n*.md{% endif %}".to_owned(), "!{{ 'a' }}.md".to_owned()];
+    template.rules.skip_if_exists = vec!["d".to_owned(), "{{ 'b' }}/*".to_owned()];
+    let rendered = render(&template, &answers(), &Map::new()).unwrap();
+    assert_eq!(rendered.tree.paths().map(TreePath::as_str).collect::<Vec<_>>(), ["a.md", "b/keep", "d"]);
+    assert_eq!(rendered.once.iter().map(TreePath::as_str).collect::<Vec<_>>(), ["b/keep", "d"]);
+    template.rules.exclude = vec!["{{ _copier_operation == 'copy' and '*' or '' }}".to_owned()];
+    assert!(paths(&template).is_empty());
+}
+
+#[test]
+fn the_subdirectory_is_a_template_and_stays_inside() {
+    let entries = [("one/a", file("1")), ("two/a", file("2")), ("out", Entry::Link { target: "..".to_owned() })];
+    let mut template = template(Dialect::Copier, &entries);
+    template.rules.subdirectory = "{{ 'two' if not database else 'one' }}".to_owned();
+    assert_eq!(of(&template).unwrap(), [("a".to_owned(), "2".to_owned(), false)]);
+    for bad in ["..", "one/../..", "/", "out"] {
+        template.rules.subdirectory = bad.to_owned();
+        assert_eq!(of(&template).unwrap_err().class(), Class::Security, "{bad}");
+    }
+}
+
+fn link(target: &str) -> Entry {
+    Entry::Link { target: target.to_owned() }
+}
+
+#[test]
+fn links_are_followed_inside_the_template_or_kept_inside_the_project() {
+    let entries = [("a/b.jinja", run("{{ dir }}")), ("c.jinja", link("a/b.jinja")), ("d", link("a"))];
+    let mut template = template(Dialect::Copier, &entries);
+    let file = |path: &str, text: &str, executable| (path.to_owned(), text.to_owned(), executable);
+    assert_eq!(
+        of(&template).unwrap(),
+        [file("a/b", "app/lib", true), file("c", "app/lib", true), file("d/b", "app/lib", true)]
+    );
+    template.rules.preserve_symlinks = true;
+    template.source.insert("e.jinja".parse().unwrap(), link("{{ 'a' }}/b"));
+    assert_eq!(
+        of(&template).unwrap(),
+        [
+            file("a/b", "app/lib", true),
+            file("c", "-> a/b.jinja", false),
+            file("d", "-> a", false),
+            file("e", "-> a/b", false),
+        ]
+    );
+    for preserve in [true, false] {
+        template.rules.preserve_symlinks = preserve;
+        for target in ["/etc/passwd", "../x", "d/../../x", "x"] {
+            template.source.insert("{{ 'x' }}".parse().unwrap(), link(target));
+            let error = of(&template).unwrap_err();
+            assert!(matches!(error.class(), Class::Security | Class::Config), "{error}");
+        }
+    }
+}
+
+#[test]
+fn links_to_directories_come_to_an_end() {
+    let entries = [("a/x", file("")), ("a/again", link("..")), ("a/more", link(".."))];
+    let error = of(&template(Dialect::Copier, &entries)).unwrap_err();
+    assert_eq!(error.to_string(), "x 1.2.3 was refused: a/again: this link leads to where it lies");
+    assert!(of(&template(Dialect::Copier, &[("a", link("b")), ("b", link("a"))])).is_err());
+}
+
+fn cookiecutter(entries: &[(&str, Entry)]) -> Template {
+    let mut template = template(Dialect::Cookiecutter, entries);
+    template.rules.suffix = Suffix::Every;
+    template.rules.subdirectory = "{{cookiecutter.dir}}".to_owned();
+    template
+}
+
+#[test]
+fn cookiecutters_templates_know_their_variables_by_its_name() {
+    let mut template = cookiecutter(&[
+        ("cookiecutter.json", file("{}")),
+        ("{{cookiecutter.dir}}/{{ cookiecutter.names[0] }}.txt", file("{{ cookiecutter.dir }}\r\n\r\n")),
+        ("{{cookiecutter.dir}}/a.bin", file("{{ untouched }}")),
+        ("{{cookiecutter.dir}}/b", Entry::file(&b"{{ \xff"[..])),
+        ("{{cookiecutter.dir}}/docs/{{x}}", file("{{ untouched }}")),
+        ("{{cookiecutter.dir}}/{{cookiecutter.names[1]}}.html", file("{{ untouched }}")),
+        ("{{cookiecutter.dir}}/{% if cookiecutter.database %}z{% endif %}", file("")),
+    ]);
+    template.rules.copy_only = vec!["docs".to_owned(), "*.html".to_owned()];
+    let rendered: Vec<_> = of(&template).unwrap().into_iter().map(|(path, text, _)| (path, text)).collect();
+    let pairs: Vec<_> = rendered.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(
+        pairs,
+        [
+            ("a.bin", "{{ untouched }}"),
+            ("a.txt", "app/lib\r\n\r\n"),
+            ("b", "{{ \u{fffd}"),
+            ("b.html", "{{ untouched }}"),
+            ("docs/{{x}}", "{{ untouched }}"),
+        ]
+    );
+}
+
+#[test]
+fn an_undefined_variable_anywhere_stops_everything() {
+    let names: Vec<String> = (0..50).map(|i| format!("f{i:02}.jinja")).collect();
+    let text = |i: usize| if i == 37 { "a\nb {{ missing }}" } else { "{{ dir }}" };
+    let entries: Vec<_> = names.iter().enumerate().map(|(i, name)| (name.as_str(), file(text(i)))).collect();
+    insta::assert_snapshot!(files(&entries).unwrap_err(), @"x 1.2.3 is wrong: f37.jinja:2: undefined value: `missing` is undefined");
+}
