@@ -222,7 +222,7 @@ impl Run<'_> {
     /// Runs, and must end well.
     #[track_caller]
     pub fn ok(self) -> Told {
-        let (code, told) = self.run();
+        let (code, told) = self.outcome();
         assert_eq!(code, Some(0), "it should have ended well:\n{told}");
         told
     }
@@ -230,7 +230,7 @@ impl Run<'_> {
     /// Runs, and must end with this class.
     #[track_caller]
     pub fn fails(self, class: Class) -> Told {
-        let (code, told) = self.run();
+        let (code, told) = self.outcome();
         assert_eq!(code, Some(class.exit_code().into()), "it should have ended as {}:\n{told}", class.name());
         told
     }
@@ -254,7 +254,7 @@ impl Run<'_> {
     /// Runs, and must end with this code.
     #[track_caller]
     pub fn exits(self, expected: i32) -> Told {
-        let (code, told) = self.run();
+        let (code, told) = self.outcome();
         assert_eq!(code, Some(expected), "{told}");
         told
     }
@@ -262,7 +262,7 @@ impl Run<'_> {
     /// Runs, and ends as it may; its code.
     #[track_caller]
     pub fn code(self) -> i32 {
-        let (code, told) = self.run();
+        let (code, told) = self.outcome();
         code.unwrap_or_else(|| panic!("a signal ended it:\n{told}"))
     }
 
@@ -273,7 +273,8 @@ impl Run<'_> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("onramp was built")
     }
 
-    fn run(self) -> (Option<i32>, Told) {
+    /// Runs, and ends as it may; its code, none where a signal ended it, and what it said.
+    pub fn outcome(self) -> (Option<i32>, Told) {
         let mut child = self.spawn();
         if let (Some(text), Some(mut stdin)) = (&self.stdin, child.stdin.take()) {
             // A program that does not read to the end is no failure of the test.

@@ -1,0 +1,5 @@
+#!/bin/sh
+set -e
+{% if cookiecutter.keep == 'no' %}rm keep.txt{% endif %}
+chmod +x run.sh
+mkdir -p made && basename "$PWD" > made/where

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "before {{ cookiecutter.slug }} $(ls | wc -l)" > before.txt

@@ -1,0 +1,2 @@
+@echo {{ cookiecutter.slug }}
+rem

@@ -1,0 +1,1 @@
+echo {{ cookiecutter.slug }}

@@ -1,0 +1,5 @@
+{% if cookiecutter.use_pytest == 'y' -%}
+import pytest
+{% else %}
+import unittest
+{%- endif %}
