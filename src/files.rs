@@ -57,7 +57,7 @@ impl Fault for FileError {
 
 impl FileError {
     /// Names the path that an I/O error is about.
-    pub fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { verb, path, source }
     }

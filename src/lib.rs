@@ -6,8 +6,8 @@
 //! - the domain, what onramp knows: [`blocks`], [`catalog`], [`template`], [`merge`], [`images`], [`project`], [`sandbox`],
 //!   [`state`], [`release`], [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
-//! - the ground: [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`], [`settings`],
-//!   [`task`], [`text`], [`tree`], [`turn`], [`version`].
+//! - the ground: [`directory`], [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`],
+//!   [`settings`], [`task`], [`text`], [`tree`], [`turn`], [`version`].
 //!
 //! `docs/architecture.md` tells how a command flows through them.
 
@@ -30,6 +30,7 @@ pub mod forge;
 pub mod git;
 pub mod registry;
 
+pub mod directory;
 pub mod document;
 pub mod error;
 pub mod event;

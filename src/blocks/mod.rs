@@ -18,6 +18,7 @@ pub mod require;
 pub mod scaffold;
 mod staging;
 pub mod takeover;
+pub mod transaction;
 
 pub use addition::Addition;
 pub use block::{Block, BlockId};
@@ -28,3 +29,4 @@ pub use layer::Layer;
 pub use location::Location;
 pub use manifest::{Kind, Manifest};
 pub use scaffold::Creation;
+pub use transaction::Transaction;
