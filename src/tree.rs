@@ -1,5 +1,7 @@
 //! A file tree in memory: what a template is, what it renders to, and what two versions of it are merged into.
 
+pub mod disk;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
@@ -34,6 +36,26 @@ pub enum BadPath {
     /// A device, a drive or a name that Windows cannot hold.
     #[error("that is no file name on every system")]
     Unportable,
+}
+
+/// How much of a tree is read at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    /// Files, links and directories.
+    pub files: usize,
+    /// Bytes in all files.
+    pub bytes: u64,
+}
+
+impl Cap {
+    /// What a template may hold.
+    pub const TEMPLATE: Self = Self { files: 100_000, bytes: 512 * 1024 * 1024 };
+}
+
+impl fmt::Display for Cap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files or {}", self.files, crate::text::bytes(self.bytes))
+    }
 }
 
 /// The most bytes of a path.

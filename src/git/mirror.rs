@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::{ObjectType, Repository, Signature};
 use jiff::Timestamp;
 
-use super::{Commit, Error, Identity, RepoUrl, program};
+use super::{Commit, Error, Identity, Reader, RepoUrl, program};
 use crate::files::FileError;
 use crate::reference::Digest;
 
@@ -84,6 +84,21 @@ impl Mirror {
             Err(Error::NoCommit { .. }) => Err(Error::NeverFetched { url: self.url.to_string() }),
             found => found.map(|_| ()),
         }
+    }
+
+    /// The mirror, to be read. What a commit holds is read there in one pass.
+    pub fn reader(&self) -> Result<Reader, Error> {
+        Ok(Reader::new(self.open()?, self.url.to_string(), "refs/onramp/head"))
+    }
+
+    /// Fetches one commit that no branch or tag leads to any more, where the server still has it. It is kept from then on.
+    pub fn fetch_commit(&self, commit: &Commit) -> Result<(), Error> {
+        let _turn = self.take_turn()?;
+        let mut arguments =
+            ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--"].map(str::to_owned).to_vec();
+        arguments.push(self.url.as_str().to_owned());
+        arguments.push(format!("{commit}:refs/onramp/kept/{commit}"));
+        program::run(&self.path, "fetch", &arguments, &self.url)
     }
 
     /// The commit of the remote's default branch.

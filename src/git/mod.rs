@@ -6,6 +6,7 @@
 pub mod bare;
 mod mirror;
 mod program;
+mod reader;
 mod url;
 mod worktree;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use mirror::{Change, Mirror, RefUpdate, Wanted};
 pub use program::version;
+pub use reader::{Reader, Taken};
 pub use url::{RepoUrl, without_credentials};
 pub use worktree::{Identity, Worktree, initialise};
 
@@ -166,6 +168,27 @@ pub enum Error {
         /// The cap in bytes.
         cap: u64,
     },
+    /// A commit holds more than any honest one.
+    #[error("{url} holds more than {cap}")]
+    TooMuch {
+        /// The repository.
+        url: String,
+        /// What was allowed.
+        cap: crate::tree::Cap,
+    },
+    /// A commit holds what no file may be called.
+    #[error("{} in {url} cannot be taken: {why}", crate::text::neutral_line(path, 200))]
+    BadPath {
+        /// The repository.
+        url: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: crate::tree::BadPath,
+    },
+    /// A work tree could not be read.
+    #[error(transparent)]
+    Disk(#[from] crate::tree::disk::Error),
     /// Two changes touch the same lines.
     #[error("the two sides change the same lines of {}", paths.join(", "))]
     MergeConflict {
@@ -191,7 +214,10 @@ impl Fault for Error {
             // A disk that is full, a directory that may not be written.
             Self::Library { cause, .. } if cause.class() == git2::ErrorClass::Os => Class::Io,
             Self::NoProgram(_) | Self::NoIdentity | Self::Library { .. } | Self::Program { .. } => Class::Env,
-            Self::BadUrl { .. } | Self::TooLarge { .. } => Class::Security,
+            Self::BadUrl { .. } | Self::TooLarge { .. } | Self::TooMuch { .. } | Self::BadPath { .. } => {
+                Class::Security
+            }
+            Self::Disk(error) => error.class(),
             Self::Unreachable { .. } | Self::NeverFetched { .. } => Class::Net,
             Self::Refused { .. } => Class::Auth,
             Self::Moved { .. } | Self::MergeConflict { .. } => Class::Conflict,

@@ -1,0 +1,376 @@
+//! What was read of templates and what they rendered to, kept in the cache under what it is: so that an update has its
+//! base when the tag is gone, the repository moved, or there is no network.
+//!
+//! One file a tree, named after its digest and checked against it whenever it is read; one file a render, named after
+//! what went into it. A file is written aside and renamed, so that any number of processes may be at it. It is not
+//! synced: one that a power cut tore is found out by its digest, and made again.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::files::FileError;
+use crate::reference::Digest;
+use crate::template::render::Origin;
+use crate::template::{Rendered, Value};
+use crate::tree::{Entry, Tree};
+
+/// How much is kept before the least recently used goes, in bytes.
+const ROOM: u64 = 2 * 1024 * 1024 * 1024;
+/// What was used this lately is kept whatever room it takes.
+const LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What a process that died may have left half-written.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+/// Changes whenever the same template and answers may render to something else, or the format of the files does.
+const RENDER: &str = "onramp render 1";
+/// The first bytes of every file.
+const MAGIC: &[u8] = b"onramp tree 1\n";
+
+/// The cache of trees and renders.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store in a cache directory.
+    pub fn new(cache: &Path) -> Self {
+        Self { root: cache.join("blocks") }
+    }
+
+    /// The tree of this digest, if it is kept.
+    pub fn tree(&self, content: &Digest) -> Option<Tree> {
+        let path = self.place("trees", content);
+        let tree = decode(&mut read(&path)?).filter(|tree| tree.digest() == *content);
+        used(&path, tree.is_some());
+        tree
+    }
+
+    /// Keeps a tree. `content` is its digest.
+    pub fn keep_tree(&self, content: &Digest, tree: &Tree) -> Result<(), FileError> {
+        let path = self.place("trees", content);
+        // A whole one is as good as this one; a torn one has another length, or is found out when it is read.
+        let mut bytes = MAGIC.to_vec();
+        encode(tree, &mut bytes);
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64) {
+            used(&path, true);
+            return Ok(());
+        }
+        self.write(&path, &bytes)
+    }
+
+    /// What a template rendered to with these answers and facts, if it is kept.
+    pub fn render(&self, key: &Digest) -> Option<Rendered> {
+        let path = self.place("renders", key);
+        let rendered = read_render(&path);
+        used(&path, rendered.is_some());
+        rendered
+    }
+
+    /// Keeps what a template rendered to. Not to be called with what was made of secrets.
+    pub fn keep_render(&self, key: &Digest, rendered: &Rendered) -> Result<(), FileError> {
+        let origins: Vec<Value> = rendered
+            .origins
+            .iter()
+            .map(|(path, origin)| {
+                let Origin { source, rendered, yielded } = origin;
+                serde_json::json!([path, source, rendered, yielded])
+            })
+            .collect();
+        let about = serde_json::json!({ "origins": origins, "once": rendered.once }).to_string();
+        let mut body = Vec::new();
+        encode(&rendered.tree, &mut body);
+        let mut bytes = MAGIC.to_vec();
+        let mut hash = Sha256::new();
+        hash.update((about.len() as u64).to_le_bytes());
+        hash.update(&about);
+        hash.update(&body);
+        bytes.extend_from_slice(&hash.finalize());
+        bytes.extend_from_slice(&(about.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(about.as_bytes());
+        bytes.extend_from_slice(&body);
+        self.write(&self.place("renders", key), &bytes)
+    }
+
+    fn place(&self, kind: &str, digest: &Digest) -> PathBuf {
+        self.root.join(kind).join(format!("{}.pack", digest.hex()))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        let directory = path.parent().expect("a file of the store lies in it");
+        std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+        let write = || {
+            use std::io::Write;
+            let mut file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
+            file.write_all(bytes)?;
+            file.persist(path)?;
+            std::io::Result::Ok(())
+        };
+        write().map_err(FileError::io("write", path))?;
+        self.evict(ROOM, SystemTime::now());
+        Ok(())
+    }
+
+    /// Makes room: what was used least lately goes first. What cannot be looked at or removed stays.
+    fn evict(&self, room: u64, now: SystemTime) {
+        let mut kept = Vec::new();
+        for kind in ["trees", "renders"] {
+            for found in std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten() {
+                let Ok(metadata) = found.metadata() else { continue };
+                let age = metadata.modified().ok().and_then(|then| now.duration_since(then).ok()).unwrap_or_default();
+                let half_written = found.file_name().as_encoded_bytes().starts_with(b".onramp-");
+                if half_written && age > ABANDONED {
+                    let _ = std::fs::remove_file(found.path());
+                } else if !half_written {
+                    kept.push((age, metadata.len(), found.path()));
+                }
+            }
+        }
+        let mut total: u64 = kept.iter().map(|(_, size, _)| size).sum();
+        kept.sort();
+        for (age, size, path) in kept.into_iter().rev() {
+            if total <= room || age <= LATELY {
+                break;
+            }
+            if std::fs::remove_file(path).is_ok() {
+                total -= size;
+            }
+        }
+    }
+}
+
+/// What names a render: everything that went into it.
+pub fn render_key(
+    content: &Digest,
+    answers: &serde_json::Map<String, Value>,
+    facts: &serde_json::Map<String, Value>,
+) -> Digest {
+    let parts = serde_json::json!([RENDER, env!("CARGO_PKG_VERSION"), content, answers, facts]);
+    Digest::of(parts.to_string().as_bytes())
+}
+
+/// A file of the store; none if it is not there, or not one of ours.
+fn read(path: &Path) -> Option<Bytes> {
+    let mut bytes = Bytes::from(std::fs::read(path).ok()?);
+    let whole = bytes.starts_with(MAGIC);
+    if !whole {
+        let _ = std::fs::remove_file(path);
+        return None;
+    }
+    Some(bytes.split_off(MAGIC.len()))
+}
+
+fn read_render(path: &Path) -> Option<Rendered> {
+    let mut bytes = read(path)?;
+    let hash = take(&mut bytes, 32)?;
+    if Sha256::digest(&bytes)[..] != hash[..] {
+        return None;
+    }
+    let length = number(&mut bytes)?;
+    let about: Value = serde_json::from_slice(&take(&mut bytes, length)?).ok()?;
+    let tree = decode(&mut bytes)?;
+    let origin = |value: &Value| {
+        let (path, source, rendered, yielded) = serde_json::from_value(value.clone()).ok()?;
+        Some((path, Origin { source, rendered, yielded }))
+    };
+    let origins = about["origins"].as_array()?.iter().map(origin).collect::<Option<_>>()?;
+    Some(Rendered { tree, origins, once: serde_json::from_value(about["once"].clone()).ok()? })
+}
+
+/// Marks a file as used now, or removes one that is not what it should be.
+fn used(path: &Path, whole: bool) {
+    if whole {
+        let _ = std::fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+    } else {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Number of entries; of each its kind, the length of its path, the length of its contents, the path, the contents.
+fn encode(tree: &Tree, out: &mut Vec<u8>) {
+    let contents: usize = tree.iter().map(|(path, entry)| path.as_str().len() + parts(entry).1.len() + 17).sum();
+    out.reserve(contents + 8);
+    out.extend_from_slice(&(tree.len() as u64).to_le_bytes());
+    for (path, entry) in tree.iter() {
+        let (kind, contents) = parts(entry);
+        out.push(kind);
+        out.extend_from_slice(&(path.as_str().len() as u64).to_le_bytes());
+        out.extend_from_slice(&(contents.len() as u64).to_le_bytes());
+        out.extend_from_slice(path.as_str().as_bytes());
+        out.extend_from_slice(contents);
+    }
+}
+
+fn parts(entry: &Entry) -> (u8, &[u8]) {
+    match entry {
+        Entry::File { contents, executable: false } => (0, contents),
+        Entry::File { contents, executable: true } => (1, contents),
+        Entry::Link { target } => (2, target.as_bytes()),
+    }
+}
+
+/// The contents of the files share the bytes that they are read from.
+fn decode(bytes: &mut Bytes) -> Option<Tree> {
+    let count = number(bytes)?;
+    let mut tree = Tree::default();
+    for _ in 0..count {
+        let kind = take(bytes, 1)?[0];
+        let (path, length) = (number(bytes)?, number(bytes)?);
+        let path = String::from_utf8(take(bytes, path)?.to_vec()).ok()?.parse().ok()?;
+        let contents = take(bytes, length)?;
+        let entry = match kind {
+            0 | 1 => Entry::File { contents, executable: kind == 1 },
+            2 => Entry::Link { target: String::from_utf8(contents.to_vec()).ok()? },
+            _ => return None,
+        };
+        tree.insert(path, entry);
+    }
+    bytes.is_empty().then_some(tree)
+}
+
+fn number(bytes: &mut Bytes) -> Option<usize> {
+    let eight = take(bytes, 8)?;
+    usize::try_from(u64::from_le_bytes(eight[..].try_into().ok()?)).ok()
+}
+
+fn take(bytes: &mut Bytes, length: usize) -> Option<Bytes> {
+    (length <= bytes.len()).then(|| bytes.split_to(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::TreePath;
+
+    fn trees() -> impl Strategy<Value = Tree> {
+        let entry = prop_oneof![
+            (proptest::collection::vec(any::<u8>(), 0..40), any::<bool>())
+                .prop_map(|(contents, executable)| Entry::File { contents: contents.into(), executable }),
+            "[a-z/.]{0,10}".prop_map(|target| Entry::Link { target }),
+        ];
+        proptest::collection::btree_map("[a-c]/[a-z{} ]{1,6}", entry, 0..6)
+            .prop_map(|entries| entries.into_iter().filter_map(|(p, e)| Some((p.parse().ok()?, e))).collect())
+    }
+
+    fn sample() -> Tree {
+        let path = |text: &str| text.parse::<TreePath>().unwrap();
+        [
+            (path("a/b"), Entry::File { contents: vec![0, 159].into(), executable: true }),
+            (path("c"), Entry::Link { target: "a/b".to_owned() }),
+            (path("d"), Entry::file("text")),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    fn rendered() -> Rendered {
+        let path = |text: &str| text.parse::<TreePath>().unwrap();
+        let yielded = serde_json::json!({ "item": 1 }).as_object().unwrap().clone();
+        let origin = Origin { source: path("x.jinja"), rendered: true, yielded };
+        Rendered { tree: sample(), origins: BTreeMap::from([(path("d"), origin)]), once: BTreeSet::from([path("c")]) }
+    }
+
+    #[test]
+    fn a_kept_tree_and_render_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let tree = sample();
+        let digest = tree.digest();
+        assert_eq!(store.tree(&digest), None);
+        store.keep_tree(&digest, &tree).unwrap();
+        assert_eq!(store.tree(&digest), Some(tree));
+
+        let empty = serde_json::Map::new();
+        let answers = serde_json::json!({ "a": 1 }).as_object().unwrap().clone();
+        let key = render_key(&digest, &answers, &empty);
+        assert_ne!(key, render_key(&digest, &empty, &answers));
+        assert!(store.render(&key).is_none());
+        store.keep_render(&key, &rendered()).unwrap();
+        let (back, made) = (store.render(&key).unwrap(), rendered());
+        assert_eq!((back.tree, back.origins, back.once), (made.tree, made.origins, made.once));
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_it_should_be_is_never_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let tree = sample();
+        let digest = tree.digest();
+        let key = Digest::of(b"key");
+        let (tree_file, render_file) = (store.place("trees", &digest), store.place("renders", &key));
+        store.keep_tree(&digest, &tree).unwrap();
+        store.keep_render(&key, &rendered()).unwrap();
+        let (good_tree, good_render) = (std::fs::read(&tree_file).unwrap(), std::fs::read(&render_file).unwrap());
+        for (file, good) in [(&tree_file, good_tree), (&render_file, good_render)] {
+            let believed = |bytes: &[u8]| {
+                std::fs::write(file, bytes).unwrap();
+                store.tree(&digest).is_some_and(|found| found != tree)
+                    || (file == &render_file && store.render(&key).is_some())
+            };
+            for end in 0..good.len() {
+                assert!(!believed(&good[..end]), "cut at {end}");
+                assert!(file == &render_file || store.tree(&digest).is_none(), "cut at {end}");
+            }
+            for at in 0..good.len() {
+                let mut bad = good.clone();
+                bad[at] ^= 0x11;
+                assert!(!believed(&bad), "changed at {at}");
+            }
+            let longer = [&good[..], b"x"].concat();
+            assert!(!believed(&longer));
+        }
+        // What was torn is written again, though something stands there.
+        std::fs::write(&tree_file, "torn").unwrap();
+        store.keep_tree(&digest, &tree).unwrap();
+        assert_eq!(store.tree(&digest), Some(tree));
+    }
+
+    #[test]
+    fn what_was_used_lately_stays_and_the_oldest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let now = SystemTime::now();
+        let keep = |name: &str, days: u64| {
+            let tree: Tree = [(name.parse().unwrap(), Entry::file("x".repeat(1000)))].into_iter().collect();
+            let digest = tree.digest();
+            store.keep_tree(&digest, &tree).unwrap();
+            let file = std::fs::File::open(store.place("trees", &digest)).unwrap();
+            file.set_modified(now - Duration::from_secs(days * 24 * 3600)).unwrap();
+            digest
+        };
+        let (oldest, old, lately) = (keep("a", 90), keep("b", 60), keep("c", 29));
+        let left = store.root.join("trees/.onramp-left");
+        std::fs::write(&left, "half").unwrap();
+        std::fs::File::open(&left).unwrap().set_modified(now - Duration::from_secs(2 * 24 * 3600)).unwrap();
+        let there = |digest: &Digest| store.place("trees", digest).exists();
+        store.evict(2500, now);
+        assert_eq!([there(&oldest), there(&old), there(&lately), left.exists()], [false, true, true, false]);
+        store.evict(0, now);
+        assert_eq!([there(&old), there(&lately)], [false, true], "used within 30 days");
+        // Reading is using.
+        let again = keep("d", 90);
+        store.tree(&again).unwrap();
+        store.evict(0, SystemTime::now());
+        assert!(there(&again));
+    }
+
+    proptest! {
+        #[test]
+        fn every_tree_comes_back(tree in trees()) {
+            let mut bytes = Vec::new();
+            encode(&tree, &mut bytes);
+            prop_assert_eq!(decode(&mut Bytes::from(bytes)), Some(tree));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&mut Bytes::from(bytes));
+        }
+    }
+}

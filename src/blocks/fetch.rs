@@ -1,0 +1,269 @@
+//! A template's source brought here: which version is meant, which commit that is, and every file of it.
+
+mod error;
+mod release;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use super::cache::Store;
+use super::location::Location;
+use crate::files::FileError;
+use crate::git::{Commit, Mirror, Reader, Taken, Wanted};
+use crate::project::lock::LockedBlock;
+use crate::reference::Digest;
+use crate::tree::{Cap, Tree, disk};
+use crate::version::Version;
+
+pub use error::Error;
+pub use release::{Moved, Release, moved};
+
+/// Which version of a template is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The highest tag that PEP 440 takes for a version; where there is none, the default branch.
+    Latest {
+        /// Whether releases before the release count.
+        prereleases: bool,
+    },
+    /// The highest version that is what is asked for: a PEP 440 specifier (`>=1,<2`), a semver requirement (`^1.2`), the
+    /// beginning of a version (`1.2`), or a tag.
+    Requirement(String),
+    /// A tag, a branch, `HEAD` or a commit id.
+    Reference(String),
+    /// A commit.
+    Commit(Commit),
+    /// What a directory's work tree holds, committed or not; elsewhere `HEAD`.
+    Worktree,
+}
+
+/// A template's source.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Where it is from: what `onramp.lock` says. Never with credentials.
+    pub source: String,
+    /// Its version: a tag's, or what describes a commit; bare and empty of a directory that is no repository.
+    pub version: Version,
+    /// The tag or branch that was meant.
+    pub reference: Option<String>,
+    /// The commit; empty of a directory that is no repository, and of a work tree with changes.
+    pub commit: String,
+    /// What `git describe --tags --always` says: Copier's `_commit`. Empty where the commit is.
+    pub description: String,
+    /// Every file of it.
+    pub tree: Tree,
+    /// The digest of the tree.
+    pub content: Digest,
+    /// Where it names commits of other repositories, which are not followed.
+    pub submodules: Vec<String>,
+}
+
+/// Brings a template's source here, and keeps it in the cache.
+pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Result<Fetched, Error> {
+    let store = Store::new(cache);
+    let source = location.to_string();
+    let Some(opened) = open(cache, location, offline)? else {
+        let Location::Directory(path) = location else { unreachable!("what is no directory is a repository") };
+        match at {
+            At::Latest { .. } | At::Worktree => {}
+            At::Reference(head) if head == "HEAD" => {}
+            At::Requirement(what) | At::Reference(what) => {
+                return Err(Error::NoRepository { path: path.clone(), what: what.clone() });
+            }
+            At::Commit(commit) => {
+                return Err(Error::NoRepository { path: path.clone(), what: commit.to_string() });
+            }
+        }
+        let tree = disk::read(path, Cap::TEMPLATE)?;
+        let content = kept(&store, &tree)?;
+        let (version, none) = (Version::Bare(String::new()), String::new);
+        let (commit, description) = (none(), none());
+        return Ok(Fetched {
+            source,
+            version,
+            reference: None,
+            commit,
+            description,
+            tree,
+            content,
+            submodules: vec![],
+        });
+    };
+    let reader = &opened.reader;
+    if *at == At::Worktree
+        && let Some(taken) = reader.take_uncommitted(Cap::TEMPLATE)?
+    {
+        let description = match reader.head() {
+            Ok(head) => format!("{}-dirty", described(reader, &head)?.0),
+            Err(_) => "dirty".to_owned(),
+        };
+        let content = kept(&store, &taken.tree)?;
+        return Ok(Fetched {
+            source,
+            version: Version::Bare(description),
+            reference: None,
+            commit: String::new(),
+            description: String::new(),
+            tree: taken.tree,
+            content,
+            submodules: taken.submodules,
+        });
+    }
+    let (commit, reference) = match at {
+        At::Worktree => (reader.head()?, None),
+        At::Commit(commit) => {
+            opened.ensure(commit, offline)?;
+            (commit.clone(), None)
+        }
+        At::Reference(name) => (reader.find(name)?, Some(name.clone()).filter(|name| name != "HEAD")),
+        At::Latest { prereleases } => match release::latest(&releases_of(reader)?, *prereleases) {
+            Some(release) => (release.commit.clone(), Some(release.tag.clone())),
+            None => (reader.head()?, None),
+        },
+        At::Requirement(requirement) => {
+            let releases = releases_of(reader)?;
+            match release::matching(&releases, requirement)? {
+                Some(release) => (release.commit.clone(), Some(release.tag.clone())),
+                None => {
+                    let released = releases.into_iter().map(|release| release.version).collect();
+                    return Err(Error::NoVersion { source_of: source, requirement: requirement.clone(), released });
+                }
+            }
+        }
+    };
+    let (description, version) = described(reader, &commit)?;
+    // A commit may have several tags; the one that was asked for is its version.
+    let version = match &reference {
+        Some(tag) if Version::of_tag(tag).is_some() => Version::from(tag.clone()),
+        _ => version,
+    };
+    let Taken { tree, submodules } = reader.take(&commit, "", Cap::TEMPLATE)?;
+    let content = kept(&store, &tree)?;
+    Ok(Fetched { source, version, reference, commit: commit.to_string(), description, tree, content, submodules })
+}
+
+/// The released versions of a template, newest first: its tags that PEP 440 takes for versions.
+pub fn versions(cache: &Path, location: &Location, offline: bool) -> Result<Vec<Release>, Error> {
+    match open(cache, location, offline)? {
+        Some(opened) => releases_of(&opened.reader),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What is under a directory of a repository at a commit (`blocks/php-web` of a catalog), with its digest; kept in the cache.
+pub fn take(cache: &Path, mirror: &Mirror, commit: &Commit, directory: &str) -> Result<(Tree, Digest), Error> {
+    let taken = mirror.reader()?.take(commit, directory, Cap::TEMPLATE)?;
+    let content = kept(&Store::new(cache), &taken.tree)?;
+    Ok((taken.tree, content))
+}
+
+/// The source that a project's block was rendered from: from the cache, else from the locked commit. Either way it is what
+/// the lock says, byte by byte. `directory` is where it lies in its repository (`blocks/php-web`; empty: all of it); relative
+/// sources are from the project's `root`.
+pub fn base(cache: &Path, locked: &LockedBlock, directory: &str, root: &Path, offline: bool) -> Result<Tree, Error> {
+    let store = Store::new(cache);
+    if let Some(tree) = store.tree(&locked.content) {
+        return Ok(tree);
+    }
+    let gone = |why: String| Error::Gone {
+        source_of: crate::git::without_credentials(&locked.source),
+        version: locked.version.to_string(),
+        commit: locked.commit.clone(),
+        why,
+    };
+    let location = Location::recorded(&locked.source, root).map_err(|error| gone(error.to_string()))?;
+    let opened = open(cache, &location, offline).map_err(|error| gone(crate::error::chain(&error)))?;
+    let tree = match (&opened, locked.commit.parse::<Commit>()) {
+        (Some(opened), Ok(commit)) => {
+            opened.ensure(&commit, offline).map_err(|error| gone(crate::error::chain(&error)))?;
+            opened.reader.take(&commit, directory, Cap::TEMPLATE)?.tree
+        }
+        // A directory may still be what it was; nothing else could say so.
+        (None, _) => {
+            let Location::Directory(path) = &location else { unreachable!("what is no directory is a repository") };
+            let tree = disk::read(&path.join(directory), Cap::TEMPLATE)?;
+            if tree.digest() != locked.content {
+                return Err(gone("the directory was changed since".to_owned()));
+            }
+            tree
+        }
+        (Some(_), Err(_)) => return Err(gone("it was never committed there".to_owned())),
+    };
+    let found = kept(&store, &tree)?;
+    if found == locked.content {
+        return Ok(tree);
+    }
+    Err(Error::Changed {
+        source_of: location.to_string(),
+        commit: locked.commit.clone(),
+        locked: locked.content.clone(),
+        found,
+    })
+}
+
+/// A repository that can be read.
+struct Opened {
+    reader: Reader,
+    mirror: Option<Mirror>,
+}
+
+impl Opened {
+    /// Makes sure that a commit is here, where no branch or tag may lead to it any more.
+    fn ensure(&self, commit: &Commit, offline: bool) -> Result<(), Error> {
+        if self.reader.has(commit) {
+            return Ok(());
+        }
+        match &self.mirror {
+            Some(mirror) if !offline => Ok(mirror.fetch_commit(commit)?),
+            _ => Err(Error::NoCommit { commit: commit.to_string() }),
+        }
+    }
+}
+
+/// The repository at a location, brought up to date. None of a directory that is no repository.
+fn open(cache: &Path, location: &Location, offline: bool) -> Result<Option<Opened>, Error> {
+    match location {
+        Location::Directory(path) => {
+            let reader = match Reader::open(path) {
+                // What only git can read is fetched like a repository elsewhere.
+                Err(error) if path.join(".git").exists() => match path.to_string_lossy().parse() {
+                    Ok(url) => return mirrored(Mirror::new(cache, url, Wanted::Branches), offline).map(Some),
+                    Err(_) => return Err(error.into()),
+                },
+                other => other?,
+            };
+            Ok(reader.map(|reader| Opened { reader, mirror: None }))
+        }
+        Location::Repository(url) => mirrored(Mirror::new(cache, url.clone(), Wanted::Branches), offline).map(Some),
+    }
+}
+
+fn mirrored(mirror: Mirror, offline: bool) -> Result<Opened, Error> {
+    mirror.refresh(offline)?;
+    Ok(Opened { reader: mirror.reader()?, mirror: Some(mirror) })
+}
+
+fn releases_of(reader: &Reader) -> Result<Vec<Release>, Error> {
+    Ok(release::sorted(reader.tags()?))
+}
+
+/// What git calls a commit, and the version that this makes. Without any tag before it, a version below all that have one,
+/// which grows with the history.
+fn described(reader: &Reader, commit: &Commit) -> Result<(String, Version), Error> {
+    let text = reader.description(commit)?;
+    let version = match Version::from(text.clone()) {
+        // A short id may happen to look like a version.
+        _ if commit.as_str().starts_with(&text) => {
+            format!("0.0.0.post{}+g{}", reader.depth(commit)?, commit.short()).into()
+        }
+        version => version,
+    };
+    Ok((text, version))
+}
+
+fn kept(store: &Store, tree: &Tree) -> Result<Digest, FileError> {
+    let content = tree.digest();
+    store.keep_tree(&content, tree)?;
+    Ok(content)
+}
