@@ -157,6 +157,7 @@ mod tests {
             version: version.to_owned().into(),
             commit: commit.to_owned(),
             content: crate::reference::Digest::of(b""),
+            facts: std::collections::BTreeMap::new(),
             answers: toml::Table::new(),
             json: std::collections::BTreeMap::new(),
             files: std::collections::BTreeMap::new(),

@@ -98,6 +98,7 @@ fn locked(fetched: &Fetched) -> LockedBlock {
         version: fetched.version.clone(),
         commit: fetched.commit.clone(),
         content: fetched.content.clone(),
+        facts: std::collections::BTreeMap::new(),
         answers: toml::Table::new(),
         json: std::collections::BTreeMap::new(),
         files: std::collections::BTreeMap::new(),
