@@ -4,6 +4,7 @@
 //! and its released versions are that repository's tags.
 
 pub mod activity;
+pub mod jinja;
 pub mod matrix;
 pub mod portal;
 pub mod search;

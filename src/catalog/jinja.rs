@@ -1,0 +1,402 @@
+//! What a Jinja text uses, without rendering it: variables, where, and whether it minds that they are missing.
+
+use std::collections::BTreeSet;
+
+use minijinja::machinery::ast::{self, Expr, Stmt};
+use minijinja::machinery::parse;
+use minijinja::syntax::SyntaxConfig;
+
+/// The variable that holds a Cookiecutter template's answers.
+pub const COOKIECUTTER: &str = "cookiecutter";
+
+/// A variable that a text uses and does not set itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Use {
+    /// Its name; of `cookiecutter.name`, `name`; of `cookiecutter` as a whole, that.
+    pub name: String,
+    /// Whether it is an answer in `cookiecutter`.
+    pub nested: bool,
+    /// From 1.
+    pub line: usize,
+    /// Whether the text asks if it is defined, or has something else in its place.
+    pub guarded: bool,
+}
+
+/// What stands in a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The variables that it uses.
+    pub uses: Vec<Use>,
+    /// The files that it includes or imports by a fixed name, with the line.
+    pub includes: Vec<(String, usize)>,
+}
+
+/// Why a text is no Jinja.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Parses a text. `yield` in it, which only Copier knows, is a loop.
+pub fn read(text: &str, syntax: &SyntaxConfig) -> Result<Parsed, Mistake> {
+    let text = without_yield(text);
+    let tree = parse(&text, "", syntax.clone()).map_err(|error| Mistake {
+        line: error.line().unwrap_or(1),
+        message: match error.detail() {
+            Some(detail) => crate::text::neutral_line(&format!("{}: {detail}", error.kind()), 200),
+            None => error.kind().to_string(),
+        },
+    })?;
+    let mut reader = Reader { scopes: vec![Scope::default()], out: Parsed::default() };
+    reader.statement(&tree);
+    Ok(reader.out)
+}
+
+/// The variables that `yield`s of a name set.
+pub fn yielded(text: &str) -> Vec<String> {
+    yields().captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect()
+}
+
+fn yields() -> &'static regex::Regex {
+    static YIELD: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
+        regex::Regex::new(r"\{%-?\s*yield\s+(\w+)\s+from\s+(.*?)\s*-?%\}").expect("a fixed pattern")
+    });
+    &YIELD
+}
+
+fn without_yield(text: &str) -> std::borrow::Cow<'_, str> {
+    static END: std::sync::LazyLock<regex::Regex> =
+        std::sync::LazyLock::new(|| regex::Regex::new(r"\{%-?\s*endyield\s*-?%\}").expect("a fixed pattern"));
+    if !text.contains("yield") {
+        return text.into();
+    }
+    let begun = yields().replace_all(text, "{% for $1 in $2 %}");
+    END.replace_all(&begun, "{% endfor %}").into_owned().into()
+}
+
+/// Names that are known in a part of a text.
+#[derive(Default)]
+struct Scope {
+    set: BTreeSet<String>,
+    /// Those that the text asked for first: it may use them, and they are still uses.
+    asked: BTreeSet<String>,
+}
+
+struct Reader {
+    scopes: Vec<Scope>,
+    out: Parsed,
+}
+
+impl Reader {
+    fn inside(&mut self, scope: Scope, body: impl FnOnce(&mut Self)) {
+        self.scopes.push(scope);
+        body(self);
+        self.scopes.pop();
+    }
+
+    fn set(&mut self, target: &Expr<'_>) {
+        match target {
+            Expr::Var(name) => {
+                if let Some(scope) = self.scopes.last_mut() {
+                    scope.set.insert(name.id.to_owned());
+                }
+            }
+            Expr::List(list) => list.items.iter().for_each(|item| self.set(item)),
+            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.set(item)),
+            // `namespace` objects: what is set is a part of what is there already.
+            other => self.expression(other, false),
+        }
+    }
+
+    fn set_name(&mut self, name: &str) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.set.insert(name.to_owned());
+        }
+    }
+
+    fn used(&mut self, name: &str, nested: bool, line: u16, guarded: bool) {
+        if !nested && self.scopes.iter().any(|scope| scope.set.contains(name)) {
+            return;
+        }
+        let guarded = guarded || self.scopes.iter().any(|scope| scope.asked.contains(name));
+        self.out.uses.push(Use { name: name.to_owned(), nested, line: line.into(), guarded });
+    }
+
+    fn statements(&mut self, statements: &[Stmt<'_>]) {
+        statements.iter().for_each(|statement| self.statement(statement));
+    }
+
+    fn statement(&mut self, statement: &Stmt<'_>) {
+        match statement {
+            Stmt::Template(template) => self.statements(&template.children),
+            Stmt::EmitExpr(emit) => self.expression(&emit.expr, false),
+            Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) => {}
+            Stmt::ForLoop(each) => {
+                self.expression(&each.iter, false);
+                self.inside(Scope::default(), |inner| {
+                    inner.set_name("loop");
+                    inner.set(&each.target);
+                    each.filter_expr.iter().for_each(|filter| inner.expression(filter, false));
+                    inner.statements(&each.body);
+                });
+                self.inside(Scope::default(), |inner| inner.statements(&each.else_body));
+            }
+            Stmt::IfCond(cond) => {
+                self.expression(&cond.expr, false);
+                // What is set in a branch is known after it; what was asked for is known in it.
+                let asked = asked(&cond.expr);
+                self.scopes.insert(self.scopes.len() - 1, Scope { asked, ..Scope::default() });
+                self.statements(&cond.true_body);
+                self.statements(&cond.false_body);
+                self.scopes.remove(self.scopes.len() - 2);
+            }
+            Stmt::WithBlock(with) => self.inside(Scope::default(), |inner| {
+                for (target, value) in &with.assignments {
+                    inner.expression(value, false);
+                    inner.set(target);
+                }
+                inner.statements(&with.body);
+            }),
+            Stmt::Set(set) => {
+                self.expression(&set.expr, false);
+                self.set(&set.target);
+            }
+            Stmt::SetBlock(set) => {
+                self.inside(Scope::default(), |inner| inner.statements(&set.body));
+                set.filter.iter().for_each(|filter| self.expression(filter, false));
+                self.set(&set.target);
+            }
+            Stmt::AutoEscape(escape) => {
+                self.expression(&escape.enabled, false);
+                self.statements(&escape.body);
+            }
+            Stmt::FilterBlock(filter) => {
+                self.expression(&filter.filter, false);
+                self.statements(&filter.body);
+            }
+            Stmt::Block(block) => self.inside(Scope::default(), |inner| inner.statements(&block.body)),
+            Stmt::Import(import) => {
+                self.include(&import.expr);
+                self.set(&import.name);
+            }
+            Stmt::FromImport(import) => {
+                self.include(&import.expr);
+                for (name, alias) in &import.names {
+                    self.set(alias.as_ref().unwrap_or(name));
+                }
+            }
+            Stmt::Extends(extends) => self.include(&extends.name),
+            Stmt::Include(include) => self.include(&include.name),
+            Stmt::Macro(one) => self.define(one),
+            Stmt::CallBlock(call) => {
+                self.call(&call.call);
+                self.define(&call.macro_decl);
+            }
+            Stmt::Do(one) => self.call(&one.call),
+        }
+    }
+
+    fn define(&mut self, one: &ast::Macro<'_>) {
+        self.set_name(one.name);
+        one.defaults.iter().for_each(|default| self.expression(default, false));
+        self.inside(Scope::default(), |inner| {
+            for name in ["caller", "varargs", "kwargs"] {
+                inner.set_name(name);
+            }
+            one.args.iter().for_each(|argument| inner.set(argument));
+            inner.statements(&one.body);
+        });
+    }
+
+    fn include(&mut self, name: &Expr<'_>) {
+        let line = name.span().start_line.into();
+        match name.as_const() {
+            Some(name) => self.out.includes.extend(name.as_str().map(|name| (name.to_owned(), line))),
+            None => self.expression(name, false),
+        }
+    }
+
+    fn call(&mut self, call: &ast::Call<'_>) {
+        self.expression(&call.expr, false);
+        self.arguments(&call.args);
+    }
+
+    fn arguments(&mut self, arguments: &[ast::CallArg<'_>]) {
+        for argument in arguments {
+            let (ast::CallArg::Pos(expression)
+            | ast::CallArg::Kwarg(_, expression)
+            | ast::CallArg::PosSplat(expression)
+            | ast::CallArg::KwargSplat(expression)) = argument;
+            self.expression(expression, false);
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr<'_>, guarded: bool) {
+        match expression {
+            Expr::Var(name) => self.used(name.id, false, name.span().start_line, guarded),
+            Expr::Const(_) => {}
+            Expr::Slice(slice) => {
+                self.expression(&slice.expr, guarded);
+                for bound in [&slice.start, &slice.stop, &slice.step].into_iter().flatten() {
+                    self.expression(bound, false);
+                }
+            }
+            Expr::UnaryOp(one) => self.expression(&one.expr, guarded),
+            Expr::BinOp(two) => {
+                self.expression(&two.left, guarded);
+                let asked = match two.op {
+                    ast::BinOpKind::ScAnd | ast::BinOpKind::ScOr => asked(&two.left),
+                    _ => BTreeSet::new(),
+                };
+                self.inside(Scope { asked, ..Scope::default() }, |inner| inner.expression(&two.right, guarded));
+            }
+            Expr::Compare(compare) => {
+                self.expression(&compare.expr, guarded);
+                compare.ops.iter().for_each(|op| self.expression(&op.expr, guarded));
+            }
+            Expr::IfExpr(cond) => {
+                self.expression(&cond.test_expr, false);
+                self.inside(Scope { asked: asked(&cond.test_expr), ..Scope::default() }, |inner| {
+                    inner.expression(&cond.true_expr, guarded);
+                    cond.false_expr.iter().for_each(|other| inner.expression(other, guarded));
+                });
+            }
+            Expr::Filter(filter) => {
+                let guarded = guarded || matches!(filter.name, "default" | "d");
+                filter.expr.iter().for_each(|inner| self.expression(inner, guarded));
+                self.arguments(&filter.args);
+            }
+            Expr::Test(test) => {
+                self.expression(&test.expr, guarded || matches!(test.name, "defined" | "undefined"));
+                self.arguments(&test.args);
+            }
+            Expr::GetAttr(get) => match &get.expr {
+                Expr::Var(root) if root.id == COOKIECUTTER => {
+                    self.used(get.name, true, get.span().start_line, guarded);
+                }
+                inner => self.expression(inner, guarded),
+            },
+            Expr::GetItem(get) => {
+                let key = get.subscript_expr.as_const();
+                match (&get.expr, key.as_ref().and_then(minijinja::Value::as_str)) {
+                    (Expr::Var(root), Some(name)) if root.id == COOKIECUTTER => {
+                        self.used(name, true, get.span().start_line, guarded);
+                    }
+                    (inner, _) => self.expression(inner, guarded),
+                }
+                self.expression(&get.subscript_expr, false);
+            }
+            Expr::Call(call) => self.call(call),
+            Expr::List(list) => list.items.iter().for_each(|item| self.expression(item, false)),
+            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expression(item, false)),
+            Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.expression(item, false)),
+        }
+    }
+}
+
+/// The variables that a condition asks for: `x is defined`.
+fn asked(condition: &Expr<'_>) -> BTreeSet<String> {
+    match condition {
+        Expr::Test(test) if matches!(test.name, "defined" | "undefined") => match &test.expr {
+            Expr::Var(name) => BTreeSet::from([name.id.to_owned()]),
+            Expr::GetAttr(get) if matches!(&get.expr, Expr::Var(root) if root.id == COOKIECUTTER) => {
+                BTreeSet::from([get.name.to_owned()])
+            }
+            _ => BTreeSet::new(),
+        },
+        Expr::UnaryOp(one) => asked(&one.expr),
+        Expr::BinOp(two) if matches!(two.op, ast::BinOpKind::ScAnd | ast::BinOpKind::ScOr) => {
+            let mut names = asked(&two.left);
+            names.extend(asked(&two.right));
+            names
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uses(text: &str) -> Vec<String> {
+        let parsed = read(text, &SyntaxConfig::default()).unwrap();
+        let told = |one: &Use| {
+            let dot = if one.nested { "." } else { "" };
+            let mark = if one.guarded { "?" } else { "" };
+            format!("{}:{dot}{}{mark}", one.line, one.name)
+        };
+        parsed.uses.iter().map(told).collect()
+    }
+
+    #[test]
+    fn what_a_text_sets_itself_is_no_use() {
+        assert_eq!(
+            uses("{{ a }}\n{% for x, y in b if c %}{{ x }}{{ loop.index }}{{ d }}{% endfor %}{{ x }}"),
+            ["1:a", "2:b", "2:c", "2:d", "2:x"]
+        );
+        assert_eq!(uses("{% if q %}{% set s = 1 %}{% endif %}{{ s }}"), ["1:q"]);
+        assert_eq!(
+            uses("{% macro m(p, o=z) %}{{ p }}{{ o }}{{ g }}{{ caller() }}{% endmacro %}{{ m(1) }}"),
+            ["1:z", "1:g"]
+        );
+        assert_eq!(uses("{% from 'x' import f as h, i %}{% import y as j %}{{ h }}{{ i }}{{ j.k }}"), ["1:y"]);
+        assert_eq!(uses("{% with w = v %}{{ w }}{% endwith %}{% set b %}{{ n }}{% endset %}{{ b }}"), ["1:v", "1:n"]);
+        assert_eq!(uses("{% raw %}{{ a }}{% endraw %}{# {{ b }} #}"), [String::new(); 0]);
+    }
+
+    #[test]
+    fn what_is_asked_for_first_may_be_missing() {
+        assert_eq!(
+            uses("{{ a | default('x') }}{{ b is defined }}{{ c if c is defined else d }}"),
+            ["1:a?", "1:b?", "1:c?", "1:c?", "1:d"]
+        );
+        assert_eq!(uses("{% if a is defined and a %}{{ a }}{% endif %}{{ a }}"), ["1:a?", "1:a?", "1:a?", "1:a"]);
+    }
+
+    #[test]
+    fn answers_of_cookiecutter_are_found_in_it() {
+        assert_eq!(
+            uses("{{ cookiecutter.name.lower() }}{{ cookiecutter['x'] }}{{ cookiecutter | tojson }}{{ y }}"),
+            ["1:.name", "1:.x", "1:cookiecutter", "1:y"]
+        );
+    }
+
+    #[test]
+    fn a_yield_in_a_name_is_a_loop() {
+        let name = "{% yield item from items %}{{ item }}/{{ b }}{% endyield %}.txt";
+        assert_eq!(uses(name), ["1:items", "1:b"]);
+        assert_eq!(yielded(name), ["item"]);
+    }
+
+    #[test]
+    fn mistakes_have_a_line() {
+        let mistake = read("a\n{{ b\n", &SyntaxConfig::default()).unwrap_err();
+        assert!(mistake.line >= 2, "{mistake:?}");
+        let includes = read("\n{% include 'a.jinja' %}", &SyntaxConfig::default()).unwrap().includes;
+        assert_eq!(includes, [("a.jinja".to_owned(), 2)]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-c {}%#|.'()=\n-]{0,60}|.{0,40}") {
+            let _ = read(&text, &SyntaxConfig::default());
+        }
+
+        #[test]
+        fn minijinja_agrees_on_what_is_undeclared(names in proptest::collection::vec("[a-e]", 1..6)) {
+            let text: String = names.iter().enumerate().map(|(i, name)| match i % 4 {
+                0 => format!("{{{{ {name} }}}}"),
+                1 => format!("{{% for {name} in x %}}{{{{ {name} }}}}{{% endfor %}}"),
+                2 => format!("{{% set {name} = y %}}"),
+                _ => format!("{{% if {name} %}}{{{{ {name} | upper }}}}{{% endif %}}"),
+            }).collect();
+            let environment = minijinja::Environment::new();
+            let theirs = environment.template_from_str(&text).unwrap().undeclared_variables(false);
+            let ours = read(&text, &SyntaxConfig::default()).unwrap().uses.into_iter().map(|one| one.name).collect();
+            proptest::prop_assert_eq!(theirs, ours);
+        }
+    }
+}
