@@ -4,9 +4,11 @@
 //! the user's ssh settings, credential helpers and proxies.
 
 pub mod bare;
+pub mod history;
 mod mirror;
 mod program;
 mod reader;
+mod record;
 mod url;
 mod worktree;
 
@@ -155,6 +157,12 @@ pub enum Error {
         /// Its directory.
         path: PathBuf,
     },
+    /// There is no remote of that name.
+    #[error("the repository has no remote `{name}`")]
+    NoRemote {
+        /// The name.
+        name: String,
+    },
     /// Nobody to sign a commit as.
     #[error("git does not know who you are")]
     NoIdentity,
@@ -221,7 +229,9 @@ impl Fault for Error {
             Self::Unreachable { .. } | Self::NeverFetched { .. } => Class::Net,
             Self::Refused { .. } => Class::Auth,
             Self::Moved { .. } | Self::MergeConflict { .. } => Class::Conflict,
-            Self::NoCommit { .. } | Self::NoRepository { .. } | Self::Unborn { .. } => Class::Usage,
+            Self::NoCommit { .. } | Self::NoRepository { .. } | Self::NoRemote { .. } | Self::Unborn { .. } => {
+                Class::Usage
+            }
             Self::File(error) => error.class(),
         }
     }
@@ -241,6 +251,7 @@ impl Fault for Error {
         match self {
             Self::NoProgram(_) => vec!["apt-get install git".to_owned()],
             Self::Unreachable { url, .. } | Self::Refused { url, .. } => vec![format!("git ls-remote {url}")],
+            Self::NoRemote { name } => vec![format!("git remote add {name} <url>")],
             Self::NoIdentity => vec![
                 "git config --global user.name 'Your Name'".to_owned(),
                 "git config --global user.email you@example.org".to_owned(),

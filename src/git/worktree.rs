@@ -111,7 +111,7 @@ impl Worktree {
     }
 }
 
-fn open(directory: &Path) -> Result<Repository, Error> {
+pub(super) fn open(directory: &Path) -> Result<Repository, Error> {
     Repository::discover(directory).map_err(|error| match error.code() {
         git2::ErrorCode::NotFound => Error::NoRepository { path: directory.to_owned() },
         _ => Error::Library { path: directory.to_owned(), cause: error },

@@ -77,6 +77,11 @@ impl Engine {
         Arc::make_mut(&mut self.variables).set(name, value);
     }
 
+    /// Makes a variable unknown again.
+    pub fn forget(&mut self, name: &str) {
+        Arc::make_mut(&mut self.variables).forget(name);
+    }
+
     /// What it knows under a name.
     pub fn get(&self, name: &str) -> Option<Value> {
         self.variables.get(name)

@@ -106,7 +106,9 @@ impl Fault for Error {
                 }
                 Some(format!("it asks {}", words.join(", ")))
             }
-            Self::NoAnswer { question, .. } => Some(format!("answer it with --data {question}=…")),
+            Self::NoAnswer { question, .. } | Self::BadAnswer { question, .. } => {
+                Some(format!("answer it with --data {question}=…"))
+            }
             Self::NeedsPython { .. } => {
                 Some("nothing was changed; Python of a template runs only with your trust".to_owned())
             }

@@ -202,7 +202,8 @@ pub struct Migration {
 }
 
 /// When a migration runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Before the files change.
     Before,

@@ -1,5 +1,8 @@
 //! What a template asks, and what was answered.
 
+pub mod cast;
+mod choices;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,8 @@ pub struct Question {
     pub id: QuestionId,
     /// The type of its answer.
     pub kind: Kind,
+    /// A template of the type's name, where only the answers before tell it.
+    pub kind_template: Option<String>,
     /// What a person is asked; a template.
     pub help: String,
     /// The answer of those who say nothing. Texts in it are templates, which see the answers before.
@@ -69,15 +74,39 @@ pub struct Question {
     /// Whether several choices may be taken: the answer is a list.
     pub multiselect: bool,
     /// Whether the answer may have several lines.
-    pub multiline: bool,
+    pub multiline: When,
     /// Whether the answer is shown and kept nowhere.
     pub secret: bool,
+    /// Whether a person is asked at all; else the answer before or the default is taken, and kept (Copier's `ask`).
+    pub ask: When,
     /// Whether the question is asked. One that is not has its default as a computed value, which is not kept.
     pub when: When,
     /// A template. What it says is wrong with the answer; nothing, if the answer is right.
     pub validator: Option<String>,
     /// Where the template asks it: `copier.yml:12`.
     pub place: String,
+}
+
+impl Question {
+    /// A question for any text, without a default.
+    pub fn new(id: QuestionId, place: impl Into<String>) -> Self {
+        Self {
+            id,
+            kind: Kind::Str,
+            kind_template: None,
+            help: String::new(),
+            default: None,
+            placeholder: String::new(),
+            choices: Choices::Any,
+            multiselect: false,
+            multiline: When::Fixed(false),
+            secret: false,
+            ask: When::Fixed(true),
+            when: When::Fixed(true),
+            validator: None,
+            place: place.into(),
+        }
+    }
 }
 
 /// The type of an answer, as Copier names them.
@@ -98,21 +127,6 @@ pub enum Kind {
     Yaml,
     /// A path.
     Path,
-}
-
-impl Kind {
-    /// Its name in a template's manifest.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Str => "str",
-            Self::Int => "int",
-            Self::Float => "float",
-            Self::Bool => "bool",
-            Self::Json => "json",
-            Self::Yaml => "yaml",
-            Self::Path => "path",
-        }
-    }
 }
 
 /// The answers that a question takes.
@@ -139,7 +153,8 @@ pub struct Choice {
 }
 
 /// Whether a question is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or a template")]
 pub enum When {
     /// Always or never.
     Fixed(bool),

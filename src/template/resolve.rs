@@ -1,11 +1,17 @@
 //! Questions get their answers: given, kept from before, asked of a person, or by default. An answer is checked the same
 //! way wherever it came from.
 
+mod asking;
+pub mod file;
+
 use std::collections::BTreeMap;
 
-use super::question::Values;
-use super::{Answers, Engine, Error, Template};
+use asking::Asking;
+
+use super::question::{Choices, Values};
+use super::{Answers, Dialect, Engine, Error, Question, QuestionId, Template, Value};
 use crate::error::{Class, Fault};
+use crate::text::did_you_mean;
 
 /// Where answers come from.
 #[derive(Clone, Debug, Default)]
@@ -93,12 +99,190 @@ impl Fault for NoReply {
     }
 }
 
-/// Answers a template's questions. The engine learns the answers as they come, since later questions see earlier ones.
+/// Answers a template's questions: with what was typed, what was given, what was answered before, by the person, or by
+/// default. The engine learns the answers as they come, since later questions see earlier ones.
 pub fn resolve(
-    _template: &Template,
-    _sources: &Sources,
-    _person: Option<&mut dyn Ask>,
-    _engine: &mut Engine,
+    template: &Template,
+    sources: &Sources,
+    person: Option<&mut dyn Ask>,
+    engine: &mut Engine,
 ) -> Result<Answers, Error> {
-    unimplemented!("skeleton")
+    check_names(template, sources.typed.keys().map(String::as_str))?;
+    let mut round = Round {
+        template,
+        sources,
+        person,
+        facts: engine.get("_copier_answers"),
+        outcomes: vec![Outcome::None; template.questions.len()],
+        said: BTreeMap::new(),
+        asked: Vec::new(),
+    };
+    let mut index = 0;
+    while let Some(question) = template.questions.get(index) {
+        let outcome = match round.answer(index, question, engine)? {
+            Step::Done(outcome) => outcome,
+            Step::Back => {
+                index = round.asked.pop().unwrap_or(0);
+                for later in index..template.questions.len() {
+                    round.outcomes[later] = Outcome::None;
+                    engine.forget(template.questions[later].id.as_str());
+                }
+                round.tell(engine);
+                continue;
+            }
+        };
+        if let Outcome::Kept(value) | Outcome::Passing(value) | Outcome::Unused(Some(value)) = &outcome {
+            engine.set(question.id.as_str(), value);
+        }
+        round.outcomes[index] = outcome;
+        round.tell(engine);
+        index += 1;
+    }
+    Ok(round.answers())
 }
+
+/// Whether the template asks all of these; the first that it does not ask is a mistake of whoever typed it.
+pub fn check_names<'a>(template: &Template, names: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+    let asks = |name: &str| template.questions.iter().any(|question| question.id.as_str() == name);
+    let Some(unknown) = names.into_iter().find(|name| !asks(name)) else { return Ok(()) };
+    let known: Vec<QuestionId> = template.questions.iter().map(|question| question.id.clone()).collect();
+    let meant = did_you_mean(unknown, known.iter().map(QuestionId::as_str)).map(str::to_owned);
+    Err(Error::UnknownQuestion { label: template.label.clone(), question: unknown.to_owned(), meant, known })
+}
+
+/// All questions, being answered.
+struct Round<'a, 'p> {
+    template: &'a Template,
+    sources: &'a Sources,
+    person: Option<&'p mut dyn Ask>,
+    /// What templates know of the answers file, beside the answers.
+    facts: Option<Value>,
+    outcomes: Vec<Outcome>,
+    /// What the person said in this round: the defaults when they come back to a question.
+    said: BTreeMap<usize, Value>,
+    /// The questions that the person was asked: the way back.
+    asked: Vec<usize>,
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq)]
+enum Outcome {
+    /// It has no answer.
+    None,
+    /// Its answer is kept.
+    Kept(Value),
+    /// Its answer is seen by templates, and not kept.
+    Passing(Value),
+    /// It is not asked, though somebody answered it; its default, if it has one.
+    Unused(Option<Value>),
+}
+
+enum Step {
+    Done(Outcome),
+    Back,
+}
+
+impl Round<'_, '_> {
+    fn answer(&mut self, index: usize, question: &Question, engine: &Engine) -> Result<Step, Error> {
+        let id = question.id.as_str();
+        let asking = Asking::new(self.template, question, engine)?;
+        let typed = self.sources.typed.get(id);
+        if !asking.applies()? {
+            let computed = asking.computed()?;
+            return Ok(Step::Done(match (typed, computed) {
+                (Some(_), computed) => Outcome::Unused(computed),
+                (None, Some(computed)) => Outcome::Passing(computed),
+                (None, None) => Outcome::None,
+            }));
+        }
+        let done = |value| Ok(Step::Done(if question.secret { Outcome::Passing(value) } else { Outcome::Kept(value) }));
+        if let Some(typed) = typed {
+            return done(asking.typed(typed)?.map_err(|problem| asking.refused(typed, problem))?);
+        }
+        if let Some(given) = self.sources.given.get(id) {
+            return done(asking.take(given)?.map_err(|problem| asking.refused(&asking.shown(given), problem))?);
+        }
+        let before = match self.sources.before.get(id) {
+            Some(before) if !question.secret => Some((before, asking.take(before)?)),
+            _ => None,
+        };
+        let may_ask = asking.may_ask()?;
+        let mut default = self.said.get(&index).cloned();
+        let mut problem = None;
+        match before {
+            Some((_, Ok(before))) if !(self.sources.reask && may_ask && self.person.is_some()) => return done(before),
+            Some((_, Ok(before))) => default = default.or(Some(before)),
+            Some((before, Err(why))) if self.person.is_some() && may_ask => {
+                let before = asking.shown(before);
+                problem = Some(format!("`{}` was the answer before: {why}", crate::text::neutral_line(&before, 60)));
+            }
+            Some((before, Err(why))) => return Err(asking.refused(&asking.shown(before), why)),
+            None => {}
+        }
+        match &mut self.person {
+            Some(person) if may_ask => {
+                let Some(value) = asking.person(*person, default, problem, !self.asked.is_empty())? else {
+                    return Ok(Step::Back);
+                };
+                self.asked.push(index);
+                self.said.insert(index, value.clone());
+                done(value)
+            }
+            _ => match asking.default()? {
+                Some(default) => match asking.parse(&default)? {
+                    // One of another type is the template's mistake.
+                    Err(problem) if question.choices == Choices::Any => Err(asking.wrong_default(&default, &problem)),
+                    Err(problem) => Err(asking.refused(&asking.shown(&default), problem)),
+                    Ok(value) if question.secret => done(value),
+                    Ok(value) => {
+                        let checked = asking.validated(value)?;
+                        done(checked.map_err(|problem| asking.refused(&asking.shown(&default), problem))?)
+                    }
+                },
+                None if !may_ask => Ok(Step::Done(Outcome::None)),
+                None => Err(Error::NoAnswer { question: question.id.clone(), help: asking.help_line()? }),
+            },
+        }
+    }
+
+    /// Tells a Copier template's texts what its answers file will hold.
+    fn tell(&self, engine: &mut Engine) {
+        if self.template.dialect != Dialect::Copier {
+            return;
+        }
+        let mut answers = match &self.facts {
+            Some(Value::Object(facts)) => facts.clone(),
+            _ => return,
+        };
+        for (question, outcome) in self.template.questions.iter().zip(&self.outcomes) {
+            if let Outcome::Kept(value) = outcome {
+                answers.insert(question.id.to_string(), value.clone());
+            }
+        }
+        engine.set("_copier_answers", &Value::Object(answers));
+    }
+
+    fn answers(self) -> Answers {
+        let mut answers = Answers::default();
+        for (question, outcome) in self.template.questions.iter().zip(self.outcomes) {
+            let id = question.id.to_string();
+            match outcome {
+                Outcome::None => {}
+                Outcome::Kept(value) => {
+                    answers.kept.insert(id, value);
+                }
+                Outcome::Passing(value) => {
+                    answers.passing.insert(id, value);
+                }
+                Outcome::Unused(computed) => {
+                    answers.unused.push(question.id.clone());
+                    answers.passing.extend(computed.map(|value| (id, value)));
+                }
+            }
+        }
+        answers
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -23,3 +23,8 @@ pub fn parse(_text: &str) -> Result<Value, BadYaml> {
 pub fn dump(_value: &Value) -> String {
     unimplemented!("skeleton")
 }
+
+/// The items of a list, each as it is written; none if the text is no list.
+pub fn items(_text: &str) -> Result<Option<Vec<String>>, BadYaml> {
+    unimplemented!("skeleton")
+}

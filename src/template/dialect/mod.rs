@@ -5,8 +5,13 @@ pub mod block;
 pub mod cookiecutter;
 pub mod copier;
 
-use super::{Dialect, Error, Template};
+use super::{Dialect, Error, Template, Value};
 use crate::tree::Tree;
+
+/// The most questions that a template may ask.
+const MOST_QUESTIONS: usize = 500;
+/// The largest manifest, in bytes.
+const MANIFEST_CAP: usize = 1024 * 1024;
 
 /// Which dialect a source tree is written in: it holds `block.toml`, `copier.yml` (or `.yaml`) or `cookiecutter.json` at
 /// its top. None where it is no template.
@@ -28,4 +33,22 @@ pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
         Some(Dialect::Cookiecutter) => cookiecutter::read(label, source),
         None => Err(Error::NoTemplate { label: label.to_owned() }),
     }
+}
+
+/// The text of a manifest in the source tree.
+fn text<'a>(label: &str, source: &'a Tree, name: &str) -> Result<&'a str, Error> {
+    let wrong =
+        |message: &str| Error::Wrong { label: label.to_owned(), place: name.to_owned(), message: message.to_owned() };
+    let entry = source.get(name).ok_or_else(|| wrong("missing"))?;
+    let contents = entry.contents().ok_or_else(|| wrong("a link, and not a file"))?;
+    if contents.len() > MANIFEST_CAP {
+        return Err(wrong("more than 1 MiB"));
+    }
+    let text = std::str::from_utf8(contents).map_err(|_| wrong("not UTF-8 text"))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Whether a value is a text that Jinja would change.
+fn is_template(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("{{") || text.contains("{%"))
 }

@@ -40,6 +40,15 @@ impl Variables {
         self.known.insert(COOKIECUTTER.to_owned(), Word::from(Serde(&self.nested)));
     }
 
+    /// Makes one unknown again.
+    pub fn forget(&mut self, name: &str) {
+        if self.nested.as_mut().is_some_and(|nested| nested.shift_remove(name).is_some()) {
+            self.known.insert(COOKIECUTTER.to_owned(), Word::from(Serde(&self.nested)));
+        } else {
+            self.known.remove(name);
+        }
+    }
+
     /// What is known under a name.
     pub fn get(&self, name: &str) -> Option<Value> {
         let nested = self.nested.as_ref().and_then(|nested| nested.get(name).cloned());
