@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::Error;
 use super::block::{Block, BlockId};
-use super::layer::{self, Layer};
+use super::layer::{self, Layer, Tables};
 use super::manifest::Kind;
+use super::transaction::{Directories, Transaction};
+use crate::directory::Directory;
 use crate::merge::{self, Change, Merged};
 use crate::project::{Lock, lock, manifest};
 use crate::tree::{Entry, Tree, TreePath};
@@ -38,7 +40,9 @@ impl Addition {
         let mut after = lock.clone();
         let mut plan = Self { blocks: Vec::new(), services: Vec::new(), changes: Vec::new(), merged: Vec::new() };
         let toml: TreePath = path(manifest::FILE);
-        let before = read(root, &toml)?;
+        let root = Directory::open(root)?;
+        let read = |path: &TreePath| root.read([path]).map(|tree| tree.get(path.as_str()).cloned());
+        let before = read(&toml)?;
         let mut project = before.as_ref().and_then(Entry::text).map(str::to_owned);
         let mut files = Tree::default();
         let mut taken = Vec::new();
@@ -50,7 +54,7 @@ impl Addition {
             for (path, entry) in layer.files() {
                 let there = match files.get(path.as_str()) {
                     Some(planned) => Some(planned.clone()),
-                    None => read(root, path)?,
+                    None => read(path)?,
                 };
                 let entry = match there {
                     None => entry.clone(),
@@ -72,7 +76,7 @@ impl Addition {
             }
             if let Some(text) = &project {
                 let part = layer.rendered.tree.get(manifest::FILE).and_then(Entry::text).unwrap_or_default();
-                let joined = layer::join(text, part)?;
+                let joined = layer::join(text, part, Tables::All)?;
                 layer::check(block, &joined)?;
                 project = Some(joined);
             }
@@ -84,13 +88,13 @@ impl Addition {
             return Err(Error::Present { paths: taken });
         }
         for (path, entry) in files {
-            plan.changes.push(Change { before: read(root, &path)?, path, after: Some(entry) });
+            plan.changes.push(Change { before: read(&path)?, path, after: Some(entry) });
         }
         if let Some(project) = project {
             plan.changes.push(Change { path: toml, before, after: Some(Entry::file(project)) });
         }
         let lock_path: TreePath = path(lock::FILE);
-        let before = read(root, &lock_path)?;
+        let before = read(&lock_path)?;
         plan.changes.push(Change { path: lock_path, before, after: Some(Entry::file(after.render())) });
         Ok(plan)
     }
@@ -102,16 +106,12 @@ impl Addition {
 
     /// Changes the project: all of it, or nothing.
     pub fn apply(&self, root: &Path) -> Result<(), Error> {
-        for change in &self.changes {
-            if let Some(Entry::File { contents, .. }) = &change.after {
-                crate::files::write(&root.join(change.path.as_str()), contents)?;
-            }
-        }
-        Ok(())
+        let operations = self.changes.iter().cloned().map(Into::into).collect();
+        Ok(Transaction::begin(root, operations, &Directories::default())?.apply()?)
     }
 }
 
-/// Two versions of one structured file made one, where that needs no decision.
+/// Two versions of one file made one, where that needs no decision: their structure says how.
 fn joined(path: &TreePath, there: &Entry, brought: &Entry) -> Option<Entry> {
     let tree = |entry: &Entry| -> Tree { [(path.clone(), entry.clone())].into_iter().collect() };
     let Merged { changes, conflicts, .. } =
@@ -127,12 +127,4 @@ fn joined(path: &TreePath, there: &Entry, brought: &Entry) -> Option<Entry> {
 
 fn path(name: &str) -> TreePath {
     name.parse().expect("a plain name")
-}
-
-fn read(root: &Path, path: &TreePath) -> Result<Option<Entry>, crate::files::FileError> {
-    match crate::files::read(&root.join(path.as_str()), 1 << 26) {
-        Ok(contents) => Ok(Some(Entry::file(contents))),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -6,10 +6,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Error;
+use super::fetch::Fetched;
 use super::manifest::{self, Kind, Manifest};
 use crate::name::Name;
 use crate::reference::Digest;
 use crate::template::{Template, dialect};
+use crate::text::slug;
 use crate::tree::Tree;
 use crate::version::Version;
 
@@ -27,6 +29,9 @@ pub struct BlockId {
     /// How somebody asked for it: `gh:acme/web`. Templates are told, so that their own tools find it again.
     #[serde(skip)]
     pub asked: String,
+    /// What `git describe` calls the commit, which Copier's templates are told; empty of a catalog's block.
+    #[serde(skip)]
+    pub described: String,
 }
 
 impl fmt::Display for BlockId {
@@ -57,6 +62,10 @@ impl Block {
     /// Makes a block from all files of its directory. `place` is what errors call its manifest.
     pub fn read(id: BlockId, place: &Path, source: Tree) -> Result<Self, Error> {
         let content = source.digest();
+        Self::of(id, place, source, content)
+    }
+
+    fn of(id: BlockId, place: &Path, source: Tree, content: Digest) -> Result<Self, Error> {
         let manifest = match source.get(manifest::FILE).map(|entry| entry.text()) {
             None => None,
             Some(Some(text)) => {
@@ -69,6 +78,24 @@ impl Block {
         let readme = source.get("README.md").and_then(|entry| entry.text()).map(str::to_owned);
         let template = dialect::read(&id.to_string(), source)?;
         Ok(Self { id, template, manifest, readme, content })
+    }
+
+    /// A template that is no block of a catalog, as it was fetched. `asked` is how somebody named it.
+    pub fn fetched(asked: &str, fetched: Fetched) -> Result<Self, Error> {
+        let last = fetched.source.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+        let name = slug(last.strip_suffix(".git").unwrap_or(last), 40);
+        // What begins with a digit, or has no letter at all, is no name.
+        let name = name.parse().or_else(|_| format!("template-{name}").trim_end_matches('-').parse::<Name>());
+        let Ok(name) = name else { return Err(Error::NoName { location: fetched.source }) };
+        let id = BlockId {
+            name,
+            version: fetched.version,
+            source: fetched.source,
+            commit: fetched.commit,
+            asked: asked.to_owned(),
+            described: fetched.description,
+        };
+        Self::of(id, Path::new(manifest::FILE), fetched.tree, fetched.content)
     }
 
     /// The text of its `block.toml`, for what it adds to `onramp.toml`: comments and order are the author's.
@@ -116,6 +143,7 @@ mod tests {
                 source: "/c".into(),
                 commit: "c".into(),
                 asked: name.into(),
+                described: String::new(),
             };
             let source = [("block.toml".parse().unwrap(), Entry::file(manifest))].into_iter().collect();
             Block::read(id, Path::new("b"), source)

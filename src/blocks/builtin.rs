@@ -49,6 +49,7 @@ pub fn block(name: &Name, version: &semver::Version) -> Result<Block, Error> {
         source: SOURCE.to_owned(),
         commit: commit(),
         asked: name.to_string(),
+        described: String::new(),
     };
     let mut source = Tree::default();
     if let Some(dir) = TEMPLATES.get_dir(format!("blocks/{name}")) {

@@ -139,7 +139,8 @@ impl Catalog {
     fn id(&self, name: Name, version: &Version, commit: &Commit) -> BlockId {
         let asked = name.to_string();
         let version = version.clone().into();
-        BlockId { name, version, source: self.source().to_owned(), commit: commit.to_string(), asked }
+        let (source, commit) = (self.source().to_owned(), commit.to_string());
+        BlockId { name, version, source, commit, asked, described: String::new() }
     }
 
     fn manifest(&self, name: &Name, version: &Version, commit: Option<&Commit>) -> Result<Manifest, Error> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::block::BlockId;
 use super::manifest::Kind;
+use super::{fetch, transaction};
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
@@ -100,6 +101,18 @@ pub enum Error {
         /// The other one.
         block: Name,
     },
+    /// A template's place from which no block's name can be made.
+    #[error("no name can be made of {}", crate::text::neutral_line(location, 200))]
+    NoName {
+        /// Where it is.
+        location: String,
+    },
+    /// What a template is fetched from failed.
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
+    /// A project's files could not be changed.
+    #[error(transparent)]
+    Transaction(#[from] transaction::Error),
     /// Blocks require each other in a circle.
     #[error("blocks require each other: {}", chain.join(" → "))]
     Circle {
@@ -140,7 +153,11 @@ impl Fault for Error {
             Self::File(error) => error.class(),
             Self::Document(error) => error.class(),
             Self::Template(error) => error.class(),
-            Self::NoBlock { .. } | Self::NoVersion { .. } | Self::OtherKind { .. } => Class::Usage,
+            Self::Fetch(error) => error.class(),
+            Self::Transaction(error) => error.class(),
+            Self::NoBlock { .. } | Self::NoVersion { .. } | Self::OtherKind { .. } | Self::NoName { .. } => {
+                Class::Usage
+            }
             Self::Wrong { .. } | Self::Rendered { .. } | Self::Circle { .. } => Class::Config,
             Self::Occupied { .. }
             | Self::Present { .. }
@@ -161,6 +178,8 @@ impl Fault for Error {
             }
             Self::NoVersion { released, .. } => Some(format!("released: {}", list(released))),
             Self::Template(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Transaction(error) => error.hint(),
             Self::Rendered { source, .. } => source.hint(),
             Self::Wrong { .. } | Self::Circle { .. } => {
                 Some("nothing was changed; the block's owner can correct it".to_owned())
@@ -185,6 +204,8 @@ impl Fault for Error {
             Self::File(error) => error.next(),
             Self::Document(error) => error.next(),
             Self::Template(error) => error.next(),
+            Self::Fetch(error) => error.next(),
+            Self::Transaction(error) => error.next(),
             Self::Unmet { required, .. } => vec![format!("onramp update {required}")],
             Self::NoBlock { .. } => vec!["onramp catalog list".to_owned()],
             Self::NoVersion { name, .. } => vec![format!("onramp catalog show {name}")],

@@ -85,8 +85,8 @@ impl Facts {
     /// not depend on them.
     fn copier(&self, block: &BlockId, answers: &Answers, operation: Operation) -> Value {
         let mut remembered = Map::new();
-        if !block.version.to_string().is_empty() {
-            remembered.insert("_commit".to_owned(), block.version.to_string().into());
+        if !block.described.is_empty() {
+            remembered.insert("_commit".to_owned(), block.described.clone().into());
         }
         remembered.insert("_src_path".to_owned(), block.asked.clone().into());
         remembered.extend(

@@ -15,6 +15,10 @@ use crate::template::resolve::{Ask, Sources};
 use crate::template::{Answers, Engine, Rendered, render, resolve};
 use crate::tree::{Entry, Tree, TreePath};
 
+/// The facts of a lock that are a foreign template's own: how it was asked for, what `git describe` called it.
+const ASKED: &str = "asked";
+const DESCRIBED: &str = "described";
+
 /// One block's part of a project.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -47,8 +51,14 @@ impl Layer {
     /// Renders a block with the answers that `onramp.lock` keeps: what it was when it was written.
     pub fn again(block: &Block, locked: &LockedBlock, now: &Facts) -> Result<Self, Error> {
         let facts = Facts::from_kept(&locked.facts, now);
+        let mut block = block.clone();
+        for (fact, own) in [(ASKED, &mut block.id.asked), (DESCRIBED, &mut block.id.described)] {
+            if let Some(kept) = locked.facts.get(fact) {
+                own.clone_from(kept);
+            }
+        }
         let sources = Sources { before: locked.values(), ..Sources::default() };
-        Self::make(block, &facts, Operation::Copy, &sources, None)
+        Self::make(&block, &facts, Operation::Copy, &sources, None)
     }
 
     fn render(block: &Block, facts: &Facts, operation: Operation, answers: Answers) -> Result<Self, Error> {
@@ -71,12 +81,17 @@ impl Layer {
 
     /// What `onramp.lock` says of it.
     pub fn locked(&self, block: &Block) -> LockedBlock {
+        let mut facts = self.facts.kept();
+        if block.manifest.is_none() {
+            facts.insert(ASKED.to_owned(), block.id.asked.clone());
+            facts.insert(DESCRIBED.to_owned(), block.id.described.clone());
+        }
         let mut locked = LockedBlock {
             source: block.id.source.clone(),
             version: block.id.version.clone(),
             commit: block.id.commit.clone(),
             content: block.content.clone(),
-            facts: self.facts.kept(),
+            facts,
             answers: toml::Table::new(),
             json: std::collections::BTreeMap::new(),
             files: self.files().map(|(path, entry)| (path.clone(), entry.digest())).collect(),
@@ -159,11 +174,24 @@ fn to_edit(value: &toml::Value) -> Value {
     }
 }
 
-/// Puts the tables of a layer's `onramp.toml` into a project's: its record and its services.
-pub fn join(project: &str, layer: &str) -> Result<String, Error> {
+/// Which tables of a layer's `onramp.toml` a project gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// Its record and its services.
+    All,
+    /// Its record.
+    Record,
+}
+
+/// Puts the tables of a layer's `onramp.toml` into a project's.
+pub fn join(project: &str, layer: &str, tables: Tables) -> Result<String, Error> {
     let mut document = edit(project, manifest::FILE)?;
     let mut from = edit(layer, manifest::FILE)?;
-    for parent in ["blocks", "services"] {
+    let parents: &[&str] = match tables {
+        Tables::All => &["blocks", "services"],
+        Tables::Record => &["blocks"],
+    };
+    for parent in parents {
         let Some(tables) = from.get_mut(parent).and_then(Item::as_table_like_mut) else { continue };
         for (name, item) in tables.iter_mut() {
             let name = name.get().to_owned();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Error;
 use super::block::{Block, BlockId};
-use super::layer::{self, Layer};
+use super::layer::{self, Layer, Tables};
 use super::manifest::Kind;
 use super::staging::{Staging, write_new};
 use crate::git::{self, Commit, Identity};
@@ -46,7 +46,7 @@ impl Creation {
                 }
             }
             if let (Some(project), Some(part)) = (text(&files), text(&layer.rendered.tree)) {
-                let joined = layer::join(project, part)?;
+                let joined = layer::join(project, part, Tables::All)?;
                 files.insert(manifest_path(), Entry::file(joined));
             }
             lock.blocks.insert(part.id.name.clone(), layer.locked(part));

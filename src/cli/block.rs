@@ -7,7 +7,9 @@ use super::context::Context;
 use super::failure::Failure;
 use super::prompt::Terminal;
 use crate::blocks::facts::Operation;
-use crate::blocks::{Block, Catalog, Facts, Layer, require};
+use crate::blocks::fetch::At;
+use crate::blocks::location::{self, Location};
+use crate::blocks::{Block, Catalog, Facts, Layer, fetch, require};
 use crate::project::lock::LockedBlock;
 use crate::project::{Lock, Manifest};
 use crate::task::blocking;
@@ -25,6 +27,14 @@ pub struct Chosen {
     /// The branch, tag or commit of a template that is no block of the catalog
     #[arg(long = "ref", value_name = "REF", conflicts_with = "version", value_parser = reference)]
     reference: Option<String>,
+}
+
+/// The versions of a template, newest first.
+pub struct Candidates {
+    /// They.
+    pub blocks: Vec<Block>,
+    /// The company's catalog; none where the template is no block of one.
+    pub catalog: Option<Catalog>,
 }
 
 /// How its questions are answered.
@@ -51,6 +61,11 @@ fn reference(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// This version and no other.
+pub fn exactly(version: &semver::Version) -> semver::VersionReq {
+    format!("={version}").parse().expect("a version with = is a requirement")
+}
+
 /// A template that was found, and the catalog that its blocks are looked up in.
 pub struct Found {
     /// It.
@@ -71,14 +86,65 @@ impl Chosen {
         text.parse().map_err(|error| Failure::usage(format!("--version {text}: {error}")))
     }
 
+    /// The version that was asked for, of another template.
+    fn at(&self) -> At {
+        match (&self.reference, &self.version) {
+            // What a work tree holds and nobody committed yet is what its author tries.
+            (Some(head), _) if head == "HEAD" => At::Worktree,
+            (Some(reference), _) => At::Reference(reference.clone()),
+            (None, Some(requirement)) => At::Requirement(requirement.clone()),
+            (None, None) => At::Latest { prereleases: false },
+        }
+    }
+
     /// Finds a template: a block of the catalog, or what a path or URL names.
     pub async fn find(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Found, Failure> {
-        let catalog = catalog::open(cx, project).await?;
-        let (name, requirement) = (name.to_owned(), self.requirement(name)?);
-        Ok(blocking(move || -> Result<Found, crate::blocks::Error> {
-            Ok(Found { block: catalog.block(&name, &requirement)?, catalog: Some(catalog) })
+        let block = location::block_name(name).filter(|_| !location::is_template_directory(name, &cx.dir));
+        if block.is_some() {
+            let catalog = catalog::open(cx, project).await?;
+            let (name, requirement) = (name.to_owned(), self.requirement(name)?);
+            return Ok(blocking(move || -> Result<Found, crate::blocks::Error> {
+                Ok(Found { block: catalog.block(&name, &requirement)?, catalog: Some(catalog) })
+            })
+            .await?);
+        }
+        let place = Location::from_argument(name, &cx.dir)?;
+        let (cache, at, offline, asked) = (cx.paths.cache.clone(), self.at(), cx.offline, name.to_owned());
+        let work = blocking(move || -> Result<Block, crate::blocks::Error> {
+            Block::fetched(&asked, fetch::fetch(&cache, &place, &at, offline)?)
+        });
+        Ok(Found { block: cx.waiting("fetch the template", work).await?, catalog: None })
+    }
+
+    /// Every version of a template that is what was asked for, newest first; not more than can be tried.
+    pub async fn all(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Candidates, Failure> {
+        const MOST: usize = 50;
+        let newest = self.find(cx, name, project).await?;
+        let (this, cache, here, offline) = (self.clone(), cx.paths.cache.clone(), cx.dir.clone(), cx.offline);
+        let name = name.to_owned();
+        blocking(move || -> Result<Candidates, Failure> {
+            let mut blocks = Vec::new();
+            if let Some(catalog) = &newest.catalog {
+                let requirement = this.requirement(&name)?;
+                for version in
+                    catalog.versions(&name)?.into_iter().filter(|version| requirement.matches(version)).take(MOST)
+                {
+                    blocks.push(catalog.block(&name, &exactly(&version))?);
+                }
+            } else if let At::Latest { .. } | At::Requirement(_) = this.at() {
+                let place = Location::from_argument(&name, &here)?;
+                // It was fetched a moment ago.
+                for release in fetch::versions(&cache, &place, true)?.into_iter().take(MOST) {
+                    let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), offline)?;
+                    blocks.push(Block::fetched(&name, fetched)?);
+                }
+            }
+            if blocks.is_empty() {
+                blocks.push(newest.block);
+            }
+            Ok(Candidates { blocks, catalog: newest.catalog })
         })
-        .await?)
+        .await
     }
 }
 
@@ -101,7 +167,7 @@ impl Answering {
             }
         }
         let given = match &self.data_file {
-            Some(_) => return Err(Failure::usage("--data-file is being built")),
+            Some(_) => return Err(Failure::usage("--data-file: not yet")),
             None => serde_json::Map::new(),
         };
         Ok(Sources { typed, given, ..Sources::default() })

@@ -1,6 +1,7 @@
 //! The command line: arguments, prompts, progress, output. One file a command; sub-commands in a folder of the noun.
 
 mod add;
+mod adopt;
 mod block;
 mod catalog;
 mod completions;
@@ -138,6 +139,7 @@ enum Command {
     Catalog(catalog::Arguments),
     New(new::Arguments),
     Add(add::Arguments),
+    Adopt(adopt::Arguments),
     Image(image::Arguments),
     Up(up::Arguments),
     Down(down::Arguments),
@@ -221,6 +223,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,
+        Command::Adopt(arguments) => arguments.run(&cx).await,
         Command::Image(arguments) => arguments.run(&cx).await,
         Command::Up(arguments) => arguments.run(&cx).await,
         Command::Down(arguments) => arguments.run(&cx).await,

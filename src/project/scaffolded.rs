@@ -34,6 +34,17 @@ impl Scaffolded {
         Ok(Self { root: root.to_owned(), manifest, lock: Lock::load(root)? })
     }
 
+    /// The nearest one upwards, else the git repository that `start` lies in, else `start` itself: for what makes one.
+    pub fn find_or_here(start: &Path) -> Result<Self, Error> {
+        match Self::find(start) {
+            Err(Error::NoProject { start }) => {
+                let root = start.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(&start).to_owned();
+                Ok(Self { root, manifest: None, lock: Lock::default() })
+            }
+            found => found,
+        }
+    }
+
     /// Its name: as `onramp.toml` says, else its directory's.
     pub fn name(&self) -> String {
         self.manifest.as_ref().map_or_else(|| self.folder(), |manifest| manifest.name.to_string())

@@ -5,15 +5,23 @@
 //! has other than the render counts as its own edits from then on.
 
 mod infer;
+pub mod project;
 mod score;
 
 pub use score::Score;
 
+use std::path::Path;
+
 use super::facts::{Facts, Operation};
+use super::layer::{self, Tables};
+use super::transaction::{Directories, Transaction};
 use super::{Block, Error, Layer};
+use crate::files;
+use crate::merge::Change;
+use crate::project::{Scaffolded, lock, manifest};
 use crate::template::question::{Choices, Kind, Question, Value, Values};
 use crate::template::resolve::Sources;
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 
 /// The most renders that one version is tried with.
 const TRIES: usize = 400;
@@ -111,4 +119,47 @@ fn candidates(question: &Question, layer: &Layer, read: Option<&Vec<(Value, usiz
     };
     values.extend(read.into_iter().flatten().take(MOST_READ).map(|(value, _)| value.clone()));
     values
+}
+
+/// What adopting a block changes: the lock, and the record in `onramp.toml` where there is one.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    /// The files.
+    pub changes: Vec<Change>,
+}
+
+impl Adoption {
+    /// Plans the adoption of a block that explains a project.
+    pub fn plan(place: &Scaffolded, block: &Block, explained: &Layer) -> Result<Self, Error> {
+        if place.lock.blocks.contains_key(&block.id.name) {
+            return Err(Error::Taken { table: format!("blocks.{}", block.id.name) });
+        }
+        let text = |name: &str| match files::read_text(&place.root.join(name), crate::document::CAP) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        };
+        let change = |name: &str, before: Option<String>, after: String| Change {
+            path: name.parse().expect("a plain name"),
+            before: before.map(Entry::file),
+            after: Some(Entry::file(after)),
+        };
+        let mut changes = Vec::new();
+        let record = explained.rendered.tree.get(manifest::FILE).and_then(Entry::text);
+        let declared = place.manifest.as_ref().is_some_and(|manifest| manifest.blocks.contains_key(&block.id.name));
+        if let (Some(before), Some(record), false) = (text(manifest::FILE)?, record, declared) {
+            let after = layer::join(&before, record, Tables::Record)?;
+            changes.push(change(manifest::FILE, Some(before), after));
+        }
+        let mut after = place.lock.clone();
+        after.blocks.insert(block.id.name.clone(), explained.locked(block));
+        changes.push(change(lock::FILE, text(lock::FILE)?, after.render()));
+        Ok(Self { changes })
+    }
+
+    /// Writes it: both files, or none.
+    pub fn apply(&self, root: &Path) -> Result<(), Error> {
+        let operations = self.changes.iter().cloned().map(Into::into).collect();
+        Ok(Transaction::begin(root, operations, &Directories::default())?.apply()?)
+    }
 }

