@@ -99,7 +99,7 @@ fn answers_are_checked_wherever_they_come_from() {
     let bad = QUESTIONS.replace("{{ _project.name }}", "SHOP");
     insta::assert_snapshot!(fails(&bad, &[]), @"`SHOP` is no answer to `name`: Use letters | answer it with --data name=…");
     let bad = QUESTIONS.replace("{{ 3306 if", "{{ 'high' if");
-    insta::assert_snapshot!(fails(&bad, &[]), @"x 1.0.0 is wrong: block.toml:11: port: its default is `high`: expected a whole number | nothing was changed; the template's owner can correct it");
+    insta::assert_snapshot!(fails(&bad, &[]), @"x 1.0.0 is wrong: block.toml:12: port: its default is `high`: expected a whole number | nothing was changed; the template's owner can correct it");
     let bad = QUESTIONS.replace("{{ _project.name }}", "{{ nope }}");
     insta::assert_snapshot!(fails(&bad, &[]), @"x 1.0.0 is wrong: block.toml:3: undefined value: `nope` is undefined | nothing was changed; the template's owner can correct it");
 }
