@@ -21,6 +21,7 @@ pub mod scaffold;
 mod staging;
 pub mod takeover;
 pub mod transaction;
+pub mod undo;
 
 pub use addition::Addition;
 pub use block::{Block, BlockId};

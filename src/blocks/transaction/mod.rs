@@ -121,6 +121,11 @@ impl Transaction {
         journal::put_right(&root, &staging)
     }
 
+    /// What changes, by path.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// Directories that will be made, the topmost first.
     pub fn made(&self) -> &[TreePath] {
         &self.journal.made
@@ -131,9 +136,9 @@ impl Transaction {
         &self.journal.parents
     }
 
-    /// Of each operation, in the order of paths, the permission bits of what stands there now.
-    pub fn modes(&self) -> impl Iterator<Item = (&TreePath, Option<u32>)> {
-        self.operations.iter().zip(&self.facts).map(|(operation, facts)| (&operation.path, facts.map(|f| f.mode)))
+    /// Of each operation, the permission bits of what stands there now.
+    pub fn modes(&self) -> impl Iterator<Item = Option<u32>> {
+        self.facts.iter().map(|facts| facts.map(|facts| facts.mode))
     }
 
     /// Changes the project. On an error it is as it was.
