@@ -3,8 +3,8 @@
 //! Four kinds of rooms, and imports only point downwards:
 //!
 //! - [`cli`] takes arguments, asks, shows, prints. One short file a command.
-//! - the domain, what onramp knows: [`blocks`], [`catalog`], [`template`], [`merge`], [`images`], [`project`], [`sandbox`],
-//!   [`state`], [`release`], [`playground`], [`doctor`].
+//! - the domain, what onramp knows: [`blocks`], [`catalog`], [`template`], [`trust`], [`merge`], [`images`], [`project`],
+//!   [`sandbox`], [`state`], [`release`], [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`directory`], [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`],
 //!   [`settings`], [`task`], [`text`], [`tree`], [`turn`], [`version`].
@@ -24,6 +24,7 @@ pub mod release;
 pub mod sandbox;
 pub mod state;
 pub mod template;
+pub mod trust;
 
 pub mod engine;
 pub mod forge;

@@ -29,6 +29,7 @@ mod shell;
 mod status;
 mod terminal;
 mod test;
+mod trust;
 mod up;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -140,6 +141,7 @@ enum Command {
     New(new::Arguments),
     Add(add::Arguments),
     Adopt(adopt::Arguments),
+    Trust(trust::Arguments),
     Image(image::Arguments),
     Up(up::Arguments),
     Down(down::Arguments),
@@ -224,6 +226,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,
         Command::Adopt(arguments) => arguments.run(&cx).await,
+        Command::Trust(arguments) => arguments.run(&cx),
         Command::Image(arguments) => arguments.run(&cx).await,
         Command::Up(arguments) => arguments.run(&cx).await,
         Command::Down(arguments) => arguments.run(&cx).await,
