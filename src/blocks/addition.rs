@@ -48,7 +48,8 @@ impl Addition {
         let mut taken = Vec::new();
         for (block, layer) in added {
             block.check_kind(Kind::Part)?;
-            if after.blocks.contains_key(&block.id.name) {
+            // What onramp.toml does not declare any more, the lock may still tell of.
+            if project.is_none() && after.blocks.contains_key(&block.id.name) {
                 return Err(Error::Taken { table: format!("blocks.{}", block.id.name) });
             }
             for (path, entry) in layer.files() {

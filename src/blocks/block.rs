@@ -76,7 +76,8 @@ impl Block {
             Some(None) => return Err(Error::wrong(&id, manifest::FILE, "not UTF-8 text")),
         };
         let readme = source.get("README.md").and_then(|entry| entry.text()).map(str::to_owned);
-        let template = dialect::read(&id.to_string(), source)?;
+        let what = if manifest.is_some() { "block" } else { "template" };
+        let template = dialect::read(&format!("{what} {id}"), source)?;
         Ok(Self { id, template, manifest, readme, content })
     }
 

@@ -200,6 +200,12 @@ pub fn join(project: &str, layer: &str, tables: Tables) -> Result<String, Error>
             }
             let mut table = std::mem::take(item).into_table().unwrap_or_default();
             unplaced(&mut table);
+            // The first table of one file begins with no empty line, as it does after others.
+            let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+            if !prefix.starts_with('\n') {
+                let prefix = format!("\n{prefix}");
+                table.decor_mut().set_prefix(prefix);
+            }
             insert(&mut document, parent, &name, table);
         }
     }

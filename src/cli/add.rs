@@ -60,7 +60,7 @@ impl Arguments {
         let lock = project.lock.clone();
         let found = self.chosen.find(cx, &self.template, project.manifest.as_ref()).await?;
         let facts = block::facts(cx, found.catalog.as_ref(), &project.name(), &project.folder())?;
-        let sources = self.answering.sources(&found.block.template)?;
+        let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
         let present = if self.merge { Present::Merge } else { Present::Refuse };
         let root = project.root.clone();

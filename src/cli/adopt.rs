@@ -64,13 +64,13 @@ impl Arguments {
         let place = Scaffolded::find_or_here(&cx.dir)?;
         let candidates = self.chosen.all(cx, &self.template, place.manifest.as_ref()).await?;
         let facts = block::facts(cx, candidates.catalog.as_ref(), &place.name(), &place.folder())?;
-        let answering = self.answering.clone();
+        let (surroundings, answering) = (cx.clone(), self.answering.clone());
         let root = place.root.clone();
         let mut explained = blocking(move || -> Result<Vec<Explanation>, Failure> {
             let project = adopt::project::read(&root)?;
             let mut explained = Vec::new();
             for block in candidates.blocks {
-                let sources = answering.sources(&block.template)?;
+                let sources = answering.sources(&surroundings, &block.template)?;
                 explained.push(adopt::explain(block, &facts, &sources, &project)?);
             }
             Ok(explained)

@@ -15,7 +15,7 @@ use crate::project::{Lock, Manifest};
 use crate::task::blocking;
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
-use crate::template::{Answers, Template};
+use crate::template::{Answers, Template, resolve};
 use crate::text;
 
 /// Which version of a template.
@@ -155,7 +155,7 @@ impl Answering {
     }
 
     /// What was answered: `--data`, then `ONRAMP_DATA_<QUESTION>`, then `--data-file`.
-    pub fn sources(&self, template: &Template) -> Result<Sources, Failure> {
+    pub fn sources(&self, cx: &Context, template: &Template) -> Result<Sources, Failure> {
         let mut typed = catalog::given(&self.data)?;
         for question in &template.questions {
             let id = question.id.as_str();
@@ -167,7 +167,7 @@ impl Answering {
             }
         }
         let given = match &self.data_file {
-            Some(_) => return Err(Failure::usage("--data-file: not yet")),
+            Some(path) => resolve::file::load(&cx.dir.join(path))?,
             None => serde_json::Map::new(),
         };
         Ok(Sources { typed, given, ..Sources::default() })

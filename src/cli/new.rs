@@ -67,7 +67,7 @@ impl Arguments {
         scaffold::vacant(&target)?;
         let folder = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let facts = block::facts(cx, found.catalog.as_ref(), &text::slug(&folder, 40), &folder)?;
-        let sources = self.answering.sources(&found.block.template)?;
+        let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
         let (block, layer, mut creation) =
             blocking(move || -> Result<(Block, Layer, Creation), crate::blocks::Error> {

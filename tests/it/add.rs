@@ -146,7 +146,7 @@ fn what_is_there_is_named_and_kept() {
     let before = machine.tree("");
     assert_snapshot!(machine.onramp("add cache").dir("shop").fails(Class::Conflict), @r"
     --- stderr
-    error: the project has src/index.php, src/shop/Cache.php
+    error: the project has src/index.php (from web), src/shop/Cache.php
       hint: nothing was changed; move them away, or take what you need from the block by hand
     ");
     assert_eq!(machine.tree(""), before);
