@@ -162,8 +162,21 @@ pub struct Actions {
     pub reads: Vec<Named>,
     /// Where it says it sends something (`sends` of a block).
     pub sends: Vec<Named>,
-    /// What to say when all is done; a template.
-    pub message_after: Option<String>,
+    /// What it says to a person.
+    pub messages: Messages,
+}
+
+/// What a template says to a person, before and after. All texts are templates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// Before a project begins, or a block is added to one.
+    pub before_copy: Option<String>,
+    /// When that is done.
+    pub after_copy: Option<String>,
+    /// Before an update.
+    pub before_update: Option<String>,
+    /// When that is done.
+    pub after_update: Option<String>,
 }
 
 /// A command of a template. All texts are templates.
@@ -175,7 +188,7 @@ pub struct Task {
     pub when: Option<String>,
     /// Where, from the project's directory.
     pub directory: Option<PathBuf>,
-    /// Variables of its environment and of its templates.
+    /// Variables of its environment, in capitals, and of its templates, after an underscore.
     pub variables: Vec<(String, Value)>,
     /// `copier.yml:12`
     pub place: String,

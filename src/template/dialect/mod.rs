@@ -19,7 +19,7 @@ pub fn detect(source: &Tree) -> Option<Dialect> {
     if source.get("block.toml").is_some() {
         return Some(Dialect::Block);
     }
-    if ["copier.yml", "copier.yaml"].iter().any(|name| source.get(name).is_some()) {
+    if source.paths().any(|path| copier::is_config(path.as_str())) {
         return Some(Dialect::Copier);
     }
     source.get("cookiecutter.json").map(|_| Dialect::Cookiecutter)
@@ -51,4 +51,25 @@ fn text<'a>(label: &str, source: &'a Tree, name: &str) -> Result<&'a str, Error>
 /// Whether a value is a text that Jinja would change.
 fn is_template(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains("{{") || text.contains("{%"))
+}
+
+/// The Jinja extensions whose tags and filters the engine has by itself.
+const NATIVE_EXTENSIONS: [&str; 12] = [
+    "cookiecutter.extensions.JsonifyExtension",
+    "cookiecutter.extensions.RandomStringExtension",
+    "cookiecutter.extensions.SlugifyExtension",
+    "cookiecutter.extensions.TimeExtension",
+    "cookiecutter.extensions.UUIDExtension",
+    "jinja2.ext.autoescape",
+    "jinja2.ext.do",
+    "jinja2.ext.loopcontrols",
+    "jinja2.ext.with_",
+    "jinja2_ansible_filters.AnsibleCoreFilters",
+    "jinja2_ansible_filters.AnsibleCoreFiltersExtension",
+    "jinja2_time.TimeExtension",
+];
+
+/// Whether the engine has what this extension brings.
+fn is_native_extension(name: &str) -> bool {
+    NATIVE_EXTENSIONS.contains(&name)
 }

@@ -14,15 +14,27 @@ impl Choices {
         if let Value::String(template) = value {
             return Ok(Self::Computed(template.clone()));
         }
-        let listed = Self::listed(value)?;
-        Ok(if listed.is_empty() { Self::Any } else { Self::Listed(listed) })
+        Self::listed(value, true).map(Self::of)
     }
 
-    /// The same, where a template has been rendered already.
-    pub(in crate::template) fn listed(value: &Value) -> Result<Vec<Choice>, String> {
+    /// The same as Copier has it: a table in a list is a value as any other.
+    pub fn of_copier(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::String(template) => Ok(Self::Computed(template.clone())),
+            other => Self::listed(other, false).map(Self::of),
+        }
+    }
+
+    fn of(listed: Vec<Choice>) -> Self {
+        if listed.is_empty() { Self::Any } else { Self::Listed(listed) }
+    }
+
+    /// The choices of what is no template, or of what one rendered to. `tables` says whether a table in a list is a choice
+    /// with its label.
+    pub(in crate::template) fn listed(value: &Value, tables: bool) -> Result<Vec<Choice>, String> {
         let choices: Vec<Choice> = match value {
             Value::Null => Vec::new(),
-            Value::Array(items) => items.iter().map(item).collect::<Result<_, _>>()?,
+            Value::Array(items) => items.iter().map(|value| item(value, tables)).collect::<Result<_, _>>()?,
             Value::Object(fields) => {
                 fields.iter().map(|(label, value)| labelled(label.clone(), value)).collect::<Result<_, _>>()?
             }
@@ -35,17 +47,17 @@ impl Choices {
     }
 }
 
-fn item(value: &Value) -> Result<Choice, String> {
+fn item(value: &Value, tables: bool) -> Result<Choice, String> {
     match value {
         Value::Array(pair) => match pair.as_slice() {
             [label, value] => labelled(python_text(label), value),
             _ => Err("a choice that is a list has two items: its label and its value".to_owned()),
         },
-        Value::Object(fields) if fields.contains_key("value") => {
+        Value::Object(fields) if tables && fields.contains_key("value") => {
             let label = fields.get("label").unwrap_or(&fields["value"]);
             labelled(python_text(label), value)
         }
-        Value::Object(_) => Err("a choice that is a table has a `value`".to_owned()),
+        Value::Object(_) if tables => Err("a choice that is a table has a `value`".to_owned()),
         other => Ok(Choice { label: python_text(other), value: other.clone(), disabled: None }),
     }
 }

@@ -118,7 +118,8 @@ impl<'a> Asking<'a> {
             Choices::Computed(template) => {
                 let value =
                     yaml::parse(&self.text(template)?).map_err(|error| wrong(format!("its choices: {error}")))?;
-                Cow::Owned(Choices::listed(&value).map_err(wrong)?)
+                let tables = self.template.dialect == Dialect::Block;
+                Cow::Owned(Choices::listed(&value, tables).map_err(wrong)?)
             }
         };
         let offered = |choice: &super::super::question::Choice| {
