@@ -1,6 +1,6 @@
 //! A new project from an app block: planned as plain data, then made all at once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::block::{Block, BlockId};
@@ -62,25 +62,42 @@ impl Creation {
         Ok(Self { project, block: block.id.clone(), requires, files, manifest, lock })
     }
 
-    /// Makes the project, with a git repository and its first commit: all of it, or nothing. `before` runs in the
-    /// directory while nobody sees it yet: what it fails at undoes everything.
-    pub fn apply<E: From<Error>>(
-        &self,
-        target: &Path,
-        author: &Identity,
-        before: impl FnOnce(&Path) -> Result<(), E>,
-    ) -> Result<Commit, E> {
+    /// Writes the project where nobody sees it yet. Dropped, it leaves nothing.
+    pub fn stage(&self, target: &Path) -> Result<Staged, Error> {
         vacant(target)?;
         let staging = Staging::begin(target)?;
         let tree = staging.tree();
         for (path, entry) in self.files.iter() {
-            write_new(&tree, path, entry).map_err(Error::from)?;
+            write_new(&tree, path, entry)?;
         }
-        self.lock.save(&tree).map_err(Error::from)?;
-        before(&tree)?;
+        self.lock.save(&tree)?;
         let message = format!("Start {} from the block {}\n", self.project, self.block);
-        let commit = git::initialise(&tree, &message, author).map_err(Error::from)?;
-        staging.publish(target)?;
+        Ok(Staged { staging, target: target.to_owned(), message })
+    }
+}
+
+/// A project that is written, and not yet where it belongs.
+pub struct Staged {
+    staging: Staging,
+    target: PathBuf,
+    message: String,
+}
+
+impl Staged {
+    /// Where it is now: what runs before anybody sees it runs here.
+    pub fn directory(&self) -> PathBuf {
+        self.staging.tree()
+    }
+
+    /// Makes it a git repository with a first commit, and moves it to its place: all of it, or nothing. A repository that
+    /// the template's own commands made is left as they made it.
+    pub fn publish(self, author: &Identity) -> Result<Option<Commit>, Error> {
+        let tree = self.directory();
+        let commit = match tree.join(".git").symlink_metadata() {
+            Ok(_) => None,
+            Err(_) => Some(git::initialise(&tree, &self.message, author)?),
+        };
+        self.staging.publish(&self.target)?;
         Ok(commit)
     }
 }

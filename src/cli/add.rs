@@ -6,6 +6,7 @@ use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::permission::Trusting;
 use super::prompt::Terminal;
 use crate::blocks::addition::Present;
 use crate::blocks::facts::Operation;
@@ -33,6 +34,8 @@ pub struct Arguments {
     chosen: Chosen,
     #[command(flatten)]
     answering: Answering,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 /// What will be added, and after that what was added.
@@ -58,7 +61,8 @@ impl Arguments {
             return Err(Failure::usage("a part changes onramp.lock, which --locked forbids"));
         }
         let lock = project.lock.clone();
-        let found = self.chosen.find(cx, &self.template, project.manifest.as_ref()).await?;
+        let mut found = self.chosen.find(cx, &self.template, project.manifest.as_ref()).await?;
+        found.prepare(cx, self.trusting, &lock)?;
         let facts = block::facts(cx, found.catalog.as_ref(), &project.name(), &project.folder())?;
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
@@ -67,7 +71,7 @@ impl Arguments {
         let (layer, addition) = blocking(move || -> Result<(Layer, Addition), crate::blocks::Error> {
             let mut terminal = Terminal;
             let person = ask.then_some(&mut terminal);
-            let (layer, mut added) = block::layers(&found, &facts, Operation::Copy, &sources, person, Some(&lock))?;
+            let (layer, mut added) = block::layers(&found, &facts, Operation::Copy, &sources, person, &lock)?;
             added.push((found.block, layer.clone()));
             let addition = Addition::plan(&root, &lock, &added, present)?;
             Ok((layer, addition))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::catalog;
 use super::context::Context;
 use super::failure::Failure;
+use super::permission::{Permission, Trusting};
 use super::prompt::Terminal;
 use crate::blocks::facts::Operation;
 use crate::blocks::fetch::At;
@@ -72,6 +73,25 @@ pub struct Found {
     pub block: Block,
     /// The company's catalog; none where the template is no block of one.
     pub catalog: Option<Catalog>,
+    /// The blocks that it requires and the project does not have, those that others need first.
+    pub required: Vec<Block>,
+}
+
+impl Found {
+    /// Finds the blocks that it requires, and asks whether any of them may run what it wants to.
+    pub fn prepare(&mut self, cx: &Context, trusting: Trusting, lock: &Lock) -> Result<Permission, Failure> {
+        if let Some(catalog) = &self.catalog {
+            let has = lock.blocks.iter().map(|(name, block)| (name.clone(), block.version.clone())).collect();
+            self.required = require::missing(&self.block, catalog, &has)?;
+        }
+        let mut permission = Permission::Everything;
+        for block in self.required.iter_mut().chain([&mut self.block]) {
+            if trusting.decide(cx, block)? == Permission::Files {
+                permission = Permission::Files;
+            }
+        }
+        Ok(permission)
+    }
 }
 
 impl Chosen {
@@ -104,7 +124,7 @@ impl Chosen {
             let catalog = catalog::open(cx, project).await?;
             let (name, requirement) = (name.to_owned(), self.requirement(name)?);
             return Ok(blocking(move || -> Result<Found, crate::blocks::Error> {
-                Ok(Found { block: catalog.block(&name, &requirement)?, catalog: Some(catalog) })
+                Ok(Found { block: catalog.block(&name, &requirement)?, catalog: Some(catalog), required: Vec::new() })
             })
             .await?);
         }
@@ -113,7 +133,7 @@ impl Chosen {
         let work = blocking(move || -> Result<Block, crate::blocks::Error> {
             Block::fetched(&asked, fetch::fetch(&cache, &place, &at, offline)?)
         });
-        Ok(Found { block: cx.waiting("fetch the template", work).await?, catalog: None })
+        Ok(Found { block: cx.waiting("fetch the template", work).await?, catalog: None, required: Vec::new() })
     }
 
     /// Every version of a template that is what was asked for, newest first; not more than can be tried.
@@ -181,14 +201,9 @@ pub fn layers(
     operation: Operation,
     sources: &Sources,
     mut person: Option<&mut Terminal>,
-    lock: Option<&Lock>,
+    lock: &Lock,
 ) -> Result<(Layer, Vec<(Block, Layer)>), crate::blocks::Error> {
-    let has = lock.map(|lock| lock.blocks.iter().map(|(name, block)| (name.clone(), block.version.clone())).collect());
-    let required = match &found.catalog {
-        Some(catalog) => require::missing(&found.block, catalog, &has.unwrap_or_default())?,
-        None => Vec::new(),
-    };
-    let mut shared: Values = lock.iter().flat_map(|lock| lock.blocks.values()).flat_map(LockedBlock::values).collect();
+    let mut shared: Values = lock.blocks.values().flat_map(LockedBlock::values).collect();
     let mut parts: Vec<(Block, Layer)> = Vec::new();
     let mut make = |block: &Block, also: &dyn Fn(&str) -> bool| -> Result<Layer, crate::blocks::Error> {
         let asks = |id: &str| block.template.questions.iter().any(|question| question.id.as_str() == id);
@@ -207,9 +222,9 @@ pub fn layers(
         shared.extend(layer.answers.kept.clone());
         Ok(layer)
     };
-    for block in required {
-        let layer = make(&block, &|_| false)?;
-        parts.push((block, layer));
+    for block in &found.required {
+        let layer = make(block, &|_| false)?;
+        parts.push((block.clone(), layer));
     }
     // An answer that nobody asks for is the block's to refuse.
     let elsewhere: Vec<String> =

@@ -20,6 +20,7 @@ mod man;
 mod new;
 mod output;
 mod parity;
+mod permission;
 mod playground;
 mod pr;
 mod progress;

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::block::{self, Answering, Chosen, Found};
+use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::permission::Trusting;
 use super::prompt::Terminal;
 use crate::blocks::facts::Operation;
-use crate::blocks::{Block, BlockId, Creation, Layer, scaffold};
+use crate::blocks::{BlockId, Creation, Layer, scaffold};
 use crate::git::Identity;
 use crate::images;
+use crate::project::Lock;
 use crate::task::blocking;
 use crate::text;
 
@@ -38,6 +40,8 @@ pub struct Arguments {
     chosen: Chosen,
     #[command(flatten)]
     answering: Answering,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 /// What will be made, and after that what was made.
@@ -50,8 +54,10 @@ struct Made {
     requires: Vec<BlockId>,
     answers: serde_json::Map<String, serde_json::Value>,
     files: Vec<String>,
-    /// The first commit; none in a plan.
+    /// The first commit; none in a plan, and none where the template's own commands made the repository.
     commit: Option<String>,
+    #[serde(skip)]
+    done: bool,
     next: Vec<String>,
 }
 
@@ -62,34 +68,32 @@ impl Arguments {
         // What would refuse at the end refuses before anything is fetched or anybody is asked.
         given.as_deref().map_or(Ok(()), scaffold::vacant)?;
         let author = Identity::find(&cx.dir)?;
-        let found = self.chosen.find(cx, &self.template, None).await?;
+        let mut found = self.chosen.find(cx, &self.template, None).await?;
         let target = given.unwrap_or_else(|| cx.dir.join(found.block.id.name.as_str()));
         scaffold::vacant(&target)?;
+        found.prepare(cx, self.trusting, &Lock::default())?;
         let folder = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let facts = block::facts(cx, found.catalog.as_ref(), &text::slug(&folder, 40), &folder)?;
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
-        let (block, layer, mut creation) =
-            blocking(move || -> Result<(Block, Layer, Creation), crate::blocks::Error> {
-                let mut terminal = Terminal;
-                let layers =
-                    block::layers(&found, &facts, Operation::Copy, &sources, ask.then_some(&mut terminal), None)?;
-                let Found { block, .. } = found;
-                let (layer, parts) = layers;
-                let creation = Creation::plan(&block, &layer, &parts)?;
-                Ok((block, layer, creation))
-            })
-            .await?;
+        let (layer, mut creation) = blocking(move || -> Result<(Layer, Creation), crate::blocks::Error> {
+            let mut terminal = Terminal;
+            let person = ask.then_some(&mut terminal);
+            let (layer, parts) = block::layers(&found, &facts, Operation::Copy, &sources, person, &Lock::default())?;
+            let creation = Creation::plan(&found.block, &layer, &parts)?;
+            Ok((layer, creation))
+        })
+        .await?;
         block::note_unused(cx, &layer.answers);
         lock_images(cx, &mut creation).await;
         let mut made = Made::plan(&creation, &layer, &target, &cx.dir);
         if !cx.proceed(&made) {
             return Ok(Verdict::Ok);
         }
+        let staged = creation.stage(&target)?;
         // Short, and not interrupted: a signal waits until the project is there or the directory is as it was.
-        let commit = creation.apply(&target, &author, |_| Ok::<(), Failure>(()))?;
-        made.commit = Some(commit.to_string());
-        let _ = block;
+        made.commit = staged.publish(&author)?.map(|commit| commit.to_string());
+        made.done = true;
         cx.report(&made);
         Ok(Verdict::Ok)
     }
@@ -125,6 +129,7 @@ impl Made {
             answers: layer.answers.kept.clone(),
             files,
             commit: None,
+            done: false,
             next: match &creation.manifest {
                 Some(_) => vec![format!("cd {shown} && onramp up")],
                 None => vec![format!("cd {shown}")],
@@ -136,9 +141,11 @@ impl Made {
 impl Report for Made {
     fn text(&self) -> String {
         let mut lines = Vec::new();
-        if let Some(commit) = &self.commit {
-            let (count, block, commit) = (self.files.len(), &self.block, &commit[..7]);
-            lines.push(format!("{} is ready: {count} files from {block}, committed as {commit}", self.project));
+        if self.done {
+            let committed = self.commit.as_ref().map(|commit| format!(", committed as {}", &commit[..7]));
+            let (count, block) = (self.files.len(), &self.block);
+            let committed = committed.unwrap_or_default();
+            lines.push(format!("{} is ready: {count} files from {block}{committed}", self.project));
             lines.extend(self.next.iter().map(|next| format!("  next: {}", text::neutral_line(next, 500))));
         } else {
             let directory = text::neutral_line(&self.directory.display().to_string(), 500);

@@ -1,0 +1,65 @@
+//! Whether a template may do more than give files: asked before anything of it runs, kept in the user's settings.
+
+use super::context::Context;
+use super::failure::Failure;
+use super::{output, prompt};
+use crate::blocks::Block;
+use crate::template::Actions;
+use crate::text;
+use crate::trust::{self, Capability, Decision, NotTrusted, Trust};
+
+/// What the user says about a template's commands.
+#[derive(clap::Args, Clone, Copy, Default)]
+#[command(next_help_heading = "Trust")]
+pub struct Trusting {
+    /// Let the template do what it wants to, now and later
+    #[arg(long)]
+    trust: bool,
+    /// Run nothing of the template; take only its files
+    #[arg(long, conflicts_with = "trust")]
+    skip_tasks: bool,
+}
+
+/// What a template may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Everything that it wants.
+    Everything,
+    /// Only give files.
+    Files,
+}
+
+impl Trusting {
+    /// Decides before anything of a block runs: by what was allowed before, by the flag, or by asking.
+    pub fn decide(self, cx: &Context, block: &mut Block) -> Result<Permission, Failure> {
+        if self.skip_tasks {
+            block.template.actions = Actions::default();
+        }
+        let wanted = trust::wanted(&block.template);
+        let place = trust::place(&cx.paths);
+        let new = match Trust::load(&place)?.decide(&block.id.source, &wanted) {
+            Decision::Nothing if self.skip_tasks => return Ok(Permission::Files),
+            Decision::Nothing | Decision::Known => return Ok(Permission::Everything),
+            Decision::Ask(new) => new,
+        };
+        if cx.dry_run {
+            let list = new.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            cx.observer.note(&format!("{} would need --trust: {list}", block.id));
+            return Ok(Permission::Files);
+        }
+        if !self.trust && !(cx.interactive && agreed(block, &new)?) {
+            return Err(NotTrusted { label: block.id.to_string(), new }.into());
+        }
+        Trust::allow(&place, &block.id.source, &block.id.commit, &wanted)?;
+        Ok(Permission::Everything)
+    }
+}
+
+/// Shows what a template wants, and asks.
+fn agreed(block: &Block, new: &[Capability]) -> Result<bool, Failure> {
+    output::say(&format!("{} from {} wants to", block.id, text::neutral_line(&block.id.source, 200)));
+    for capability in new {
+        output::say(&format!("  {capability}"));
+    }
+    prompt::confirm("Allow this, now and later? (--trust says yes, --skip-tasks takes only the files)")
+}
