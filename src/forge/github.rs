@@ -22,7 +22,7 @@ use super::token::Token;
 pub use place::Place;
 use place::is_loopback;
 
-use super::{Answer, Approval, Checked, Error, Forge, Proposal, PullRequest, Standing};
+use super::{Answer, Approval, Checked, Error, Forge, Proposal, PullRequest, Reviewer, Standing};
 use crate::git::Commit;
 use crate::text::neutral_line;
 
@@ -280,6 +280,25 @@ impl Forge for GitHub {
             let what = format!("change pull request {number}");
             let request = json!({ "title": title, "body": body });
             let response = self.send(Method::PATCH, &["pulls", &number.to_string()], &what, &request).await?;
+            self.with_reviews(self.parsed(response, &what).await?).await
+        })
+    }
+
+    /// `POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers`
+    fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let pick = |wanted: fn(&Reviewer) -> bool| -> Vec<&str> {
+                reviewers.iter().filter(|reviewer| wanted(reviewer)).map(Reviewer::name).collect()
+            };
+            let logins = pick(|reviewer| matches!(reviewer, Reviewer::Login(_)));
+            let teams = pick(|reviewer| matches!(reviewer, Reviewer::Team(_)));
+            if logins.is_empty() && teams.is_empty() {
+                return self.one(number).await;
+            }
+            let what = format!("ask for reviews of pull request {number}");
+            let request = json!({ "reviewers": logins, "team_reviewers": teams });
+            let segments = ["pulls", &number.to_string(), "requested_reviewers"];
+            let response = self.send(Method::POST, &segments, &what, &request).await?;
             self.with_reviews(self.parsed(response, &what).await?).await
         })
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Approval, Checked, Error, Forge, Person, Proposal, PullRequest, Standing};
+use super::{Answer, Approval, Checked, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing};
 use crate::document::{self, SCHEMA};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
@@ -45,6 +45,8 @@ struct Record {
     state: Standing,
     created: Timestamp,
     author: Person,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reviewers: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     approval: Vec<Approval>,
 }
@@ -96,6 +98,7 @@ impl Local {
             head_commit,
             state: record.state,
             approvals: record.approval.clone(),
+            reviewers: record.reviewers.clone(),
             url: format!("onramp pr show {number}"),
             created: record.created,
             updated,
@@ -167,6 +170,7 @@ impl Local {
                 state: Standing::Open,
                 created: Timestamp::now(),
                 author: self.me(),
+                reviewers: Vec::new(),
                 approval: Vec::new(),
             };
             let data = self.record(&[], &record, &format!("Propose: {}", record.title))?;
@@ -186,6 +190,17 @@ impl Local {
         let (record, pull, data) = self.open(number)?;
         let next = Record { title, body, ..record };
         self.push(&pull, &data, &next, "Update the description")
+    }
+
+    fn ask_review_now(&self, number: u64, reviewers: &[Reviewer]) -> Result<PullRequest, Error> {
+        let (mut record, pull, data) = self.open(number)?;
+        let mut new: Vec<String> = reviewers.iter().map(|reviewer| reviewer.name().to_owned()).collect();
+        new.retain(|name| !record.reviewers.contains(name));
+        if new.is_empty() {
+            return Ok(pull);
+        }
+        record.reviewers.append(&mut new);
+        self.push(&pull, &data, &record, "Ask for reviews")
     }
 
     fn approve_now(&self, number: u64, commit: &Commit) -> Result<PullRequest, Error> {
@@ -253,6 +268,10 @@ impl Forge for Local {
 
     fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
         self.answer(move |this| this.update_now(number, title, body))
+    }
+
+    fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
+        self.answer(move |this| this.ask_review_now(number, &reviewers))
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {

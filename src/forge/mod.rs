@@ -83,6 +83,8 @@ pub struct PullRequest {
     pub state: Standing,
     /// Who approved what, each person's last word.
     pub approvals: Vec<Approval>,
+    /// Who is asked to look at it.
+    pub reviewers: Vec<String>,
     /// Where a person looks at it: a page, or for the local forge a command.
     pub url: String,
     /// When it was proposed.
@@ -95,6 +97,44 @@ impl PullRequest {
     /// Who approved the commit that is proposed now.
     pub fn approved_by(&self) -> impl Iterator<Item = &Person> {
         self.approvals.iter().filter(|approval| approval.commit == self.head_commit).map(|approval| &approval.by)
+    }
+}
+
+/// Who is asked to look at a change.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reviewer {
+    /// A person, by login.
+    Login(String),
+    /// A team of an organisation, by its name there.
+    Team(String),
+    /// Somebody whom only the local forge knows: by mail address.
+    Mail(String),
+}
+
+impl Reviewer {
+    /// Whom a block's `owner` or `trusted_committers` mean: `@ana`, `@acme/platform`, `ana@acme.test`. None where it is only
+    /// words.
+    pub fn of(text: &str) -> Option<Self> {
+        let part = |text: &str| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            !text.is_empty() && text.len() <= 100 && text.bytes().all(fits)
+        };
+        let text = text.trim();
+        if let Some((name, host)) = text.split_once('@').filter(|(name, _)| !name.is_empty()) {
+            return (part(&name.replace('+', "")) && part(host)).then(|| Self::Mail(text.to_owned()));
+        }
+        let text = text.strip_prefix('@').unwrap_or(text);
+        match text.split_once('/') {
+            Some((owner, team)) => (part(owner) && part(team)).then(|| Self::Team(team.to_owned())),
+            None => part(text).then(|| Self::Login(text.to_owned())),
+        }
+    }
+
+    /// As a person reads it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Login(name) | Self::Team(name) | Self::Mail(name) => name,
+        }
     }
 }
 
@@ -141,6 +181,10 @@ pub trait Forge: Send + Sync {
 
     /// Says something else about an open pull request. Its commit is the branch's, wherever that stands.
     fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest>;
+
+    /// Asks people and teams to look at an open pull request, beside those who were asked before. Whom this forge cannot
+    /// ask is not in the answer's `reviewers`.
+    fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest>;
 
     /// Approves the commit that was looked at, as who we are here.
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest>;
@@ -344,6 +388,22 @@ impl Fault for Error {
             }
             Self::Setting { .. } => vec!["onramp doctor".to_owned()],
             _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_a_person_a_team_or_only_words() {
+        let of = |text: &str| Reviewer::of(text);
+        assert_eq!(of("@ana"), Some(Reviewer::Login("ana".to_owned())));
+        assert_eq!(of("@acme/platform"), Some(Reviewer::Team("platform".to_owned())));
+        assert_eq!(of("web+ci@acme.test"), Some(Reviewer::Mail("web+ci@acme.test".to_owned())));
+        for words in ["", "@", "The Platform Team", "a/b/c", "x@", "\u{1b}[31m", "a b@c"] {
+            assert_eq!(of(words), None, "{words:?}");
         }
     }
 }

@@ -7,6 +7,10 @@ pub mod align;
 pub mod back;
 pub mod edit;
 pub mod file;
+pub mod plan;
 pub mod prove;
 pub mod restore;
 pub mod trace;
+mod variants;
+
+pub use plan::{Contribution, Inputs, LeftOut, Taken, plan};

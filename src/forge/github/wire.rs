@@ -23,6 +23,15 @@ pub(super) struct RawPull {
     pub(super) user: Option<RawUser>,
     pub(super) head: RawEnd,
     pub(super) base: RawEnd,
+    #[serde(default)]
+    pub(super) requested_reviewers: Option<Vec<RawUser>>,
+    #[serde(default)]
+    pub(super) requested_teams: Option<Vec<RawTeam>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawTeam {
+    pub(super) slug: String,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +74,10 @@ impl From<RawPull> for PullRequest {
             (_, Some(_)) => Standing::Merged,
             (_, None) => Standing::Closed,
         };
+        let people = raw.requested_reviewers.into_iter().flatten().map(|user| user.login);
+        let teams = raw.requested_teams.into_iter().flatten().map(|team| team.slug);
         Self {
+            reviewers: people.chain(teams).collect(),
             number: raw.number,
             title: raw.title,
             body: raw.body.unwrap_or_default(),
