@@ -11,7 +11,7 @@ use std::time::Duration;
 use onramp::error::{Class, Fault};
 use onramp::forge::github::{GitHub, Place};
 use onramp::forge::token::Token;
-use onramp::forge::{Checked, Error, Forge, Proposal, Standing};
+use onramp::forge::{Checked, Error, Forge, Proposal, Reviewer, Standing};
 use reqwest::header::{HeaderName, HeaderValue};
 
 fn github(port: u16, prefer: Option<&'static str>) -> GitHub {
@@ -101,6 +101,12 @@ async fn every_request_is_one_that_github_describes() {
 
     assert_eq!(github.create(proposal()).await.unwrap().number, 1347);
     assert_eq!(github.update(1347, "T".into(), "B".into()).await.unwrap().number, 1347);
+    let asked = vec![Reviewer::Login("octocat".into()), Reviewer::Team("justice-league".into())];
+    let pull = github.ask_review(1347, asked).await.unwrap();
+    assert_eq!(pull.reviewers, ["octocat", "justice-league"], "the description's example");
+    // Whom GitHub does not know is asked nothing, and is not in the answer.
+    let pull = github.ask_review(1347, vec![Reviewer::Mail("ana@acme.test".into())]).await.unwrap();
+    assert!(!pull.reviewers.contains(&"ana@acme.test".to_owned()));
     assert_eq!(github.approve(1347, &HEAD.parse().unwrap()).await.unwrap().number, 1347);
 }
 

@@ -13,6 +13,7 @@ pub mod contribute;
 mod error;
 pub mod facts;
 pub mod fetch;
+pub mod installed;
 pub mod layer;
 pub mod location;
 pub mod manifest;

@@ -6,6 +6,7 @@ mod block;
 mod catalog;
 mod completions;
 mod context;
+mod contribute;
 mod deploy;
 mod doctor;
 mod down;
@@ -142,6 +143,7 @@ enum Command {
     New(new::Arguments),
     Add(add::Arguments),
     Adopt(adopt::Arguments),
+    Contribute(contribute::Arguments),
     Trust(trust::Arguments),
     Image(image::Arguments),
     Up(up::Arguments),
@@ -227,6 +229,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,
         Command::Adopt(arguments) => arguments.run(&cx).await,
+        Command::Contribute(arguments) => arguments.run(&cx).await,
         Command::Trust(arguments) => arguments.run(&cx),
         Command::Image(arguments) => arguments.run(&cx).await,
         Command::Up(arguments) => arguments.run(&cx).await,

@@ -387,7 +387,7 @@ impl Mirror {
         }
     }
 
-    fn open(&self) -> Result<Repository, Error> {
+    pub(super) fn open(&self) -> Result<Repository, Error> {
         Repository::open_bare(&self.path).map_err(|_| Error::NeverFetched { url: self.url.to_string() })
     }
 
@@ -401,7 +401,7 @@ impl Mirror {
         Ok(file)
     }
 
-    fn library(&self, source: git2::Error) -> Error {
+    pub(super) fn library(&self, source: git2::Error) -> Error {
         Error::Library { path: self.path.clone(), cause: source }
     }
 }

@@ -4,8 +4,10 @@
 //! the user's ssh settings, credential helpers and proxies.
 
 pub mod bare;
+mod entries;
 pub mod history;
 mod mirror;
+mod patch;
 mod program;
 mod reader;
 mod record;
@@ -18,7 +20,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use entries::Placed;
 pub use mirror::{Change, Mirror, RefUpdate, Wanted};
+pub use patch::patch;
 pub use program::version;
 pub use reader::{Reader, Taken};
 pub use url::{RepoUrl, without_credentials};

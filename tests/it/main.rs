@@ -6,6 +6,7 @@ mod catalog;
 mod catalog_repository;
 mod cli;
 mod company;
+mod contribute;
 mod deploy;
 mod docs;
 mod docs_generated;

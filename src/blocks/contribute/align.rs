@@ -11,7 +11,7 @@ const STEPS_CAP: usize = 4_000_000;
 /// What a line costs that has no partner; a pair costs at most 100, by what differs.
 const ALONE: u32 = 80;
 /// How much better an alignment must be than every other one.
-const MARGIN: u32 = 25;
+const MARGIN: u32 = 15;
 const NEVER: u32 = u32::MAX / 4;
 
 /// What becomes of a line.

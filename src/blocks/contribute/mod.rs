@@ -8,6 +8,7 @@ pub mod back;
 pub mod edit;
 pub mod file;
 pub mod plan;
+pub mod propose;
 pub mod prove;
 pub mod restore;
 pub mod trace;

@@ -308,6 +308,13 @@ fn add_new(inputs: &Inputs<'_>, contribution: &mut Contribution) {
 }
 
 impl Contribution {
+    /// The change as a patch of the block at its version.
+    pub fn patch(&self) -> Result<Vec<u8>, Error> {
+        let before = self.files.iter().filter_map(|(path, (old, _))| Some((path.clone(), old.clone()?))).collect();
+        let changes = self.files.iter().map(|(path, (_, after))| (path.clone(), after.clone())).collect();
+        super::propose::patch(&before, &changes)
+    }
+
     /// Fits the changes onto what the block's repository holds now: what changed there meanwhile, too, at the same place,
     /// is left out. Paths are those of the block's source.
     pub fn onto(&mut self, released: &Tree, head: &Tree) -> BTreeMap<TreePath, Entry> {

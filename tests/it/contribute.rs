@@ -1,0 +1,234 @@
+//! `onramp contribute`
+
+use insta::assert_snapshot;
+use onramp::error::Class;
+
+use crate::catalog_repository::CatalogRepository;
+use crate::run::Machine;
+
+const SITE: &str = r#"schema = 1
+name = "site"
+kind = "part"
+version = "1.0.0"
+description = "A site"
+owner = "@acme/web"
+trusted_committers = ["ana@acme.test", "The Site Crew"]
+
+[questions.title]
+type = "str"
+default = "Shop"
+
+[questions.port]
+type = "int"
+default = 8080
+
+[questions.tls]
+type = "bool"
+default = false
+"#;
+
+const CONFIG: &str = "# {{ title }}
+listen = {{ port }}
+{% if tls -%}
+cert = \"/etc/cert.pem\"
+{% endif -%}
+workers = 4
+
+[paths]
+root = \"/srv/{{ title }}/html\"
+";
+
+/// A machine with a project that has the block `site`.
+fn machine() -> Machine {
+    let mut machine = Machine::new();
+    machine.set("ONRAMP_FORGE", "local");
+    CatalogRepository::small(&mut machine)
+        .file("blocks/site/block.toml", SITE)
+        .file("blocks/site/files/site.conf.jinja", CONFIG)
+        .file("blocks/site/files/start.sh", "#!/bin/sh\nexec site '{{ not a template }}'\n")
+        .file("blocks/site/files/{% if tls %}tls{% endif %}/notes.md.jinja", "{{ title }}\n")
+        .file("blocks/site/files/hosts.txt.jinja", "{% for i in range(2) %}host{{ i }}\n{% endfor %}end\n")
+        .release("site", "1.0.0");
+    machine.onramp("new web shop").ok();
+    machine.onramp("add site --defaults").dir("shop").ok();
+    machine.git("shop", &["add", "--all"]);
+    machine.git("shop", &["commit", "--quiet", "-m", "site"]);
+    machine
+}
+
+/// The text of a file on a branch of the catalog.
+fn on_branch(machine: &Machine, branch: &str, path: &str) -> String {
+    machine.git(machine.elsewhere("catalog"), &["show", &format!("{branch}:{path}")])
+}
+
+#[test]
+fn an_improvement_becomes_a_pull_request_with_the_values_as_questions() {
+    let machine = machine();
+    let conf = machine.read("shop/site.conf");
+    assert_eq!(conf, "# Shop\nlisten = 8080\nworkers = 4\n\n[paths]\nroot = \"/srv/Shop/html\"\n");
+    let better = conf
+        .replace("workers = 4", "workers = 8")
+        .replace("root = \"/srv/Shop/html\"", "root = '/srv/Shop/html'\nlogs = '/srv/Shop/log'");
+    machine.write("shop/site.conf", better);
+    let before = machine.tree("shop");
+    assert_snapshot!(machine.onramp("contribute --dry-run").dir("shop").ok(), @r#"
+    --- stdout
+    site 1.0.0: 2 taken, 0 left out
+      take  site.conf:3 → files/site.conf.jinja
+      take  site.conf:6-7 → files/site.conf.jinja
+      proved with this project's answers and 5 other sets
+    diff --git a/blocks/site/files/site.conf.jinja b/blocks/site/files/site.conf.jinja
+    index [COMMIT]..[COMMIT] 100644
+    --- a/blocks/site/files/site.conf.jinja
+    +++ b/blocks/site/files/site.conf.jinja
+    @@ -3,7 +3,8 @@ listen = {{ port }}
+     {% if tls -%}
+     cert = "/etc/cert.pem"
+     {% endif -%}
+    -workers = 4
+    +workers = 8
+     
+     [paths]
+    -root = "/srv/{{ title }}/html"
+    +root = '/srv/{{ title }}/html'
+    +logs = '/srv/{{ title }}/log'
+    "#);
+    let told = machine.onramp("contribute").arg("-m").arg("More workers\n\nMeasured.").dir("shop").ok();
+    assert_snapshot!(told.stdout, @r"
+    opened: #1 site: More workers
+      on branch contribute/site/shop of [MACHINE]/catalog
+      asked to review: web, ana@acme.test
+      could not be asked: The Site Crew
+    ");
+    assert_eq!(machine.tree("shop"), before, "the project stays as it is");
+    let branch = "contribute/site/shop";
+    assert_snapshot!(on_branch(&machine, branch, "blocks/site/files/site.conf.jinja"), @r#"
+    # {{ title }}
+    listen = {{ port }}
+    {% if tls -%}
+    cert = "/etc/cert.pem"
+    {% endif -%}
+    workers = 8
+
+    [paths]
+    root = '/srv/{{ title }}/html'
+    logs = '/srv/{{ title }}/log'
+    "#);
+    assert_snapshot!(machine.filter(&machine.git(machine.elsewhere("catalog"), &["show", "--format=%B", "--stat", branch])), @r"
+    site: More workers
+
+    Measured.
+
+    Contributed-from: shop
+    Block: site 1.0.0
+
+
+     blocks/site/files/site.conf.jinja | 5 +++--
+     1 file changed, 3 insertions(+), 2 deletions(-)
+    ");
+    let pull = machine.git(machine.elsewhere("catalog"), &["show", "refs/pull/1/data:pull.toml"]);
+    let pull: String =
+        pull.lines().filter(|line| !line.starts_with("created = ")).map(|line| format!("{line}\n")).collect();
+    assert_snapshot!(machine.filter(&pull), @r#"
+    schema = 1
+    title = "site: More workers"
+    body = """
+    More workers
+
+    Measured.
+
+    Improvements that shop made to what it got from `site 1.0.0`, as changes of the block.
+
+    - `site.conf:3` → `files/site.conf.jinja`
+    - `site.conf:6-7` → `files/site.conf.jinja`
+
+    ### Why it is safe
+
+    - Rendered with shop's answers, the changed templates give its files, byte for byte.
+    - Rendered with 5 other answer sets (every pair of two questions' answers), they differ from `1.0.0` by exactly this change.
+    """
+    head = "contribute/site/shop"
+    base = "main"
+    state = "open"
+    reviewers = ["web", "ana@acme.test"]
+
+    [author]
+    id = "dev@acme.test"
+    name = "Dev"
+    "#);
+    // The same again changes nothing; more of it updates the same pull request.
+    let tip = machine.git(machine.elsewhere("catalog"), &["rev-parse", branch]);
+    let again = machine.onramp("contribute").arg("-m").arg("More workers\n\nMeasured.").dir("shop").ok();
+    assert!(again.stdout.starts_with("up to date: #1 "), "{again}");
+    assert_eq!(machine.git(machine.elsewhere("catalog"), &["rev-parse", branch]), tip);
+    machine.write("shop/start.sh", "#!/bin/sh\nexec site --fast\n");
+    machine.onramp("contribute").dir("shop").ok();
+    assert_eq!(on_branch(&machine, branch, "blocks/site/files/start.sh"), "#!/bin/sh\nexec site --fast\n");
+}
+
+#[test]
+fn what_is_not_certain_is_named_and_fails_where_nothing_else_is_asked() {
+    let machine = machine();
+    let conf = machine.read("shop/site.conf");
+    machine.write("shop/site.conf", conf.replace("8080", "9090").replace("workers", "new = 1\nworkers"));
+    machine.write("shop/hosts.txt", "host0\nhost7\nend\n");
+    std::fs::remove_file(machine.path("shop/start.sh")).unwrap();
+    let told = machine.onramp("contribute").dir("shop").fails(Class::Failed);
+    assert_snapshot!(told, @r"
+    --- stdout
+    site 1.0.0: nothing could be turned back with certainty
+      3 changes are left out; --dry-run says why
+    --- stderr
+    site 1.0.0: 0 taken, 3 left out
+      leave hosts.txt:2: it changes what the template's line 1 makes, which is no plain text of it
+      leave site.conf:2-3: it stands where the template's line 3 decides what is rendered, and may belong to either side
+      leave start.sh: it is deleted here; the block's other projects have it
+    ");
+    let refs = machine.git(machine.elsewhere("catalog"), &["for-each-ref", "--format=%(refname)", "refs/heads"]);
+    assert_eq!(refs, "refs/heads/main\n", "nothing was pushed");
+    let json = machine.onramp("contribute --dry-run --json site.conf").dir("shop").fails(Class::Failed).json();
+    assert_eq!(json["contributions"][0]["left_out"].as_array().unwrap().len(), 1, "{json}");
+}
+
+#[test]
+fn a_patch_applies_to_the_catalog_and_a_named_new_file_goes_with_it() {
+    let machine = machine();
+    machine.write("shop/site.conf", machine.read("shop/site.conf").replace("workers = 4", "workers = 8"));
+    machine.write("shop/run/stop.sh", "#!/bin/sh\necho '{{ title }}'\n");
+    machine.onramp("contribute --block site --patch ../site.patch site.conf run/stop.sh").dir("shop").ok();
+    let catalog = machine.elsewhere("catalog");
+    let patch = machine.path("site.patch").display().to_string();
+    machine.git(&catalog, &["apply", "--index", &patch]);
+    assert_eq!(
+        machine.git(&catalog, &["diff", "--cached", "--name-only"]),
+        "blocks/site/files/run/stop.sh\nblocks/site/files/site.conf.jinja\n"
+    );
+    assert_eq!(machine.read(catalog.join("blocks/site/files/run/stop.sh")), "#!/bin/sh\necho '{{ title }}'\n");
+}
+
+#[test]
+fn what_the_catalog_changed_since_is_merged_or_left_out() {
+    let machine = machine();
+    let file = machine.elsewhere("catalog").join("blocks/site/files/site.conf.jinja");
+    machine.write(&file, CONFIG.replace("# {{ title }}", "# {{ title }}, by the block").replace("[paths]", "[dirs]"));
+    machine.git(machine.elsewhere("catalog"), &["commit", "--quiet", "-am", "Newer"]);
+    let conf = machine.read("shop/site.conf");
+    machine.write("shop/site.conf", conf.replace("workers = 4", "workers = 8"));
+    machine.onramp("contribute").dir("shop").ok();
+    let merged = on_branch(&machine, "contribute/site/shop", "blocks/site/files/site.conf.jinja");
+    assert!(merged.contains("by the block") && merged.contains("[dirs]") && merged.contains("workers = 8"), "{merged}");
+    machine.write("shop/site.conf", conf.replace("[paths]", "[places]"));
+    let told = machine.onramp("contribute").dir("shop").fails(Class::Failed);
+    assert!(told.stderr.contains("changed the same place since 1.0.0"), "{told}");
+}
+
+#[test]
+fn somebody_elses_branch_is_not_overwritten() {
+    let machine = machine();
+    machine.git(machine.elsewhere("catalog"), &["branch", "contribute/site/shop"]);
+    machine.write("shop/start.sh", "#!/bin/sh\n");
+    let told = machine.onramp("contribute").dir("shop").fails(Class::Conflict);
+    assert!(told.stderr.contains("holds somebody's own commits"), "{told}");
+    machine.onramp("contribute ../outside").dir("shop").fails(Class::Usage);
+    machine.onramp("contribute --block sites").dir("shop").fails(Class::Usage);
+}
