@@ -55,10 +55,13 @@ impl Version {
         }
     }
 
-    /// What PEP 440 makes of it, for what compares versions of either kind.
-    fn release(&self) -> Option<pep440_rs::Version> {
+    /// What PEP 440 makes of it, for what compares versions of either kind; none of what is no version.
+    pub fn pep440(&self) -> Option<pep440_rs::Version> {
         match self {
-            Self::Semantic(version) => Some(pep440_rs::Version::new([version.major, version.minor, version.patch])),
+            Self::Semantic(version) => {
+                let plain = || pep440_rs::Version::new([version.major, version.minor, version.patch]);
+                Some(version.to_string().parse().unwrap_or_else(|_| plain()))
+            }
             Self::Tag(_, version) => Some(version.clone()),
             Self::Bare(_) => None,
         }
@@ -69,7 +72,7 @@ impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         let ordering = match (self, other) {
             (Self::Semantic(one), Self::Semantic(other)) => one.cmp(other),
-            _ => self.release().cmp(&other.release()),
+            _ => self.pep440().cmp(&other.pep440()),
         };
         // What is equal by its own rules (1.0 and v1.0) still has an order, so that equality and order agree.
         ordering.then_with(|| self.to_string().cmp(&other.to_string()))

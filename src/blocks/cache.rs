@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::files::FileError;
 use crate::reference::Digest;
 use crate::template::render::Origin;
-use crate::template::{Rendered, Value};
+use crate::template::{self, Answers, Rendered, Template, Value};
 use crate::tree::{Entry, Tree};
 
 /// How much is kept before the least recently used goes, in bytes.
@@ -61,16 +61,37 @@ impl Store {
         self.write(&path, &bytes)
     }
 
-    /// What a template rendered to with these answers and facts, if it is kept.
-    pub fn render(&self, key: &Digest) -> Option<Rendered> {
+    /// Renders a template, once for each version, answers and facts: the second time it is what the first made. `content` is
+    /// the digest of its source. What is made with secrets is not kept.
+    pub fn rendered(
+        &self,
+        template: &Template,
+        content: &Digest,
+        answers: &Answers,
+        facts: &serde_json::Map<String, Value>,
+    ) -> Result<Rendered, template::Error> {
+        if template.questions.iter().any(|question| question.secret) {
+            return template::render(template, answers, facts);
+        }
+        let key = render_key(content, &answers.all(), facts);
+        if let Some(rendered) = self.render(&key) {
+            return Ok(rendered);
+        }
+        let rendered = template::render(template, answers, facts)?;
+        // A cache that cannot be written to is no reason to fail.
+        let _ = self.keep_render(&key, &rendered);
+        Ok(rendered)
+    }
+
+    /// What was kept under this key.
+    fn render(&self, key: &Digest) -> Option<Rendered> {
         let path = self.place("renders", key);
         let rendered = read_render(&path);
         used(&path, rendered.is_some());
         rendered
     }
 
-    /// Keeps what a template rendered to. Not to be called with what was made of secrets.
-    pub fn keep_render(&self, key: &Digest, rendered: &Rendered) -> Result<(), FileError> {
+    fn keep_render(&self, key: &Digest, rendered: &Rendered) -> Result<(), FileError> {
         let origins: Vec<Value> = rendered
             .origins
             .iter()
@@ -142,7 +163,7 @@ impl Store {
 }
 
 /// What names a render: everything that went into it.
-pub fn render_key(
+fn render_key(
     content: &Digest,
     answers: &serde_json::Map<String, Value>,
     facts: &serde_json::Map<String, Value>,
@@ -246,6 +267,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::template::Question;
+    use crate::template::question::{Choices, Kind, When};
     use crate::tree::TreePath;
 
     fn trees() -> impl Strategy<Value = Tree> {
@@ -294,6 +317,62 @@ mod tests {
         store.keep_render(&key, &rendered()).unwrap();
         let (back, made) = (store.render(&key).unwrap(), rendered());
         assert_eq!((back.tree, back.origins, back.once), (made.tree, made.origins, made.once));
+    }
+
+    fn secret() -> Question {
+        Question {
+            id: "password".to_owned().try_into().unwrap(),
+            kind: Kind::Str,
+            kind_template: None,
+            help: String::new(),
+            default: None,
+            placeholder: String::new(),
+            choices: Choices::Any,
+            multiselect: false,
+            multiline: When::Fixed(false),
+            secret: true,
+            ask: When::Fixed(true),
+            when: When::Fixed(true),
+            validator: None,
+            place: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_render_is_made_once_and_never_kept_with_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let source = |text: &str| -> Tree {
+            [("a.txt.jinja".parse().unwrap(), Entry::file(text.to_owned()))].into_iter().collect()
+        };
+        let mut template = Template {
+            dialect: template::Dialect::Copier,
+            label: "tpl".to_owned(),
+            source: source("hello {{ name }}"),
+            questions: Vec::new(),
+            rules: template::Rules::default(),
+            actions: template::Actions::default(),
+        };
+        let content = template.source.digest();
+        let answers = |name: &str| {
+            let kept = serde_json::json!({ "name": name }).as_object().unwrap().clone();
+            Answers { kept, ..Answers::default() }
+        };
+        let facts = serde_json::Map::new();
+        let text = |template: &Template, name: &str| {
+            let rendered = store.rendered(template, &content, &answers(name), &facts).unwrap();
+            rendered.tree.get("a.txt").and_then(Entry::text).map(str::to_owned)
+        };
+        assert_eq!(text(&template, "Ada").as_deref(), Some("hello Ada"));
+        // The source is not looked at again: its digest says that it is the same.
+        template.source = source("other");
+        assert_eq!(text(&template, "Ada").as_deref(), Some("hello Ada"));
+        assert_eq!(text(&template, "Bob").as_deref(), Some("other"));
+        let kept = || std::fs::read_dir(store.root.join("renders")).unwrap().count();
+        assert_eq!(kept(), 2);
+        template.questions.push(secret());
+        assert_eq!(text(&template, "Eve").as_deref(), Some("other"));
+        assert_eq!(kept(), 2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod error;
 pub mod question;
 pub mod render;
 pub mod resolve;
+pub mod run;
 pub mod yaml;
 
 use std::path::PathBuf;

@@ -130,6 +130,28 @@ pub fn entry(path: &Path, cap: u64) -> Result<Option<Entry>, Error> {
     Ok(Some(Entry::File { contents: contents.into(), executable: metadata.mode() & 0o100 != 0 }))
 }
 
+/// Writes a tree into an empty directory. Links come last, so that nothing is written through one.
+pub fn write(tree: &Tree, root: &Path) -> Result<(), FileError> {
+    for (path, entry) in tree.iter() {
+        let Entry::File { contents, executable } = entry else { continue };
+        let place = root.join(path.as_str());
+        let parent = place.parent().unwrap_or(root);
+        std::fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
+        let mode = if *executable { 0o755 } else { 0o644 };
+        let open = File::options().write(true).create_new(true).mode(mode).open(&place);
+        let mut file = open.map_err(FileError::io("create", &place))?;
+        std::io::Write::write_all(&mut file, contents).map_err(FileError::io("write", &place))?;
+    }
+    for (path, entry) in tree.iter() {
+        let Entry::Link { target } = entry else { continue };
+        let place = root.join(path.as_str());
+        let parent = place.parent().unwrap_or(root);
+        std::fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
+        std::os::unix::fs::symlink(target, &place).map_err(FileError::io("create", &place))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -151,6 +173,9 @@ mod tests {
         assert_eq!(paths, ["a/run", "out", "plain"]);
         assert!(tree.get("a/run").unwrap().executable());
         assert_eq!(tree.get("out"), Some(&Entry::Link { target: "/etc".to_owned() }));
+        let other = tempfile::tempdir().unwrap();
+        write(&tree, other.path()).unwrap();
+        assert_eq!(read(other.path(), Cap::TEMPLATE).unwrap(), tree);
     }
 
     #[test]
