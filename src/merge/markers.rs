@@ -52,22 +52,29 @@ pub(super) fn mark(pieces: &[Piece<'_>], options: &Options) -> Marked {
     marked
 }
 
-/// The same lines with the project's own at every clash, and where those are.
-pub(super) fn keep_mine(pieces: &[Piece<'_>]) -> Marked {
+/// The same lines with one side's own at every clash, and where those are.
+pub(super) fn resolve(pieces: &[Piece<'_>], side: Side) -> Marked {
     let mut marked = Marked { text: Vec::new(), places: Vec::new(), ends_in_marker: false };
     let mut line = 1;
     for piece in pieces {
         let lines = match piece {
             Piece::Settled { merged, .. } => merged,
-            Piece::Clash { mine, .. } => {
+            Piece::Clash { mine, theirs, .. } => {
                 marked.places.push(line);
-                mine
+                if side == Side::Mine { mine } else { theirs }
             }
         };
         line += lines.len();
         marked.text.extend(lines.concat());
     }
     marked
+}
+
+/// Whose lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Mine,
+    Theirs,
 }
 
 /// Whether a conflict is left in a file. A line of `=======` alone is a heading; two kinds of markers in their order,

@@ -9,6 +9,7 @@ mod markers;
 mod outcome;
 mod rename;
 mod shape;
+mod structured;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -375,6 +375,113 @@ fn regions_are_the_projects() {
     ");
 }
 
+#[test]
+fn structure_is_merged_in_the_projects_text() {
+    let base = "{\n  \"name\": \"a\",\n  \"version\": \"1\",\n  \"last\": 1\n}\n";
+    let theirs = base.replace("\"1\"", "\"2\"").replace("\"last\": 1", "\"last\": 1,\n  \"more\": 2");
+    let mine = base.replace("\"1\"", "\"3\"").replace("\"last\": 1", "\"last\": 1,\n  \"own\": 3");
+    let files = |text| [("package.json", text)];
+    insta::assert_snapshot!(story(&files(base), &files(&theirs), &files(&mine), Style::Inline), @r#"
+    package.json
+        {
+          "name": "a",
+        <<<<<<< shop
+          "version": "3",
+        ||||||| web 1.0.0
+          "version": "1",
+        =======
+          "version": "2",
+        >>>>>>> web 1.1.0
+          "last": 1,
+          "more": 2,
+          "own": 3
+        }
+    Key package.json:3: both changed version; both are kept there
+    "#);
+    insta::assert_snapshot!(story(&files(base), &files(&theirs), &files(&mine), Style::Rej), @r#"
+    package.json
+        {
+          "name": "a",
+          "version": "3",
+          "last": 1,
+          "more": 2,
+          "own": 3
+        }
+    package.json.rej
+        --- package.json	web 1.0.0
+        +++ package.json	web 1.1.0
+        @@ -1,6 +1,6 @@
+         {
+           "name": "a",
+        -  "version": "1",
+        +  "version": "2",
+           "last": 1,
+           "more": 2,
+           "own": 3
+    Key package.json:3: both changed version; the project's stays, the template's is in package.json.rej
+    "#);
+    insta::assert_snapshot!(story(&[], &files(&theirs), &files(&mine), Style::Inline), @r#"
+    package.json
+        {
+          "name": "a",
+        <<<<<<< shop
+          "version": "3",
+        ||||||| web 1.0.0
+        =======
+          "version": "2",
+        >>>>>>> web 1.1.0
+          "last": 1,
+          "more": 2,
+          "own": 3
+        }
+    Added package.json:3: both added the file; both changed version; both are kept there
+    "#);
+    insta::assert_snapshot!(story(
+        &[(".gitignore", "a\nb\n"), ("c.yml", "# old\na: 1\nb: 1\n"), ("broken.toml", "a = 1\nb = 1\n")],
+        &[(".gitignore", "a\nb\nc\n"), ("c.yml", "# new\na: 1\nb: 2\n"), ("broken.toml", "a = 1\n# c\nb = 2\n")],
+        &[(".gitignore", "a\nb\nmine\nc\n"), ("c.yml", "# old\na: 2\nb: 1\n"), ("broken.toml", "a = 1 =\nb = 1\n")],
+        Style::Inline,
+    ), @r"
+    .gitignore
+        a
+        b
+        mine
+        c
+    broken.toml
+        <<<<<<< shop
+        a = 1 =
+        b = 1
+        ||||||| web 1.0.0
+        a = 1
+        b = 1
+        =======
+        a = 1
+        # c
+        b = 2
+        >>>>>>> web 1.1.0
+    c.yml
+        # old
+        a: 2
+        b: 2
+    Lines broken.toml:1: both changed the same lines; both are kept there
+    ");
+}
+
+#[test]
+fn markers_have_the_line_ends_of_their_file() {
+    let file = |text: &str| text.replace(' ', "\r\n");
+    let merged = |style| {
+        let [base, theirs, mine] = ["1 2 3 ", "1 zwei 3 ", "1 deux 3 "].map(|text| tree(&[("a", &file(text))]));
+        let merged = merge(&base, &theirs, &mine, &options(style));
+        let after = apply(&mine, &merged);
+        after.get("a").unwrap().text().unwrap().to_owned()
+    };
+    let marked = merged(Style::Inline);
+    assert_eq!(marked.matches("\r\n").count(), marked.matches('\n').count());
+    assert_eq!(marked.lines().count(), 9);
+    assert_eq!(merged(Style::Rej), file("1 deux 3 "));
+}
+
 /// 2,000 files of 60 lines; the template changes every tenth line of every file, the project one line in every third.
 #[test]
 fn two_thousand_files() {
