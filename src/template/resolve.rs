@@ -200,7 +200,8 @@ impl Round<'_, '_> {
             return done(asking.typed(typed)?.map_err(|problem| asking.refused(typed, problem))?);
         }
         if let Some(given) = self.sources.given.get(id) {
-            return done(asking.take(given)?.map_err(|problem| asking.refused(&asking.shown(given), problem))?);
+            let given = asking.completed(given)?;
+            return done(asking.take(&given)?.map_err(|problem| asking.refused(&asking.shown(&given), problem))?);
         }
         let before = match self.sources.before.get(id) {
             Some(before) if !question.secret => Some((before, asking.take(before)?)),

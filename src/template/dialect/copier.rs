@@ -10,6 +10,8 @@ use super::super::{Dialect, Error, Template, Value};
 use crate::text::neutral_line;
 use crate::tree::Tree;
 
+pub(super) use settings::set as set_option;
+
 /// The Copier whose templates are read. One that asks for a later one is refused.
 const VERSION: [u64; 3] = [9, 19, 1];
 

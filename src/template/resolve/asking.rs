@@ -156,7 +156,7 @@ impl<'a> Asking<'a> {
             return self.parse(&Value::String(text.to_owned()));
         }
         match self.kind.read(text) {
-            Ok(value) => self.chosen(value, &self.choices()?),
+            Ok(value) => self.chosen(self.completed(&value)?, &self.choices()?),
             Err(problem) => Ok(Err(problem)),
         }
     }
@@ -200,6 +200,14 @@ impl<'a> Asking<'a> {
         // In the order of the choices, whatever the order in which they were taken.
         let taken = |choice: &Offered| answer.iter().any(|item| same(item, &choice.value));
         Ok(Ok(choices.into_iter().filter(taken).map(|choice| choice.value).collect()))
+    }
+
+    /// What was given for a table of a Cookiecutter template goes over its default, key by key.
+    pub(super) fn completed(&self, given: &Value) -> Result<Value, Error> {
+        if self.template.dialect != Dialect::Cookiecutter || !given.is_object() {
+            return Ok(given.clone());
+        }
+        Ok(self.default()?.map_or_else(|| given.clone(), |default| over(default, given)))
     }
 
     /// Casts as the dialect does: a block's yes or no is one of the words for it.
@@ -363,6 +371,20 @@ impl<'a> Asking<'a> {
             [choice] => self.validated(choice.value.clone()),
             _ => Ok(Err("choose one".to_owned())),
         }
+    }
+}
+
+/// One table over another.
+fn over(below: Value, above: &Value) -> Value {
+    match (below, above) {
+        (Value::Object(mut below), Value::Object(above)) => {
+            for (key, value) in above {
+                let old = below.get_mut(key).map(Value::take).unwrap_or_default();
+                below.insert(key.clone(), over(old, value));
+            }
+            Value::Object(below)
+        }
+        (_, above) => above.clone(),
     }
 }
 
