@@ -4,8 +4,14 @@
 //! and its released versions are that repository's tags.
 
 pub mod activity;
+pub mod cases;
+pub mod checkout;
+mod error;
 pub mod jinja;
 pub mod matrix;
 pub mod portal;
 pub mod search;
 pub mod similarity;
+
+pub use checkout::Checkout;
+pub use error::Error;
