@@ -5,13 +5,17 @@
 
 pub mod activity;
 pub mod cases;
+pub mod change;
+pub mod changelog;
 pub mod checkout;
 mod error;
 pub mod jinja;
+pub mod lint;
 pub mod matrix;
 pub mod portal;
 pub mod search;
 pub mod similarity;
+pub mod texts;
 
 pub use checkout::Checkout;
 pub use error::Error;

@@ -153,7 +153,7 @@ impl Engine {
 }
 
 /// The template's delimiters and whitespace rules, in minijinja's words.
-fn syntax(label: &str, syntax: &Syntax) -> Result<SyntaxConfig, Error> {
+pub fn syntax(label: &str, syntax: &Syntax) -> Result<SyntaxConfig, Error> {
     let owned = |(start, end): &(String, String)| (start.clone(), end.clone());
     let mut builder = SyntaxConfig::builder();
     let (start, end) = owned(&syntax.block);
