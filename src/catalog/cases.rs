@@ -241,6 +241,7 @@ mod tests {
             source: "/c".into(),
             commit: String::new(),
             asked: "x".into(),
+            described: String::new(),
         };
         let source = [("block.toml".parse().unwrap(), Entry::file(manifest))].into_iter().collect();
         Block::read(id, std::path::Path::new("block.toml"), source).unwrap()

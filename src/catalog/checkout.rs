@@ -214,7 +214,8 @@ impl Checkout {
 
     fn id(&self, name: &Name, version: Version) -> BlockId {
         let commit = self.worktree.head.as_ref().map(ToString::to_string).unwrap_or_default();
-        BlockId { name: name.clone(), version, source: self.address(), commit, asked: name.to_string() }
+        let asked = name.to_string();
+        BlockId { name: name.clone(), version, source: self.address(), commit, asked, described: String::new() }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod portal;
 pub mod search;
 pub mod similarity;
 pub mod texts;
+pub mod trial;
 
 pub use checkout::Checkout;
 pub use error::Error;

@@ -172,7 +172,9 @@ impl Texts<'_> {
                 self.add(&file, line, Role::Manifest, text);
             }
         }
-        if let Some(text) = &actions.message_after {
+        let messages = &actions.messages;
+        let told = [&messages.before_copy, &messages.after_copy, &messages.before_update, &messages.after_update];
+        for text in told.into_iter().flatten() {
             self.add(self.manifest(), None, Role::Manifest, text);
         }
     }

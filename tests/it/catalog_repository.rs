@@ -98,6 +98,11 @@ impl<'a> CatalogRepository<'a> {
         catalog
     }
 
+    /// The machine that it is on.
+    pub fn machine(&self) -> &'a Machine {
+        self.machine
+    }
+
     /// Writes a file.
     pub fn file(&self, path: &str, contents: &str) -> &Self {
         self.machine.write(self.root.join(path), contents);

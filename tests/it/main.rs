@@ -4,6 +4,7 @@ mod add;
 mod broken;
 mod catalog;
 mod catalog_repository;
+mod catalog_tools;
 mod cli;
 mod company;
 mod contribute;

@@ -20,8 +20,7 @@ impl Rule for Clash {
     }
 
     fn check(&self, subject: &Subject<'_>, findings: &mut Findings) {
-        let root = subject.block.template.rules.subdirectory.trim_end_matches('/').to_owned();
-        let root = if root.is_empty() || root == "." { String::new() } else { format!("{root}/") };
+        let root = subject.root();
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
         let rendered = rendered_part(subject.block);
         for path in rendered.paths() {

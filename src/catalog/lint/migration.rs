@@ -43,7 +43,12 @@ impl Rule for Migration {
         for (from, to) in &changes.moved_files {
             let message =
                 format!("{from} of {since} is {to} now: updates move it, and what names it in projects stays");
-            findings.add(Severity::Warning, to, message, "write a migration, or say it in the changelog");
+            findings.add(
+                Severity::Warning,
+                &format!("{}{to}", subject.root()),
+                message,
+                "write a migration, or say it in the changelog",
+            );
         }
     }
 }

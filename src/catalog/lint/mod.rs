@@ -113,6 +113,14 @@ impl Subject<'_> {
         self.texts.iter().filter_map(|text| Some((text, text.read.as_ref().ok()?)))
     }
 
+    /// What the paths of files that are rendered begin with: `files/`; nothing where it is the block's own directory.
+    pub fn root(&self) -> String {
+        match self.block.template.rules.subdirectory.trim_end_matches('/') {
+            "" | "." => String::new(),
+            directory => format!("{directory}/"),
+        }
+    }
+
     /// The line of the block's manifest that asks a question.
     pub fn asked_at(&self, id: &str) -> String {
         let question = self.block.template.questions.iter().find(|question| question.id.as_str() == id);

@@ -1,5 +1,7 @@
 //! Files that are written as templates and copied as they are, because their names do not say that they are templates.
 
+use std::collections::BTreeSet;
+
 use super::{Findings, Rule, Severity, Subject};
 use crate::catalog::{change, jinja};
 use crate::template::Suffix as Ending;
@@ -25,15 +27,16 @@ impl Rule for Suffix {
         let Ok(syntax) = crate::template::engine::syntax(&template.label, &template.rules.syntax) else { return };
         let mut known = subject.facts();
         known.extend(template.questions.iter().map(|question| question.id.to_string()));
-        let reached: std::collections::BTreeSet<&str> = subject
-            .renders
-            .iter()
-            .flatten()
-            .flat_map(|rendered| rendered.origins.values())
-            .filter(|origin| !origin.rendered)
-            .map(|origin| origin.source.as_str())
-            .collect();
-        for (path, entry) in template.source.iter().filter(|(path, _)| reached.contains(path.as_str())) {
+        let origins = subject.renders.iter().flatten().flat_map(|rendered| rendered.origins.values());
+        let copied: BTreeSet<&str> =
+            origins.filter(|origin| !origin.rendered).map(|origin| origin.source.as_str()).collect();
+        // Where nothing could be rendered, any file may be one that is copied.
+        let broken = subject.renders.iter().all(Result::is_err);
+        let is_copied = |path: &str| match broken {
+            true => path.starts_with(&subject.root()) && !path.ends_with(suffix.as_str()),
+            false => copied.contains(path),
+        };
+        for (path, entry) in template.source.iter().filter(|(path, _)| is_copied(path.as_str())) {
             let Some(text) = entry.text().filter(|text| text.contains(syntax.variable_delimiters().0)) else {
                 continue;
             };

@@ -22,10 +22,7 @@ impl Rule for Unreachable {
         if subject.renders.is_empty() || subject.renders.iter().any(Result::is_err) || subject.cases.cut {
             return;
         }
-        let root = match template.rules.subdirectory.trim_end_matches('/') {
-            "" | "." => String::new(),
-            directory => format!("{directory}/"),
-        };
+        let root = subject.root();
         // A computed directory, or one that Copier reads its own files from: what lies there is not all meant for projects.
         if template.dialect != crate::template::Dialect::Block && root.is_empty() || root.contains("{{ ") {
             return;

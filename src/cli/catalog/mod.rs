@@ -1,7 +1,9 @@
 //! `onramp catalog`: what there is to build on.
 
+mod lint;
 mod list;
 mod show;
+mod test;
 
 use std::collections::BTreeMap;
 
@@ -16,11 +18,12 @@ use crate::playground::Playground;
 use crate::project::Manifest;
 use crate::task::blocking;
 
-/// Look at the company's building blocks.
+/// Look at the company's building blocks, and keep them.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp catalog list
   onramp catalog show php-web
+  onramp -C ~/catalog catalog lint && onramp -C ~/catalog catalog test
 ")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -31,6 +34,8 @@ pub struct Arguments {
 enum Command {
     List(list::Arguments),
     Show(show::Arguments),
+    Lint(lint::Arguments),
+    Test(test::Arguments),
 }
 
 impl Arguments {
@@ -39,6 +44,8 @@ impl Arguments {
         match self.command {
             Command::List(arguments) => arguments.run(cx).await,
             Command::Show(arguments) => arguments.run(cx).await,
+            Command::Lint(arguments) => arguments.run(cx).await,
+            Command::Test(arguments) => arguments.run(cx).await,
         }
     }
 }

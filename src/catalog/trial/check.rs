@@ -1,0 +1,129 @@
+//! A block's own checks: a program in a container, in the directory of a fresh render, without a way out.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+
+use super::{Kind, Outcome, Result};
+use crate::blocks::manifest::Check;
+use crate::engine::{ContainerSpec, Engine, Error};
+use crate::name::Name;
+use crate::reference::Digest;
+use crate::tree::{Entry, Tree};
+
+/// Where the render lies in the container.
+const PLACE: &str = "work";
+/// The most lines of output that are told.
+const TOLD: usize = 40;
+
+/// Runs one check of a block over what it renders to.
+pub async fn run(engine: &Engine, block: &Name, name: &Name, check: &Check, rendered: &Tree) -> Outcome {
+    let outcome = |result, detail: String| Outcome::new(block, Kind::Check, name.as_str(), result, detail);
+    match in_container(engine, block, name, check, rendered).await {
+        Ok((0, _)) => outcome(Result::Passed, String::new()),
+        Ok((code, mut words)) => {
+            words.insert(0, format!("{} ended with {code}", check.run.join(" ")));
+            outcome(Result::Failed, words.join("\n"))
+        }
+        Err(error) => outcome(Result::Failed, crate::error::chain(&error)),
+    }
+}
+
+async fn in_container(
+    engine: &Engine,
+    block: &Name,
+    name: &Name,
+    check: &Check,
+    rendered: &Tree,
+) -> std::result::Result<(i64, Vec<String>), Error> {
+    let unique =
+        Digest::of(format!("{block} {name} {} {:?}", std::process::id(), std::time::Instant::now()).as_bytes());
+    // The program is given as arguments, so that nothing of it is the shell's to read.
+    let enter = format!("cd /{PLACE} && exec \"$@\"");
+    let command = ["sh", "-c", &enter, "sh"].map(str::to_owned).into_iter().chain(check.run.iter().cloned());
+    let spec = ContainerSpec {
+        name: format!("onramp-check-{block}-{name}-{}", unique.short()),
+        image: check.image.clone(),
+        command: Some(command.collect()),
+        env: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        network: "none".to_owned(),
+        aliases: Vec::new(),
+        links: BTreeMap::new(),
+        egress: false,
+        port: None,
+        mounts: Vec::new(),
+        restart: false,
+    };
+    let container = spec.name.clone();
+    engine.create_container(&spec).await?;
+    let ran = async {
+        engine.put_files(&container, "/", archive(rendered)).await?;
+        engine.start_container(&container).await?;
+        let watch = engine.wait_for_exit(&container).await?;
+        let logs = std::pin::pin!(engine.logs(&container, Some(u32::try_from(TOLD).unwrap_or(u32::MAX)), false));
+        let words = logs.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
+        Ok((watch.exit_code, words))
+    };
+    let ran = ran.await;
+    engine.remove_container(&container).await?;
+    ran
+}
+
+/// A tree as an uncompressed tar, below [`PLACE`].
+fn archive(tree: &Tree) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let write = |archive: &mut tar::Builder<Vec<u8>>| -> std::io::Result<()> {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        archive.append_data(&mut header, PLACE, std::io::empty())?;
+        for (path, entry) in tree.iter() {
+            let path = format!("{PLACE}/{path}");
+            let mut header = tar::Header::new_gnu();
+            match entry {
+                Entry::File { contents, executable } => {
+                    header.set_mode(if *executable { 0o755 } else { 0o644 });
+                    header.set_size(contents.len() as u64);
+                    archive.append_data(&mut header, path, &contents[..])?;
+                }
+                Entry::Link { target } => {
+                    header.set_entry_type(tar::EntryType::Symlink);
+                    header.set_size(0);
+                    archive.append_link(&mut header, path, target)?;
+                }
+            }
+        }
+        Ok(())
+    };
+    write(&mut archive).and_then(|()| archive.into_inner()).expect("memory takes what is written to it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_render_is_packed_with_its_modes_and_links() {
+        let tree: Tree = [
+            ("a/run.sh", Entry::File { contents: "x".into(), executable: true }),
+            ("b", Entry::Link { target: "a/run.sh".into() }),
+        ]
+        .into_iter()
+        .map(|(path, entry)| (path.parse().unwrap(), entry))
+        .collect();
+        let bytes = archive(&tree);
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let told: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let link = entry.link_name().unwrap().map(|to| format!(" → {}", to.display())).unwrap_or_default();
+                format!("{:o} {}{link}", entry.header().mode().unwrap(), entry.path().unwrap().display())
+            })
+            .collect();
+        assert_eq!(told, ["755 work", "755 work/a/run.sh", "0 work/b → a/run.sh"]);
+    }
+}

@@ -1,0 +1,228 @@
+//! `onramp catalog` for those who keep a catalog: search, lint, test, release, portals.
+
+use insta::assert_snapshot;
+use onramp::error::Class;
+
+use crate::catalog_repository::{CatalogRepository, WEB};
+use crate::run::{Machine, Told};
+
+/// A run in the catalog's work tree.
+fn keep(machine: &Machine, line: &str) -> Told {
+    machine.onramp(line).dir(machine.elsewhere("catalog")).ok()
+}
+
+#[test]
+fn lint_is_content_with_a_good_block() {
+    let mut machine = Machine::new();
+    CatalogRepository::small(&mut machine);
+    assert_snapshot!(keep(&machine, "catalog lint web"), @r#"
+    --- stdout
+    blocks/web/block.toml: note: it names no trusted committers [manifest]
+      cure: trusted_committers = ["@name"]: `onramp contribute` asks them to review
+    1 block: 0 errors, 0 warnings, 1 note
+    "#);
+}
+
+#[test]
+fn lint_names_every_mistake_with_its_line_and_cure() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let manifest =
+        WEB.replace("[questions.php]", "[questions.unused]\ntype = \"bool\"\ndefault = false\n\n[questions.php]");
+    let manifest = manifest.replace("when = \"{{ database }}\"", "when = \"{{ database and late }}\"");
+    let manifest = format!("{manifest}\n[questions.late]\ntype = \"bool\"\ndefault = true\n");
+    catalog
+        .file("blocks/web/block.toml", &manifest)
+        .file("blocks/web/files/a.txt.jinja", "ok\n{{ nmae }}\n{{ maybe | default('') }}\n")
+        .file("blocks/web/files/b.txt.jinja", "{% if php %}\n{{ php }\n")
+        .file("blocks/web/files/c.txt.j2", "version {{ php }}\n")
+        .file("blocks/web/files/d.txt.jinja", "{% include 'files/e.txt' %}\n")
+        .file("blocks/web/files/A.txt", "clash\n");
+    assert_snapshot!(machine.onramp("catalog lint web").dir(machine.elsewhere("catalog")).fails(Class::Failed), @r#"
+    --- stdout
+    blocks/web/block.toml:28: error: undefined value: `late` is undefined [render]
+      cure: correct the question
+    blocks/web/block.toml:28: error: `db_port` uses `late`, which is asked after it [undefined-variable]
+      cure: move the question up
+    blocks/web/files/a.txt: error: `a.txt` and `A.txt` are one path on macOS and Windows [case-clash]
+      cure: rename one of them
+    blocks/web/files/a.txt.jinja: error: a.txt and A.txt (from files/A.txt) are one path on some file systems [render]
+      cure: with defaults and 6 more: `onramp catalog test web` shows them
+    blocks/web/files/a.txt.jinja:2: error: nothing sets `nmae` [undefined-variable]
+      cure: did you mean `name`?
+    blocks/web/files/b.txt.jinja:2: error: syntax error: unexpected `}`, expected end of variable block [syntax]
+      cure: correct it; what is not meant for Jinja goes between {% raw %} and {% endraw %}
+    blocks/web/files/d.txt.jinja:1: error: `files/e.txt` is not in the block [missing-include]
+      cure: did you mean `files/A.txt`? Paths begin at the block's directory
+    blocks/web/block.toml:14: warning: nothing uses `unused` [unused-question]
+      cure: use it, or drop it: a person answers it for nothing
+    blocks/web/files/c.txt.j2:1: warning: it uses `php`, and is copied as it is [suffix]
+      cure: call it c.txt.jinja to have it rendered
+    blocks/web/block.toml: note: it names no trusted committers [manifest]
+      cure: trusted_committers = ["@name"]: `onramp contribute` asks them to review
+    1 block: 7 errors, 2 warnings, 1 note
+    "#);
+}
+
+#[test]
+fn lint_finds_what_no_answers_reach_and_what_is_no_template_by_its_name() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    catalog
+        .file("blocks/web/files/c.txt.j2", "version\n{{ php }}\n")
+        .file("blocks/web/files/{% if php == '7.4' %}old.txt{% endif %}", "never\n")
+        .file("blocks/web/files/{% if name == 'shop' %}shop.txt{% endif %}", "sometimes\n")
+        .file("blocks/web/files/ci.yml", "run: ${{ matrix.php }}\n")
+        .file("blocks/web/tests/shop/answers.toml", "name = \"shop\"\n");
+    assert_snapshot!(keep(machine, "catalog lint web"), @r#"
+    --- stdout
+    blocks/web/files/c.txt.j2:2: warning: it uses `php`, and is copied as it is [suffix]
+      cure: call it c.txt.jinja to have it rendered
+    blocks/web/files/{% if php == '7.4' %}old.txt{% endif %}: warning: no answers bring it into a project [unreachable-file]
+      cure: drop it, or correct its name; where it takes an answer that was not tried, write that into tests/<case>/answers.toml
+    blocks/web/block.toml: note: it names no trusted committers [manifest]
+      cure: trusted_committers = ["@name"]: `onramp contribute` asks them to review
+    1 block: 0 errors, 2 warnings, 1 note
+    "#);
+}
+
+#[test]
+fn lint_says_where_a_manifest_is_wrong_and_looks_at_the_other_blocks() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    catalog.file("blocks/cache/block.toml", "schema = 1\nname = \"cache\"\nkind = \"part\"\nownr = \"x\"\n");
+    let told = machine.onramp("catalog lint --json").dir(machine.elsewhere("catalog")).fails(Class::Failed);
+    let document = told.json();
+    let first = &document["findings"][0];
+    assert_eq!(first["place"], "blocks/cache/block.toml:4");
+    assert_eq!(first["rule"], "manifest");
+    assert_eq!(document["blocks"].as_array().unwrap().len(), 2);
+    assert_eq!(document["errors"], 1);
+}
+
+#[test]
+fn what_projects_had_is_not_taken_away_without_a_migration() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let without = WEB.replace("[questions.db_port]\ntype = \"int\"\nwhen = \"{{ database }}\"\ndefault = 3306\n", "");
+    catalog
+        .file("blocks/web/block.toml", &without)
+        .file("blocks/web/files/{% if database %}db{% endif %}/schema.sql.jinja", "-- {{ name }}\n");
+    machine.git(machine.elsewhere("catalog"), &["mv", "blocks/web/files/run.sh", "blocks/web/files/start.sh"]);
+    let told = machine.onramp("catalog lint web").dir(machine.elsewhere("catalog")).fails(Class::Failed);
+    assert_snapshot!(told, @r#"
+    --- stdout
+    blocks/web/block.toml: error: 1.0.0 asks `db_port`, and this version does not: projects' answers to it are dropped [no-migration]
+      cure: write a migration ([[migrations]] with a later version), or keep it
+    blocks/web/files/start.sh: warning: run.sh of 1.0.0 is start.sh now: updates move it, and what names it in projects stays [no-migration]
+      cure: write a migration, or say it in the changelog
+    blocks/web/block.toml: note: it names no trusted committers [manifest]
+      cure: trusted_committers = ["@name"]: `onramp contribute` asks them to review
+    1 block: 1 error, 1 warning, 1 note
+    "#);
+    let migrated = format!("{without}\n[[migrations]]\nversion = \"1.1.0\"\nrun = \"true\"\n");
+    catalog.file("blocks/web/block.toml", &migrated);
+    let told = keep(machine, "catalog lint web");
+    assert!(!told.stdout.contains("no-migration"), "{told}");
+}
+
+#[test]
+fn tests_render_every_pair_and_update_from_every_release() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    catalog
+        .file("blocks/web/files/src/index.php", "<?php echo 'two';\n")
+        .release("web", "1.1.0")
+        .file("blocks/web/files/new.txt.jinja", "{{ php }}\n")
+        .file("blocks/web/tests/eight-three/answers.toml", "php = \"8.3\"\ndatabase = true\n");
+    let told = machine.onramp("catalog test web").dir(machine.elsewhere("catalog")).fails(Class::Failed);
+    assert_snapshot!(told, @r"
+    --- stdout
+    ok      web  answers  defaults
+    ok      web  answers  database=true
+    ok      web  answers  php=8.3
+    ok      web  answers  php=8.3 database=true
+    FAILED  web  golden   eight-three
+    ok      web  update   from 1.0.0, 4 answer sets
+    ok      web  update   from 1.1.0, 4 answer sets
+
+    web golden eight-three:
+      there is no expected/ yet; `onramp catalog test --update-golden` writes it
+
+    6 passed, 1 failed, 0 skipped
+    ");
+    assert_snapshot!(keep(machine, "catalog test web --update-golden"), @r"
+    --- stdout
+    ok       web  answers  defaults
+    ok       web  answers  database=true
+    ok       web  answers  php=8.3
+    ok       web  answers  php=8.3 database=true
+    written  web  golden   eight-three
+    ok       web  update   from 1.0.0, 4 answer sets
+    ok       web  update   from 1.1.0, 4 answer sets
+
+    7 passed, 0 failed, 0 skipped
+    ");
+    assert_eq!(
+        machine.read(machine.elsewhere("catalog/blocks/web/tests/eight-three/expected/db/schema.sql")),
+        "-- example on 3306\n"
+    );
+    keep(machine, "catalog test web");
+    catalog.file("blocks/web/files/new.txt.jinja", "PHP {{ php }}\n");
+    let told = machine.onramp("catalog test web --json").dir(machine.elsewhere("catalog")).fails(Class::Failed);
+    let golden = told.json()["tests"].as_array().unwrap().iter().find(|t| t["kind"] == "golden").unwrap().clone();
+    assert_snapshot!(golden["detail"].as_str().unwrap(), @r"
+    --- expected/new.txt
+    +++ new.txt
+    @@ -1 +1 @@
+    -8.3
+    +PHP 8.3
+    ");
+}
+
+#[test]
+fn an_update_that_would_lose_an_edit_fails_the_test() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    // With one of its answers, the new version cannot be rendered.
+    catalog.file("blocks/web/files/new.txt.jinja", "{% if database %}{{ missing }}{% endif %}\n");
+    let told = machine.onramp("catalog test web").dir(machine.elsewhere("catalog")).fails(Class::Failed);
+    assert_snapshot!(told, @r"
+    --- stdout
+    ok      web  answers  defaults
+    FAILED  web  answers  database=true
+    ok      web  answers  php=8.3
+    FAILED  web  answers  php=8.3 database=true
+    FAILED  web  update   from 1.0.0, 4 answer sets
+
+    web answers database=true:
+      block web 1.0.0 is wrong: files/new.txt.jinja:1: undefined value: `missing` is undefined
+
+    web answers php=8.3 database=true:
+      block web 1.0.0 is wrong: files/new.txt.jinja:1: undefined value: `missing` is undefined
+
+    web update from 1.0.0, 4 answer sets:
+      database=true: block web 1.0.0 is wrong: files/new.txt.jinja:1: undefined value: `missing` is undefined
+      php=8.3 database=true: block web 1.0.0 is wrong: files/new.txt.jinja:1: undefined value: `missing` is undefined
+
+    2 passed, 3 failed, 0 skipped
+    ");
+}
+
+#[test]
+fn a_blocks_own_checks_are_skipped_where_no_engine_answers() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let manifest = format!("{WEB}\n[checks.syntax]\nimage = \"php\"\nrun = [\"php\", \"-l\", \"src/index.php\"]\n");
+    catalog.file("blocks/web/block.toml", &manifest);
+    let told = keep(machine, "catalog test web");
+    assert!(told.stdout.contains("skipped  web  check"), "{told}");
+    machine.onramp("catalog test web --checks").dir(machine.elsewhere("catalog")).fails(Class::Env);
+}
