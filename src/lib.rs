@@ -14,6 +14,7 @@
 pub mod cli;
 
 pub mod blocks;
+pub mod campaign;
 pub mod catalog;
 pub mod doctor;
 pub mod images;

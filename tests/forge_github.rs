@@ -103,7 +103,7 @@ async fn every_request_is_one_that_github_describes() {
     assert_eq!(github.update(1347, "T".into(), "B".into()).await.unwrap().number, 1347);
     let asked = vec![Reviewer::Login("octocat".into()), Reviewer::Team("justice-league".into())];
     let pull = github.ask_review(1347, asked).await.unwrap();
-    assert_eq!(pull.reviewers, ["octocat", "justice-league"], "the description's example");
+    assert_eq!(pull.reviewers, ["octocat", "hubot", "other_user", "justice-league"], "as its example has them");
     // Whom GitHub does not know is asked nothing, and is not in the answer.
     let pull = github.ask_review(1347, vec![Reviewer::Mail("ana@acme.test".into())]).await.unwrap();
     assert!(!pull.reviewers.contains(&"ana@acme.test".to_owned()));

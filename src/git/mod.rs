@@ -11,6 +11,7 @@ mod patch;
 mod program;
 mod reader;
 mod record;
+mod snapshot;
 mod url;
 mod worktree;
 
@@ -25,6 +26,7 @@ pub use mirror::{Change, Mirror, RefUpdate, Wanted};
 pub use patch::patch;
 pub use program::version;
 pub use reader::{Reader, Taken};
+pub use snapshot::{Look, Snapshot};
 pub use url::{RepoUrl, without_credentials};
 pub use worktree::{Identity, Worktree, initialise};
 
