@@ -1,6 +1,7 @@
 //! onramp as people run it: the built binary, on a machine of its own for every test.
 
 mod add;
+mod adopt;
 mod broken;
 mod catalog;
 mod catalog_repository;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 
 use crate::template::question::{Kind, Question, Value};
-use crate::template::{Suffix, Template};
+use crate::template::{Suffix, Template, yaml};
 use crate::tree::Tree;
 
 /// The most that one pattern may weigh, in bytes: a line of a template is short.
@@ -29,7 +29,8 @@ pub fn answers(template: &Template, project: &Tree) -> BTreeMap<String, Vec<(Val
                 None => (path.as_str(), false),
             },
         };
-        let Some(pattern) = Pattern::of(name, template) else { continue };
+        // Whether a name is there at all is another matter: what stands between the tags is its text.
+        let Some(pattern) = Pattern::of(&without_tags(name, template), template) else { continue };
         for (there, project_entry) in project.iter() {
             if !votes.take(&pattern, there.as_str(), 3) || !rendered {
                 continue;
@@ -144,6 +145,18 @@ impl Pattern {
     }
 }
 
+/// A name without its `{% … %}`.
+fn without_tags(name: &str, template: &Template) -> String {
+    let (open, close) = &template.rules.syntax.block;
+    let (mut text, mut rest) = (String::new(), name);
+    while let Some(start) = rest.find(open.as_str()) {
+        let Some(end) = rest[start..].find(close.as_str()) else { break };
+        text.push_str(&rest[..start]);
+        rest = &rest[start + end + close.len()..];
+    }
+    text + rest
+}
+
 /// A text of a project as the answer that it would be.
 fn typed(question: &Question, text: &str) -> Option<Value> {
     if question.secret || text.trim().is_empty() {
@@ -158,6 +171,7 @@ fn typed(question: &Question, text: &str) -> Option<Value> {
             "false" | "False" | "no" | "off" => false.into(),
             _ => return None,
         },
-        Kind::Json | Kind::Yaml => serde_json::from_str(text).ok()?,
+        Kind::Json => serde_json::from_str(text).ok()?,
+        Kind::Yaml => yaml::parse(text).ok()?,
     })
 }

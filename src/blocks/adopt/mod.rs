@@ -55,6 +55,18 @@ pub fn explain(block: Block, facts: &Facts, sources: &Sources, project: &Tree) -
             best.insert(id.clone(), value.clone());
         }
     }
+    // One that must be answered, and is read nowhere, begins with its first choice.
+    for question in block.template.questions.iter().filter(|question| question.default.is_none()) {
+        let id = question.id.as_str();
+        if let Choices::Listed(choices) = &question.choices
+            && let Some(first) = choices.first()
+            && !known(id)
+            && !best.contains_key(id)
+        {
+            let value = if question.multiselect { Value::Array(Vec::new()) } else { first.value.clone() };
+            best.insert(id.to_owned(), value);
+        }
+    }
     let mut layer = match attempt(&best) {
         Ok(layer) => layer,
         // What was read may be wrong together; the defaults are right.

@@ -20,13 +20,20 @@ pub struct Score {
     pub lines_same: usize,
     /// Lines of the render in all.
     pub lines: usize,
+    /// Lines of `onramp.toml` that the project has: it may be written by hand, and says something all the same.
+    #[serde(skip)]
+    declared: usize,
 }
 
 impl Score {
     /// Compares a render with a project.
     pub fn of(render: &Tree, project: &Tree) -> Self {
         let mut score = Self::default();
-        for (path, entry) in render.iter().filter(|(path, _)| path.as_str() != manifest::FILE) {
+        for (path, entry) in render.iter() {
+            if path.as_str() == manifest::FILE {
+                score.declared = project.get(path.as_str()).map_or(0, |there| common(entry, there));
+                continue;
+            }
             let lines = weight(entry);
             score.lines += lines;
             match project.get(path.as_str()) {
@@ -48,6 +55,7 @@ impl Score {
     pub fn value(&self) -> i64 {
         let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         2 * signed(self.lines_same) - signed(self.lines) + signed(self.same) - signed(self.missing)
+            + signed(self.declared)
     }
 
     /// Lines that the project has, of 100.
