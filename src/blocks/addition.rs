@@ -110,6 +110,17 @@ impl Addition {
         let operations = self.changes.iter().cloned().map(Into::into).collect();
         Ok(Transaction::begin(root, operations, &Directories::default())?.apply()?)
     }
+
+    /// Makes the project what it was before. Where somebody changed one of the files meanwhile, nothing is done.
+    pub fn take_back(&self, root: &Path) -> Result<(), Error> {
+        let back = |change: &Change| Change {
+            path: change.path.clone(),
+            before: change.after.clone(),
+            after: change.before.clone(),
+        };
+        let operations = self.changes.iter().map(|change| back(change).into()).collect();
+        Ok(Transaction::begin(root, operations, &Directories::default())?.apply()?)
+    }
 }
 
 /// Two versions of one file made one, where that needs no decision: their structure says how.

@@ -99,6 +99,11 @@ impl Block {
         Self::of(id, Path::new(manifest::FILE), fetched.tree, fetched.content)
     }
 
+    /// The same block with what its own hooks made of its source. It stays the block that was released.
+    pub fn with_source(self, source: Tree) -> Result<Self, Error> {
+        Ok(Self { template: dialect::read(&self.template.label, source)?, ..self })
+    }
+
     /// The text of its `block.toml`, for what it adds to `onramp.toml`: comments and order are the author's.
     pub fn manifest_text(&self) -> &str {
         self.template.source.get(manifest::FILE).and_then(|entry| entry.text()).unwrap_or_default()

@@ -12,7 +12,7 @@ use crate::project::lock::{LockedBlock, to_toml};
 use crate::project::{self, manifest};
 use crate::reference::Digest;
 use crate::template::resolve::{Ask, Sources};
-use crate::template::{Answers, Engine, Rendered, render, resolve};
+use crate::template::{Answers, Engine, Rendered, render, resolve, run};
 use crate::tree::{Entry, Tree, TreePath};
 
 /// The facts of a lock that are a foreign template's own: how it was asked for, what `git describe` called it.
@@ -77,6 +77,31 @@ impl Layer {
     /// Its files, `onramp.toml` apart.
     pub fn files(&self) -> impl Iterator<Item = (&TreePath, &Entry)> {
         self.rendered.tree.iter().filter(|(path, _)| path.as_str() != manifest::FILE)
+    }
+
+    /// What the block runs once its files are there.
+    pub fn after(&self, block: &Block, operation: Operation) -> Result<run::Plan, Error> {
+        let engine = self.engine(block, operation)?;
+        Ok(run::Plan::tasks(&block.template, &engine)?.then(run::Plan::hooks(
+            &block.template,
+            &engine,
+            "post_gen_project",
+        )?))
+    }
+
+    /// What the block runs before its files are there.
+    pub fn before(&self, block: &Block, operation: Operation) -> Result<run::Plan, Error> {
+        Ok(run::Plan::hooks(&block.template, &self.engine(block, operation)?, "pre_gen_project")?)
+    }
+
+    /// An engine that knows all that the block's texts may see.
+    fn engine(&self, block: &Block, operation: Operation) -> Result<Engine, Error> {
+        let variables = self.facts.variables(block.template.dialect, &block.id, &self.answers, operation);
+        let mut engine = Engine::new(&block.template, &variables)?;
+        for (id, value) in self.answers.all() {
+            engine.set(&id, &value);
+        }
+        Ok(engine)
     }
 
     /// What `onramp.lock` says of it.

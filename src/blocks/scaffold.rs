@@ -62,21 +62,16 @@ impl Creation {
         Ok(Self { project, block: block.id.clone(), requires, files, manifest, lock })
     }
 
-    /// Writes the project where nobody sees it yet. Dropped, it leaves nothing.
+    /// Begins the project where nobody sees it yet. Dropped, it leaves nothing.
     pub fn stage(&self, target: &Path) -> Result<Staged, Error> {
         vacant(target)?;
         let staging = Staging::begin(target)?;
-        let tree = staging.tree();
-        for (path, entry) in self.files.iter() {
-            write_new(&tree, path, entry)?;
-        }
-        self.lock.save(&tree)?;
         let message = format!("Start {} from the block {}\n", self.project, self.block);
         Ok(Staged { staging, target: target.to_owned(), message })
     }
 }
 
-/// A project that is written, and not yet where it belongs.
+/// A project that is begun, and not yet where it belongs.
 pub struct Staged {
     staging: Staging,
     target: PathBuf,
@@ -84,6 +79,16 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// Writes its files.
+    pub fn write(&self, creation: &Creation) -> Result<(), Error> {
+        let tree = self.directory();
+        for (path, entry) in creation.files.iter() {
+            write_new(&tree, path, entry)?;
+        }
+        creation.lock.save(&tree)?;
+        Ok(())
+    }
+
     /// Where it is now: what runs before anybody sees it runs here.
     pub fn directory(&self) -> PathBuf {
         self.staging.tree()

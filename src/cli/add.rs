@@ -6,13 +6,14 @@ use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use super::permission::Trusting;
+use super::permission::{self, Running, Trusting};
 use super::prompt::Terminal;
 use crate::blocks::addition::Present;
 use crate::blocks::facts::Operation;
-use crate::blocks::{Addition, BlockId, Layer};
+use crate::blocks::{Addition, Block, BlockId, Layer};
 use crate::project::lock;
 use crate::task::blocking;
+use crate::template::run::Shown;
 
 /// Add a part from the catalog, or any template, to this project.
 ///
@@ -49,6 +50,8 @@ struct Added {
     services: Vec<String>,
     files: Vec<String>,
     changed: Vec<String>,
+    /// What the template runs.
+    runs: Vec<Shown>,
     done: bool,
     next: Vec<String>,
 }
@@ -68,21 +71,32 @@ impl Arguments {
         let ask = self.answering.ask(cx);
         let present = if self.merge { Present::Merge } else { Present::Refuse };
         let root = project.root.clone();
-        let (layer, addition) = blocking(move || -> Result<(Layer, Addition), crate::blocks::Error> {
+        let (layer, addition, running) = blocking(move || -> Result<_, crate::blocks::Error> {
             let mut terminal = Terminal;
             let person = ask.then_some(&mut terminal);
             let (layer, mut added) = block::layers(&found, &facts, Operation::Copy, &sources, person, &lock)?;
             added.push((found.block, layer.clone()));
             let addition = Addition::plan(&root, &lock, &added, present)?;
-            Ok((layer, addition))
+            let runs = |(block, layer): &(Block, Layer)| {
+                let (before, after) = (layer.before(block, Operation::Copy)?, layer.after(block, Operation::Copy)?);
+                Ok(Running::new(block, before.then(after)))
+            };
+            let running = added.iter().map(runs).collect::<Result<Vec<Running>, crate::blocks::Error>>()?;
+            Ok((layer, addition, running))
         })
         .await?;
         block::note_unused(cx, &layer.answers);
-        let mut added = Added::plan(&addition, &layer, &project.name());
+        let mut added = Added::plan(&addition, &layer, &running, &project.name());
         if !cx.proceed(&added) {
             return Ok(Verdict::Ok);
         }
         addition.apply(&project.root)?;
+        for command in &running {
+            if let Err(failure) = command.run(cx, &project.root).await {
+                addition.take_back(&project.root)?;
+                return Err(failure.hint("the block was taken out again; what the command itself did stays"));
+            }
+        }
         added.done = true;
         cx.report(&added);
         Ok(Verdict::Ok)
@@ -90,7 +104,7 @@ impl Arguments {
 }
 
 impl Added {
-    fn plan(addition: &Addition, layer: &Layer, project: &str) -> Self {
+    fn plan(addition: &Addition, layer: &Layer, running: &[Running], project: &str) -> Self {
         let mut blocks = addition.blocks.clone();
         let block = blocks.pop().expect("a block is added");
         let changed =
@@ -103,6 +117,7 @@ impl Added {
             services: addition.services.clone(),
             files: addition.created().map(ToString::to_string).filter(|path| path != lock::FILE).collect(),
             changed: changed.map(|change| change.path.to_string()).collect(),
+            runs: running.iter().flat_map(Running::shown).cloned().collect(),
             done: false,
             next: vec!["git diff".to_owned(), "onramp up".to_owned()],
         }
@@ -117,6 +132,7 @@ impl Report for Added {
             lines.extend(self.requires.iter().map(|block| format!("  with    {block}")));
             lines.extend(block::file_lines("create", self.files.iter().map(String::as_str)));
             lines.extend(block::file_lines("change", self.changed.iter().map(String::as_str)));
+            lines.extend(permission::run_lines(self.runs.iter()));
             return lines.join("\n") + "\n";
         }
         let mut lines = vec![format!("{} is added to {}; nothing is committed yet", self.block, self.project)];

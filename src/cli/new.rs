@@ -8,14 +8,15 @@ use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use super::permission::Trusting;
+use super::permission::{self, Running, Trusting};
 use super::prompt::Terminal;
 use crate::blocks::facts::Operation;
-use crate::blocks::{BlockId, Creation, Layer, scaffold};
+use crate::blocks::{Block, BlockId, Creation, Layer, scaffold};
 use crate::git::Identity;
 use crate::images;
 use crate::project::Lock;
 use crate::task::blocking;
+use crate::template::run::Shown;
 use crate::text;
 
 /// Start a project from a building block, or from any Copier or Cookiecutter template.
@@ -54,6 +55,8 @@ struct Made {
     requires: Vec<BlockId>,
     answers: serde_json::Map<String, serde_json::Value>,
     files: Vec<String>,
+    /// What the template runs.
+    runs: Vec<Shown>,
     /// The first commit; none in a plan, and none where the template's own commands made the repository.
     commit: Option<String>,
     #[serde(skip)]
@@ -71,31 +74,60 @@ impl Arguments {
         let mut found = self.chosen.find(cx, &self.template, None).await?;
         let target = given.unwrap_or_else(|| cx.dir.join(found.block.id.name.as_str()));
         scaffold::vacant(&target)?;
-        found.prepare(cx, self.trusting, &Lock::default())?;
+        let permission = found.prepare(cx, self.trusting, &Lock::default())?;
+        found.block = permission::prompted(cx, found.block, permission).await?;
         let folder = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let facts = block::facts(cx, found.catalog.as_ref(), &text::slug(&folder, 40), &folder)?;
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
-        let (layer, mut creation) = blocking(move || -> Result<(Layer, Creation), crate::blocks::Error> {
+        let (layer, mut creation, running) = blocking(move || -> Result<_, crate::blocks::Error> {
             let mut terminal = Terminal;
             let person = ask.then_some(&mut terminal);
             let (layer, parts) = block::layers(&found, &facts, Operation::Copy, &sources, person, &Lock::default())?;
             let creation = Creation::plan(&found.block, &layer, &parts)?;
-            Ok((layer, creation))
+            Ok((layer.clone(), creation, Runs::of(&found.block, &layer, &parts)?))
         })
         .await?;
         block::note_unused(cx, &layer.answers);
         lock_images(cx, &mut creation).await;
-        let mut made = Made::plan(&creation, &layer, &target, &cx.dir);
+        let mut made = Made::plan(&creation, &layer, &running, &target, &cx.dir);
         if !cx.proceed(&made) {
             return Ok(Verdict::Ok);
         }
         let staged = creation.stage(&target)?;
+        for command in &running.before {
+            command.run(cx, &staged.directory()).await?;
+        }
+        staged.write(&creation)?;
+        for command in &running.after {
+            command.run(cx, &staged.directory()).await?;
+        }
         // Short, and not interrupted: a signal waits until the project is there or the directory is as it was.
         made.commit = staged.publish(&author)?.map(|commit| commit.to_string());
         made.done = true;
         cx.report(&made);
         Ok(Verdict::Ok)
+    }
+}
+
+/// What the blocks of a new project run: before its files are there, and after.
+struct Runs {
+    before: Vec<Running>,
+    after: Vec<Running>,
+}
+
+impl Runs {
+    fn of(block: &Block, layer: &Layer, parts: &[(Block, Layer)]) -> Result<Self, crate::blocks::Error> {
+        let mut runs = Self { before: Vec::new(), after: Vec::new() };
+        for (block, layer) in parts.iter().map(|(block, layer)| (block, layer)).chain([(block, layer)]) {
+            runs.before.push(Running::new(block, layer.before(block, Operation::Copy)?));
+            runs.after.push(Running::new(block, layer.after(block, Operation::Copy)?));
+        }
+        Ok(runs)
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Shown> {
+        self.before.iter().chain(&self.after).flat_map(Running::shown)
     }
 }
 
@@ -111,7 +143,7 @@ async fn lock_images(cx: &Context, creation: &mut Creation) {
 }
 
 impl Made {
-    fn plan(creation: &Creation, layer: &Layer, target: &Path, here: &Path) -> Self {
+    fn plan(creation: &Creation, layer: &Layer, running: &Runs, target: &Path, here: &Path) -> Self {
         let shown = match target.strip_prefix(here) {
             // The directory was replaced; a shell that stands in it must enter the new one.
             Ok(inside) if inside.as_os_str().is_empty() => "\"$PWD\"".to_owned(),
@@ -128,6 +160,7 @@ impl Made {
             requires: creation.requires.clone(),
             answers: layer.answers.kept.clone(),
             files,
+            runs: running.shown().cloned().collect(),
             commit: None,
             done: false,
             next: match &creation.manifest {
@@ -150,7 +183,9 @@ impl Report for Made {
         } else {
             let directory = text::neutral_line(&self.directory.display().to_string(), 500);
             lines.push(format!("{} from {}, in {directory}", self.project, self.block));
+            lines.extend(self.requires.iter().map(|block| format!("  with    {block}")));
             lines.extend(block::file_lines("create", self.files.iter().map(String::as_str)));
+            lines.extend(permission::run_lines(self.runs.iter()));
         }
         lines.join("\n") + "\n"
     }

@@ -1,12 +1,19 @@
 //! Whether a template may do more than give files: asked before anything of it runs, kept in the user's settings.
 
+use std::path::Path;
+use std::time::Duration;
+
 use super::context::Context;
 use super::failure::Failure;
 use super::{output, prompt};
 use crate::blocks::Block;
-use crate::template::Actions;
+use crate::template::run::{self, Plan, Shown, Surroundings};
+use crate::template::{Actions, Template};
 use crate::text;
 use crate::trust::{self, Capability, Decision, NotTrusted, Trust};
+
+/// How long one command of a template may take, where `--timeout` does not say more.
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// What the user says about a template's commands.
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -53,6 +60,56 @@ impl Trusting {
         Trust::allow(&place, &block.id.source, &block.id.commit, &wanted)?;
         Ok(Permission::Everything)
     }
+}
+
+/// What a block runs in a project, in order.
+pub struct Running {
+    template: Template,
+    plan: Plan,
+}
+
+impl Running {
+    /// What a block runs.
+    pub fn new(block: &Block, plan: Plan) -> Self {
+        Self { template: block.template.clone(), plan }
+    }
+
+    /// What people see of it, a line each.
+    pub fn shown(&self) -> impl Iterator<Item = &Shown> {
+        self.plan.shown().into_iter()
+    }
+
+    /// Runs it in the project's directory.
+    pub async fn run(&self, cx: &Context, directory: &Path) -> Result<(), Failure> {
+        if self.plan.is_empty() {
+            return Ok(());
+        }
+        Ok(self.plan.run(&self.template, &surroundings(cx, directory)).await?)
+    }
+}
+
+/// A block after its `pre_prompt` hooks, which may change what it asks.
+pub async fn prompted(cx: &Context, block: Block, permission: Permission) -> Result<Block, Failure> {
+    let asks = block.template.actions.hooks.iter().any(|hook| hook.name == "pre_prompt");
+    if !asks || permission != Permission::Everything {
+        return Ok(block);
+    }
+    let source = run::pre_prompt(&block.template, &surroundings(cx, &cx.dir)).await?;
+    Ok(block.with_source(source)?)
+}
+
+fn surroundings<'a>(cx: &'a Context, directory: &'a Path) -> Surroundings<'a> {
+    Surroundings {
+        directory,
+        environment: std::env::vars_os().collect(),
+        limit: cx.timeout.max(LIMIT),
+        observer: &*cx.observer,
+    }
+}
+
+/// A line of a plan for a command that will run.
+pub fn run_lines<'a>(shown: impl Iterator<Item = &'a Shown>) -> Vec<String> {
+    shown.map(|shown| format!("  run     {} ({})", shown.words, shown.place)).collect()
 }
 
 /// Shows what a template wants, and asks.
