@@ -13,6 +13,7 @@ pub mod jinja;
 pub mod lint;
 pub mod matrix;
 pub mod portal;
+pub mod release;
 pub mod search;
 pub mod similarity;
 pub mod texts;

@@ -226,3 +226,104 @@ fn a_blocks_own_checks_are_skipped_where_no_engine_answers() {
     assert!(told.stdout.contains("skipped  web  check"), "{told}");
     machine.onramp("catalog test web --checks").dir(machine.elsewhere("catalog")).fails(Class::Env);
 }
+
+#[test]
+fn a_release_is_a_version_a_changelog_a_commit_and_a_tag() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let root = machine.elsewhere("catalog");
+    let commit = |message: &str| {
+        machine.git(&root, &["add", "--all"]);
+        machine.git(&root, &["commit", "--quiet", "-m", message]);
+    };
+    assert_snapshot!(machine.onramp("catalog release web").dir(&root).fails(Class::Conflict), @r"
+    --- stderr
+    error: web cannot be released: nothing of it changed since 1.0.0
+    ");
+    catalog.file("blocks/web/files/new.txt.jinja", "{{ php }}\n");
+    assert_snapshot!(machine.onramp("catalog release web").dir(&root).fails(Class::Conflict), @r"
+    --- stderr
+    error: web cannot be released: it has changes that are not committed: blocks/web/files/new.txt.jinja
+      next: git add blocks/web && git commit
+    ");
+    commit("Add a file that tells the version of PHP");
+    catalog.file("blocks/web/files/src/index.php", "<?php echo 'two';\n");
+    commit("Fix the front page");
+    catalog.file("blocks/cache/README.md", "# cache\n");
+    commit("Tell of the cache");
+    assert_snapshot!(machine.onramp("catalog release web --bump patch").dir(&root).fails(Class::Conflict), @r"
+    --- stderr
+    error: web cannot be released: 1.0.1 is too small a step from 1.0.0: the changes ask for 1.1.0
+      hint: newly has new.txt
+      next: onramp catalog release web --version 1.1.0
+    ");
+    let before = machine.tree(&root);
+    let planned = machine.onramp("catalog release web --dry-run").dir(&root).ok();
+    assert_eq!(machine.tree(&root), before);
+    assert_snapshot!(planned.stdout.lines().filter(|line| !line.starts_with("## ")).collect::<Vec<_>>().join("\n"), @r"
+    release web 1.1.0, after 1.0.0
+      newly has new.txt
+      commit  blocks/web/CHANGELOG.md
+      commit  blocks/web/block.toml
+      tag     web/v1.1.0
+
+
+    ### Added
+
+    - Add a file that tells the version of PHP
+
+    ### Fixed
+
+    - Fix the front page
+    ");
+    // What is staged beside the block stays staged, and is in no release.
+    catalog.file("catalog.toml", "schema = 1\n");
+    machine.git(&root, &["add", "catalog.toml"]);
+    let told = machine.onramp("catalog release web").dir(&root).ok();
+    assert!(told.stdout.starts_with("released web 1.1.0 as web/v1.1.0 at "), "{told}");
+    assert!(machine.read(root.join("blocks/web/block.toml")).contains("version = \"1.1.0\"\n"));
+    assert_eq!(machine.git(&root, &["status", "--porcelain"]), "M  catalog.toml\n");
+    assert_eq!(
+        machine.git(&root, &["show", "--name-only", "--format=%s", "web/v1.1.0^{commit}"]),
+        "Release web 1.1.0\n\nblocks/web/CHANGELOG.md\nblocks/web/block.toml\n"
+    );
+    assert_eq!(machine.git(&root, &["cat-file", "-t", "web/v1.1.0"]), "tag\n");
+    machine.onramp("catalog show web --version 1.1").ok();
+    // A question that is gone asks for a new major version, and for a migration.
+    let gone = machine.read(root.join("blocks/web/block.toml"));
+    let (start, end) = (gone.find("[questions.php]").unwrap(), gone.find("[questions.database]").unwrap());
+    catalog.file("blocks/web/block.toml", &format!("{}{}", &gone[..start], &gone[end..]));
+    let project = machine.read(root.join("blocks/web/files/onramp.toml.jinja")).replace("{{ php }}", "8.3");
+    catalog.file("blocks/web/files/onramp.toml.jinja", &project).file("blocks/web/files/new.txt.jinja", "8.3\n");
+    commit("One PHP for all");
+    assert_snapshot!(machine.onramp("catalog release web --version 1.2.0").dir(&root).fails(Class::Conflict), @r"
+    --- stderr
+    error: web cannot be released: 1.2.0 is too small a step from 1.1.0: the changes ask for 2.0.0
+      hint: no longer asks php
+      next: onramp catalog release web --version 2.0.0
+    ");
+    assert_snapshot!(machine.onramp("catalog release web").dir(&root).fails(Class::Failed), @r"
+    --- stderr
+    error: web has lint errors; the first: blocks/web/block.toml: 1.1.0 asks `php`, and this version does not: projects' answers to it are dropped
+      next: onramp catalog lint web
+    ");
+}
+
+#[test]
+fn a_release_is_pushed_when_that_is_asked_for() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let root = machine.elsewhere("catalog");
+    let origin = machine.elsewhere("origin.git");
+    machine.git(&root, &["init", "--quiet", "--bare", origin.to_str().unwrap()]);
+    machine.git(&root, &["remote", "add", "origin", origin.to_str().unwrap()]);
+    machine.write(root.join(".git/hooks/pre-push"), "#!/bin/sh\nexit 1\n");
+    catalog.executable(".git/hooks/pre-push").file("blocks/cache/README.md", "# cache\n");
+    machine.git(&root, &["add", "--all"]);
+    machine.git(&root, &["commit", "--quiet", "-m", "Tell of the cache"]);
+    machine.onramp("catalog release cache --push").dir(&root).ok();
+    let tags = machine.git(&origin, &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(tags, "refs/heads/main\nrefs/tags/cache/v1.0.1\n");
+}

@@ -2,6 +2,7 @@
 
 mod lint;
 mod list;
+mod release;
 mod show;
 mod test;
 
@@ -36,6 +37,7 @@ enum Command {
     Show(show::Arguments),
     Lint(lint::Arguments),
     Test(test::Arguments),
+    Release(release::Arguments),
 }
 
 impl Arguments {
@@ -46,6 +48,7 @@ impl Arguments {
             Command::Show(arguments) => arguments.run(cx).await,
             Command::Lint(arguments) => arguments.run(cx).await,
             Command::Test(arguments) => arguments.run(cx).await,
+            Command::Release(arguments) => arguments.run(cx).await,
         }
     }
 }
