@@ -1,6 +1,12 @@
 //! Jinja2, as Copier's and Cookiecutter's templates use it, with limits on time, memory and output.
 
+mod args;
 mod filters;
+mod format;
+mod methods;
+mod mutable;
+mod rewrite;
+pub mod room;
 mod variables;
 
 use std::borrow::Cow;
@@ -9,10 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Map;
 
+pub use self::filters::ITEMS;
 use self::variables::Variables;
+use super::question::cast::python_float;
 use super::{Dialect, Error, Syntax, Template, Undefined, Value};
 use crate::text;
 use crate::tree::Tree;
@@ -20,16 +29,25 @@ use crate::tree::Tree;
 /// The most that one rendered file may weigh, in bytes.
 pub const FILE_CAP: usize = 8 * 1024 * 1024;
 /// How much one text may compute: instructions, and 64 bytes of memory each. The largest honest ones take thousands.
-const TEXT_FUEL: u64 = 2_000_000;
+const TEXT_FUEL: u64 = 500_000;
 /// How much all texts of a template may compute together.
 const WHOLE_FUEL: u64 = 100_000_000;
+/// A text that is too short to be deep, in bytes.
+const SMALL: usize = 500;
+/// A text that is long enough for expressions that are too deep to compile, in bytes.
+const LARGE: usize = 64 * 1024;
+/// The most words of an expression in such a text.
+const MOST_WORDS: usize = 20_000;
 
 /// Renders the texts of one template. It knows the answers so far.
 pub struct Engine {
     environment: Environment<'static>,
     variables: Arc<Variables>,
     label: String,
+    /// What begins anything that is not plain text.
     starts: Vec<String>,
+    /// What begins a statement.
+    statements: Vec<String>,
     spent: AtomicU64,
 }
 
@@ -51,14 +69,22 @@ impl Engine {
         });
         // Escaping by the name's suffix would put `&quot;` into html templates; Copier does not escape.
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_formatter(|out, state, value| {
+            if value.kind() == ValueKind::Number && !value.is_integer() {
+                let number = python_float(f64::try_from(value.clone())?);
+                return out.write_str(&number).map_err(minijinja::Error::from);
+            }
+            minijinja::escape_formatter(out, state, value)
+        });
         environment.set_fuel(Some(TEXT_FUEL));
         // Errors name the variable that is undefined.
         environment.set_debug(true);
         environment.set_syntax(syntax(&template.label, &template.rules.syntax)?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(methods::call);
         filters::add(&mut environment);
+        let syntax = environment.syntax().clone();
         let source = template.source.clone();
-        environment.set_loader(move |name| Ok(included(&source, name)));
+        environment.set_loader(move |name| Ok(included(&source, name, &syntax)));
         let mut variables = Variables::new(template.dialect == Dialect::Cookiecutter);
         for (name, value) in template.rules.facts.iter().chain(facts) {
             variables.set(name, value);
@@ -68,6 +94,7 @@ impl Engine {
             variables: Arc::new(variables),
             label: template.label.clone(),
             starts: starts(&template.rules.syntax),
+            statements: statements(&template.rules.syntax),
             spent: AtomicU64::new(0),
         })
     }
@@ -94,12 +121,12 @@ impl Engine {
 
     /// The same with more variables, for this text alone.
     pub fn text_with(&self, place: &str, template: &str, more: &Map<String, Value>) -> Result<String, Error> {
-        self.run(place, template, more).map_err(|error| self.wrong(place, &error, false))
+        self.run(&Place::Value(place), template, more)
     }
 
     /// Renders a file of the template; errors say its line.
     pub fn file(&self, path: &str, template: &str, more: &Map<String, Value>) -> Result<String, Error> {
-        self.run(path, template, more).map_err(|error| self.wrong(path, &error, true))
+        self.run(&Place::File(path), template, more)
     }
 
     /// What is wrong with the template, in its words.
@@ -111,7 +138,7 @@ impl Engine {
         }
     }
 
-    fn run(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {
+    fn run(&self, place: &Place<'_>, source: &str, more: &Map<String, Value>) -> Result<String, Error> {
         let source = newlines(source);
         if !self.starts.iter().any(|start| source.contains(start.as_str())) {
             let keep = self.environment.syntax().keep_trailing_newline();
@@ -119,9 +146,23 @@ impl Engine {
             return Ok(text.to_owned());
         }
         if self.spent.load(Ordering::Relaxed) > WHOLE_FUEL {
-            return Err(ErrorKind::OutOfFuel.into());
+            return Err(self.wrong(place, &ErrorKind::OutOfFuel.into()));
         }
+        if source.len() > LARGE && rewrite::longest(&source, self.environment.syntax()) > MOST_WORDS {
+            return Err(self.mistake(place.name(), &format!("one expression has more than {MOST_WORDS} words")));
+        }
+        // What is wrong holds values, too, so it is read where there is room for them.
+        let run = || self.compiled(place.name(), &source, more).map_err(|error| self.wrong(place, &error));
+        // Only statements make values grow, and only long texts are deep.
+        if source.len() < SMALL && !self.statements.iter().any(|start| source.contains(start.as_str())) {
+            return run();
+        }
+        room::with_room(run).unwrap_or_else(|error| Err(self.mistake(place.name(), &error.to_string())))
+    }
+
+    fn compiled(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {
         let mut out = Capped(Vec::new());
+        let source = rewrite::apply(source, &rewrite::edits(source, self.environment.syntax()));
         let template = self.environment.template_from_named_str(name, &source)?;
         let rendered = template.render_captured_to(self.variables.with(more), &mut out)?;
         if let Some((spent, _)) = rendered.state().fuel_levels() {
@@ -130,7 +171,7 @@ impl Engine {
         Ok(String::from_utf8(out.0).expect("templates write text"))
     }
 
-    fn wrong(&self, place: &str, error: &minijinja::Error, file: bool) -> Error {
+    fn wrong(&self, place: &Place<'_>, error: &minijinja::Error) -> Error {
         // The innermost error is where it happened: in the file that was included.
         let mut innermost = error;
         while let Some(inner) = std::error::Error::source(innermost).and_then(|e| e.downcast_ref::<minijinja::Error>())
@@ -139,8 +180,10 @@ impl Engine {
         }
         // Where the template is a file, its line leads there; inside a value of a manifest it would mislead.
         let place = match (innermost.name(), innermost.line()) {
-            (Some(name), Some(line)) if file || name != place => format!("{name}:{line}"),
-            _ => place.to_owned(),
+            (Some(name), Some(line)) if matches!(place, Place::File(_)) || name != place.name() => {
+                format!("{name}:{line}")
+            }
+            _ => place.name().to_owned(),
         };
         let message = match (innermost.kind(), innermost.detail()) {
             (ErrorKind::OutOfFuel, _) => "the template takes too long or too much memory".to_owned(),
@@ -149,6 +192,22 @@ impl Engine {
             (kind, None) => kind.to_string(),
         };
         self.mistake(&place, &message)
+    }
+}
+
+/// Where a text stands.
+enum Place<'a> {
+    /// It is a file of the template.
+    File(&'a str),
+    /// It is a value in a file.
+    Value(&'a str),
+}
+
+impl Place<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::File(name) | Self::Value(name) => name,
+        }
     }
 }
 
@@ -183,14 +242,19 @@ fn starts(syntax: &Syntax) -> Vec<String> {
     all.filter(|start| !start.is_empty()).cloned().collect()
 }
 
+fn statements(syntax: &Syntax) -> Vec<String> {
+    [Some(&syntax.block.0), syntax.line_statement.as_ref()].into_iter().flatten().cloned().collect()
+}
+
 /// Jinja knows one end of a line: `\n`.
 fn newlines(source: &str) -> Cow<'_, str> {
     if source.contains('\r') { source.replace("\r\n", "\n").replace('\r', "\n").into() } else { source.into() }
 }
 
 /// A file of the template that another one includes. There is no other file that it could.
-fn included(source: &Tree, name: &str) -> Option<String> {
-    source.get(name)?.text().map(|text| newlines(text).into_owned())
+fn included(source: &Tree, name: &str, syntax: &SyntaxConfig) -> Option<String> {
+    let text = newlines(source.get(name)?.text()?);
+    Some(rewrite::apply(&text, &rewrite::edits(&text, syntax)).into_owned())
 }
 
 /// Takes what one file may weigh, and no more.
@@ -209,3 +273,6 @@ impl io::Write for Capped {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

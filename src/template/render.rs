@@ -18,7 +18,7 @@ use self::links::End;
 use self::names::Names;
 use self::patterns::Patterns;
 use self::sources::Source;
-use super::engine::FILE_CAP;
+use super::engine::{FILE_CAP, room};
 use super::{Answers, Dialect, Engine, Error, Suffix, Template, Value};
 use crate::text;
 use crate::tree::{Entry, Tree, TreePath};
@@ -56,7 +56,10 @@ pub struct Origin {
 /// `_copier_answers` and the answers file's name in `_copier_conf` are made complete here.
 pub fn render(template: &Template, answers: &Answers, facts: &Map<String, Value>) -> Result<Rendered, Error> {
     let mut engine = Engine::new(template, facts)?;
-    render_by(&mut engine, template, answers)
+    room::with_room(|| render_by(&mut engine, template, answers)).unwrap_or_else(|error| {
+        let place = "its files".to_owned();
+        Err(Error::Wrong { label: template.label.clone(), place, message: error.to_string() })
+    })
 }
 
 /// The same by an engine that is there.

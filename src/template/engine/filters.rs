@@ -1,140 +1,166 @@
-//! Filters that Copier's templates know and Jinja2 lacks: `regex_search`, `regex_replace`, `to_json`, `slugify`.
+//! Filters, tests and functions that templates know beside minijinja's: Jinja's, Ansible's, Copier's, Cookiecutter's.
 
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, State, Value};
-use regex::{Captures, Regex, RegexBuilder};
+mod data;
+mod hash;
+mod json;
+mod numbers;
+mod paths;
+mod regex;
+mod time;
+mod words;
+mod yaml;
 
-use super::FILE_CAP;
-use crate::text;
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
-/// What compiling a pattern costs, in the fuel of a template.
-const PATTERN_FUEL: u64 = 500;
+use super::args::{Args, fail};
+use super::{format, mutable, rewrite};
+
+type Filter = fn(&State, &Value, &Args<'_>) -> Result<Value, Error>;
+
+/// Name, most arguments by position, what it does.
+const FILTERS: &[(&str, usize, Filter)] = &[
+    (ITEMS, 0, json::items),
+    ("b64decode", 1, hash::b64decode),
+    ("b64encode", 1, hash::b64encode),
+    ("basename", 0, paths::basename),
+    ("bool", 0, data::bool),
+    ("center", 1, words::center),
+    ("checksum", 0, hash::sha1),
+    ("combine", 100, data::combine),
+    ("comment", 1, words::comment),
+    ("dict2items", 2, data::dict2items),
+    ("dirname", 0, paths::dirname),
+    ("e", 0, words::escape),
+    ("escape", 0, words::escape),
+    ("extract", 2, data::extract),
+    ("filesizeformat", 1, words::filesizeformat),
+    ("float", 1, numbers::float),
+    ("flatten", 1, data::flatten),
+    ("forceescape", 0, words::forceescape),
+    ("from_json", 0, json::from_json),
+    ("from_yaml", 0, yaml::from_yaml),
+    ("from_yaml_all", 0, yaml::from_yaml_all),
+    ("hash", 1, hash::hash),
+    ("human_readable", 1, words::filesizeformat),
+    ("indent", 3, words::indent),
+    ("int", 2, numbers::int),
+    ("items2dict", 2, data::items2dict),
+    ("jsonify", 1, json::jsonify),
+    ("md5", 0, hash::md5),
+    ("pprint", 1, data::pprint),
+    ("quote", 0, words::quote),
+    ("regex_escape", 1, regex::escape),
+    ("regex_findall", 3, regex::findall),
+    ("regex_replace", 3, regex::replace),
+    ("regex_search", 100, regex::search),
+    ("relpath", 1, paths::relpath),
+    ("sha1", 0, hash::sha1),
+    ("slugify", 13, words::slugify),
+    ("splitext", 0, paths::splitext),
+    ("strftime", 1, time::strftime),
+    ("subelements", 2, data::subelements),
+    ("ternary", 3, data::ternary),
+    ("to_datetime", 1, time::to_datetime),
+    ("to_json", 0, json::to_json),
+    ("to_nice_json", 2, json::to_nice_json),
+    ("to_nice_yaml", 1, yaml::to_nice_yaml),
+    ("to_uuid", 0, hash::to_uuid),
+    ("to_yaml", 0, yaml::to_yaml),
+    ("tojson", 1, json::tojson),
+    ("truncate", 4, words::truncate),
+    ("type_debug", 0, data::type_debug),
+    ("urlize", 5, words::urlize),
+    ("win_basename", 0, paths::win_basename),
+    ("win_dirname", 0, paths::win_dirname),
+    ("win_splitdrive", 0, paths::win_splitdrive),
+    ("wordcount", 0, words::wordcount),
+    ("wordwrap", 4, words::wordwrap),
+    ("xmlattr", 1, words::xmlattr),
+];
+
+/// The filter that shows what a `yield` goes over, as JSON.
+pub const ITEMS: &str = "__items";
+
+/// Filters for which an undefined value is a value.
+const OF_NOTHING: &[&str] = &["type_debug", "regex_replace"];
+
+/// Filters and functions that are refused, with the reason.
+const RANDOM: &str = "what it makes differs each time, so that a project could not be updated";
+const OUTSIDE: &str = "it reads the machine's files or variables";
+const REFUSED_FILTERS: &[(&str, &str)] = &[
+    ("ans_random", RANDOM),
+    ("random", RANDOM),
+    ("random_mac", RANDOM),
+    ("shuffle", RANDOM),
+    ("expanduser", OUTSIDE),
+    ("expandvars", OUTSIDE),
+    ("fileglob", OUTSIDE),
+    ("realpath", OUTSIDE),
+];
+const REFUSED_FUNCTIONS: &[(&str, &str)] =
+    &[("random_ascii_string", RANDOM), ("uuid4", RANDOM), ("make_secret", RANDOM), ("lipsum", RANDOM)];
 
 /// Adds them.
 pub fn add(environment: &mut Environment<'_>) {
-    environment.add_filter("regex_search", search);
-    environment.add_filter("regex_replace", replace);
-    environment.add_filter("to_json", to_json);
-    environment.add_filter("slugify", |text: &str| text::slug(text, 200));
-}
-
-/// The first match, or none.
-#[expect(clippy::needless_pass_by_value, reason = "filters are given their options so")]
-fn search(state: &State, text: &str, pattern: &str, options: Kwargs) -> Result<Option<String>, Error> {
-    let regex = compile(state, "regex_search", pattern, &options)?;
-    Ok(regex.find(text).map(|found| found.as_str().to_owned()))
-}
-
-/// The text with every match replaced. Groups are Python's: `\1`, `\g<name>`.
-#[expect(clippy::needless_pass_by_value, reason = "filters are given their options so")]
-fn replace(state: &State, text: &str, pattern: &str, replacement: &str, options: Kwargs) -> Result<String, Error> {
-    let regex = compile(state, "regex_replace", pattern, &options)?;
-    let replacement = rust_groups(replacement);
-    let mut out = String::new();
-    let mut after = 0;
-    for captures in regex.captures_iter(text) {
-        let whole = captures.get_match();
-        out.push_str(&text[after..whole.start()]);
-        expand(&captures, &replacement, &mut out)?;
-        after = whole.end();
+    for (name, most, filter) in FILTERS {
+        add_filter(environment, name, *most, filter);
     }
-    out.push_str(&text[after..]);
-    Ok(out)
-}
-
-fn expand(captures: &Captures<'_>, replacement: &str, out: &mut String) -> Result<(), Error> {
-    captures.expand(replacement, out);
-    if out.len() > FILE_CAP {
-        return Err(Error::new(ErrorKind::InvalidOperation, "regex_replace makes too much text"));
+    for name in ["union", "intersect", "difference", "symmetric_difference"] {
+        add_filter(environment, name, 1, data::sets(name));
     }
-    Ok(())
-}
-
-/// `\1` and `\g<name>` in Rust's words: `${1}`, `${name}`. A dollar is only a dollar.
-fn rust_groups(replacement: &str) -> String {
-    let mut out = String::new();
-    let mut rest = replacement.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '$' => out.push_str("$$"),
-            '\\' => match rest.next() {
-                Some(digit) if digit.is_ascii_digit() => {
-                    out.push_str("${");
-                    out.push(digit);
-                    while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-                        out.push(digit);
-                    }
-                    out.push('}');
-                }
-                Some('g') if rest.peek() == Some(&'<') => {
-                    let name: String = rest.by_ref().skip(1).take_while(|c| *c != '>').collect();
-                    out.extend(["${", &name, "}"]);
-                }
-                Some('n') => out.push('\n'),
-                Some('t') => out.push('\t'),
-                Some(other) => out.push(other),
-                None => out.push('\\'),
-            },
-            other => out.push(other),
+    environment.add_filter("mandatory", |state: &State, value: &Value, args: Rest<ValueOrKwargs>| {
+        data::mandatory(state, value, &Args::new("mandatory", &args.into_values(), 1)?)
+    });
+    environment.add_filter(rewrite::PERCENT, format::percent);
+    environment.add_filter("format", |state: &State, text: &str, args: Rest<ValueOrKwargs>| {
+        let args = args.into_values();
+        match args.as_slice() {
+            [one] if one.is_kwargs() => format::percent(state, &text.into(), one),
+            _ => format::percent(state, &text.into(), &Value::from(minijinja::value::Tuple::from(args))),
         }
+    });
+    environment.add_function(rewrite::CHANGEABLE, |value: &Value| mutable::literal(value));
+    environment.add_function(rewrite::NOW, |args: Rest<Value>| time::now_tag(&args));
+    environment.add_function("now", time::now);
+    environment.add_filter("striptags", minijinja_contrib::filters::striptags);
+    environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    environment.add_function("pathjoin", pathjoin);
+    environment.add_test("callable", |value: &Value| value.as_object().is_some_and(|_| is_callable(value)));
+    for (name, why) in REFUSED_FILTERS {
+        environment.add_filter(*name, move |_: &Value, _: Rest<ValueOrKwargs>| refused(name, why));
     }
-    out
-}
-
-/// JSON as it is, without the escapes that HTML would need.
-fn to_json(value: &Value) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-}
-
-fn compile(state: &State, filter: &str, pattern: &str, options: &Kwargs) -> Result<Regex, Error> {
-    state.consume_fuel(PATTERN_FUEL + pattern.len() as u64)?;
-    let (ignore_case, multiline): (Option<bool>, Option<bool>) =
-        (options.get("ignorecase")?, options.get("multiline")?);
-    options.assert_all_used()?;
-    RegexBuilder::new(pattern)
-        .case_insensitive(ignore_case.unwrap_or(false))
-        .multi_line(multiline.unwrap_or(false))
-        .size_limit(1024 * 1024)
-        .dfa_size_limit(1024 * 1024)
-        .build()
-        .map_err(|error| {
-            let why = text::neutral_line(&error.to_string(), 300);
-            Error::new(ErrorKind::InvalidOperation, format!("{filter}: no regular expression: {why}"))
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rendered(template: &str) -> String {
-        let mut environment = Environment::new();
-        add(&mut environment);
-        environment.render_str(template, ()).unwrap_or_else(|error| format!("error: {error}"))
+    for (name, why) in REFUSED_FUNCTIONS {
+        environment.add_function(*name, move |_: Rest<ValueOrKwargs>| refused(name, why));
     }
+}
 
-    #[test]
-    fn filters_do_what_copiers_do() {
-        let cases = [
-            (r"{{ 'shop-1' | regex_search('[0-9]+') }}", "1"),
-            (r"{% if 'Shop' | regex_search('^[a-z]+$') %}yes{% else %}no{% endif %}", "no"),
-            (r"{% if 'Shop' | regex_search('^[a-z]+$', ignorecase=true) %}yes{% endif %}", "yes"),
-            (r"{{ 'a.b.c' | regex_replace('([a-z])\\.', '\\1$-') }}", "a$-b$-c"),
-            (r"{{ 'key=value' | regex_replace('(?P<k>\\w+)=(?P<v>\\w+)', '\\g<v>=\\g<k>') }}", "value=key"),
-            (r"{{ 'My Shop (new)' | slugify }}", "my-shop-new"),
-            (r#"{{ {"a": ["<b>", 1, true, none]} | to_json }}"#, r#"{"a":["<b>",1,true,null]}"#),
-        ];
-        for (template, expected) in cases {
-            assert_eq!(rendered(template), expected, "{template}");
+fn add_filter<F>(environment: &mut Environment<'_>, name: &'static str, most: usize, filter: F)
+where
+    F: Fn(&State, &Value, &Args<'_>) -> Result<Value, Error> + Send + Sync + 'static,
+{
+    environment.add_filter(name, move |state: &State, value: &Value, args: Rest<ValueOrKwargs>| {
+        let strict = state.undefined_behavior() == UndefinedBehavior::Strict && !OF_NOTHING.contains(&name);
+        if strict && value.is_undefined() {
+            return Err(Error::new(ErrorKind::UndefinedError, format!("what `{name}` is given is undefined")));
         }
-        assert!(rendered("{{ 'a' | regex_search('(') }}").contains("regex_search: no regular expression"));
-    }
+        filter(state, value, &Args::new(name, &args.into_values(), most)?)
+    });
+}
 
-    proptest::proptest! {
-        #[test]
-        fn replacements_are_literal_without_backslashes(text in "[^\\\\]{0,20}") {
-            let regex = Regex::new("x").unwrap();
-            proptest::prop_assert_eq!(regex.replace("x", rust_groups(&text).as_str()), text);
-        }
-    }
+fn refused(name: &str, why: &str) -> Result<Value, Error> {
+    Err(fail(format!("`{name}` is refused: {why}")))
+}
+
+/// `pathjoin('a', 'b', mode='posix')` of Copier.
+fn pathjoin(args: Rest<ValueOrKwargs>) -> Result<String, Error> {
+    let args = args.into_values();
+    let positional = args.iter().take_while(|arg| !arg.is_kwargs()).map(ToString::to_string).collect::<Vec<_>>();
+    let windows = Args::new("pathjoin", &args, usize::MAX)?.text(usize::MAX, "mode")?.as_deref() == Some("windows");
+    Ok(paths::pathjoin(&positional, windows))
+}
+
+fn is_callable(value: &Value) -> bool {
+    value.kind() == minijinja::value::ValueKind::Plain
 }

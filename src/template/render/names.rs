@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
+use super::super::engine::ITEMS;
 use super::super::{Engine, Error, Syntax};
 use super::MOST_FILES;
 use crate::tree::TreePath;
@@ -55,7 +56,7 @@ impl Names<'_> {
         }
         let (variable, list) = (&part[found.variable.clone()], &part[found.list.clone()]);
         let (start, end) = &self.syntax.variable;
-        let items = self.engine.text_with(place, &format!("{start} ({list}) | tojson {end}"), yielded)?;
+        let items = self.engine.text_with(place, &format!("{start} ({list}) | {ITEMS} {end}"), yielded)?;
         let items: Value = serde_json::from_str(&items).map_err(|_| wrong("`yield` needs a list"))?;
         let items = match items {
             Value::Array(items) => items,
@@ -124,14 +125,16 @@ fn find_yield(name: &str, syntax: &Syntax) -> Option<Yield> {
         let tag = from + name[from..].find(start.as_str())? + start.len();
         let open = word(tag);
         from = tag;
-        let Some(rest) = name[open..].strip_prefix("yield") else { continue };
         let stop = open + name[open..].find(end.as_str())?;
         let inner = name[open..stop].trim_end_matches(['-', '+']).trim_end();
-        let variable = rest.trim_start();
-        let variable = name.len() - variable.len();
-        let length = name[variable..].find(|c: char| !(c.is_alphanumeric() || c == '_'))?;
-        let list = name[variable + length..open + inner.len()].trim_start().strip_prefix("from")?;
         let inner_end = open + inner.len();
+        let Some(rest) = inner.strip_prefix("yield").filter(|rest| rest.starts_with(char::is_whitespace)) else {
+            continue;
+        };
+        let rest = rest.trim_start();
+        let variable = inner_end - rest.len();
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))?;
+        let list = rest[length..].trim_start().strip_prefix("from")?;
         let list = inner_end - list.len()..inner_end;
         let mut from = stop + end.len();
         loop {

@@ -1,0 +1,136 @@
+//! Python's two ways of putting values into a text: `"%s" % x` and `"{}".format(x)`.
+
+use minijinja::formatting::{FormatStyle, format};
+use minijinja::value::ValueKind;
+use minijinja::{Error, State, Value};
+
+use super::args::fail;
+
+/// The most characters that a width or precision may ask for.
+const WIDEST: u64 = 10_000;
+
+/// `left % right`: of a text, its places are filled; of numbers, the remainder.
+pub fn percent(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
+    let Some(text) = left.as_str() else {
+        return remainder(left, right);
+    };
+    let args: Vec<Value> = match right.kind() {
+        ValueKind::Seq if right.is_tuple() => right.try_iter()?.collect(),
+        ValueKind::Undefined => return Err(Error::new(minijinja::ErrorKind::UndefinedError, "in `%`")),
+        _ => vec![right.clone()],
+    };
+    guard(state, FormatStyle::Printf, text, &args)?;
+    if right.kind() != ValueKind::Map && places(text) < args.len() {
+        return Err(fail("not all arguments converted during string formatting"));
+    }
+    format(FormatStyle::Printf, text, &args).map(Value::from)
+}
+
+/// `text.format(…)`.
+pub fn braces(state: &State, text: &str, args: &[Value]) -> Result<Value, Error> {
+    guard(state, FormatStyle::StrFormat, text, args)?;
+    format(FormatStyle::StrFormat, text, args).map(Value::from)
+}
+
+/// Refuses what would make a huge text of a short one.
+fn guard(state: &State, style: FormatStyle, text: &str, args: &[Value]) -> Result<(), Error> {
+    let specs = match style {
+        FormatStyle::Printf => printf_specs(text),
+        FormatStyle::StrFormat => brace_specs(text),
+    };
+    let by_argument = |spec: &&str| match style {
+        FormatStyle::Printf => spec.contains('*'),
+        FormatStyle::StrFormat => spec.contains('{'),
+    };
+    let mut widest = 0;
+    for number in specs.iter().flat_map(|spec| spec.split(|c: char| !c.is_ascii_digit())).filter(|n| !n.is_empty()) {
+        widest = widest.max(number.parse::<u64>().unwrap_or(u64::MAX));
+    }
+    if specs.iter().any(by_argument) {
+        let numbers = args.iter().filter_map(Value::as_i64);
+        widest = widest.max(numbers.map(i64::unsigned_abs).max().unwrap_or(0));
+    }
+    if widest > WIDEST {
+        return Err(fail(format!("a width of more than {WIDEST} characters")));
+    }
+    state.consume_fuel((specs.len() as u64).saturating_mul(widest) / 64)
+}
+
+/// What stands between each `%` and its conversion.
+fn printf_specs(text: &str) -> Vec<&str> {
+    let after = text.split('%').skip(1).map(|rest| match rest.strip_prefix('(') {
+        Some(named) => named.split_once(')').map_or("", |(_, rest)| rest),
+        None => rest,
+    });
+    after.map(|rest| &rest[..rest.find(|c: char| c.is_alphabetic()).unwrap_or(rest.len())]).collect()
+}
+
+/// What stands in each outermost pair of braces.
+fn brace_specs(text: &str) -> Vec<&str> {
+    let (mut specs, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    for (i, c) in text.char_indices() {
+        match c {
+            '{' => {
+                depth += 1;
+                if depth == 1 {
+                    start = i + 1;
+                }
+            }
+            '}' if depth > 0 => {
+                depth -= 1;
+                if depth == 0 {
+                    specs.push(&text[start..i]);
+                }
+            }
+            _ => {}
+        }
+    }
+    if depth > 0 {
+        specs.push(&text[start..]);
+    }
+    specs
+}
+
+/// How many values a text takes, at least.
+fn places(text: &str) -> usize {
+    let mut count = 0;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' || chars.next_if_eq(&'%').is_some() {
+            continue;
+        }
+        count += 1;
+        while let Some(c) = chars.next_if(|c| !c.is_ascii_alphabetic() && *c != '%') {
+            count += usize::from(c == '*');
+        }
+    }
+    count
+}
+
+/// The remainder, with the sign of the divisor.
+fn remainder(left: &Value, right: &Value) -> Result<Value, Error> {
+    let cannot = || fail(format!("`%` takes numbers or a text, not {} and {}", left.kind(), right.kind()));
+    if left.is_undefined() || right.is_undefined() {
+        return Err(Error::new(minijinja::ErrorKind::UndefinedError, "in `%`"));
+    }
+    if !is_number(left) || !is_number(right) {
+        return Err(cannot());
+    }
+    if let (Ok(a), Ok(b)) = (i128::try_from(left.clone()), i128::try_from(right.clone()))
+        && left.is_integer()
+        && right.is_integer()
+    {
+        let rest = a.checked_rem(b).ok_or_else(|| fail("modulo by zero"))?;
+        return Ok(Value::from(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }));
+    }
+    let (Ok(a), Ok(b)) = (f64::try_from(left.clone()), f64::try_from(right.clone())) else { return Err(cannot()) };
+    if b == 0.0 {
+        return Err(fail("modulo by zero"));
+    }
+    let rest = a % b;
+    Ok(Value::from(if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }))
+}
+
+fn is_number(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Number | ValueKind::Bool)
+}
