@@ -7,21 +7,22 @@ use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockId, check_identity};
+use super::fetch::Release;
 use super::manifest::{self, Kind, Manifest};
-use super::{Error, builtin, fetch, installed};
+use super::{Error, builtin};
 use crate::document;
 use crate::error::chain;
 use crate::git::{Commit, Mirror, RepoUrl, Wanted};
 use crate::name::Name;
 use crate::settings::{Company, Forge};
 use crate::text::{did_you_mean, neutral_line};
-use crate::tree::{Cap, Entry, Tree};
+use crate::tree::{Entry, Tree};
 use crate::{template, version};
 
 /// The file with the company's defaults.
 pub const FILE: &str = "catalog.toml";
-/// The most that one block may hold.
-const BLOCK_CAP: Cap = Cap { files: Cap::TEMPLATE.files, bytes: 64 * 1024 * 1024 };
+/// The most that one block may weigh, in bytes.
+const BLOCK_CAP: u64 = 64 * 1024 * 1024;
 
 /// Where blocks come from.
 pub enum Catalog {
@@ -117,6 +118,16 @@ impl Catalog {
         Ok(self.releases_of(name)?.1.into_keys().rev().collect())
     }
 
+    /// The released versions of a block with their tags and commits, newest first. Those of the built-in catalog have none.
+    pub fn released(&self, name: &str) -> Result<Vec<Release>, Error> {
+        let (name, releases) = self.releases_of(name)?;
+        let release = |(version, commit): (Version, Option<Commit>)| {
+            let tag = format!("{name}/v{version}");
+            Some(Release { version: version.into(), tag, commit: commit? })
+        };
+        Ok(releases.into_iter().rev().filter_map(release).collect())
+    }
+
     /// The highest release of a block that is what is asked for.
     pub fn block(&self, name: &str, requirement: &VersionReq) -> Result<Block, Error> {
         let (name, releases) = self.releases_of(name)?;
@@ -131,7 +142,7 @@ impl Catalog {
         };
         let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::block(&name, version) };
         let id = self.id(name.clone(), version, commit);
-        let source = fetch::take(mirror, commit, &installed::directory(&id.name), BLOCK_CAP)?;
+        let source = tree(&id, mirror.files(commit, &format!("blocks/{name}"), BLOCK_CAP)?)?;
         let place = place(&name, version);
         Block::read(id, Path::new(&place), source)
     }

@@ -113,6 +113,30 @@ pub enum Error {
     /// A project's files could not be changed.
     #[error(transparent)]
     Transaction(#[from] transaction::Error),
+    /// A block will require another one that the project does not have.
+    #[error("{block} requires {required} {requirement}, which the project does not have")]
+    Lacking {
+        /// Its name and version.
+        block: String,
+        /// What it requires.
+        required: Name,
+        /// Which version of it.
+        requirement: semver::VersionReq,
+    },
+    /// The project was not rendered from such a block.
+    #[error("the project has no block `{}`", crate::text::neutral_line(name, 60))]
+    NotThere {
+        /// What was asked for.
+        name: String,
+        /// The blocks that it has.
+        known: Vec<Name>,
+    },
+    /// Conflicts of an update that nobody decided yet.
+    #[error("conflicts are left in {}", list(paths))]
+    Unresolved {
+        /// The files.
+        paths: Vec<TreePath>,
+    },
     /// Blocks require each other in a circle.
     #[error("blocks require each other: {}", chain.join(" → "))]
     Circle {
@@ -155,14 +179,18 @@ impl Fault for Error {
             Self::Template(error) => error.class(),
             Self::Fetch(error) => error.class(),
             Self::Transaction(error) => error.class(),
-            Self::NoBlock { .. } | Self::NoVersion { .. } | Self::OtherKind { .. } | Self::NoName { .. } => {
-                Class::Usage
-            }
+            Self::NoBlock { .. }
+            | Self::NoVersion { .. }
+            | Self::OtherKind { .. }
+            | Self::NoName { .. }
+            | Self::NotThere { .. } => Class::Usage,
+            Self::Unresolved { .. } => Class::Failed,
             Self::Wrong { .. } | Self::Rendered { .. } | Self::Circle { .. } => Class::Config,
             Self::Occupied { .. }
             | Self::Present { .. }
             | Self::Shared { .. }
             | Self::Unmet { .. }
+            | Self::Lacking { .. }
             | Self::Taken { .. } => Class::Conflict,
         }
     }
@@ -193,7 +221,15 @@ impl Fault for Error {
             Self::Present { .. } => {
                 Some("nothing was changed; move them away, or take what you need from the block by hand".to_owned())
             }
-            Self::Taken { .. } | Self::Shared { .. } | Self::Unmet { .. } => Some("nothing was changed".to_owned()),
+            Self::NotThere { known, .. } if known.is_empty() => Some("onramp.lock names none".to_owned()),
+            Self::NotThere { known, .. } => Some(format!("it has {}", list(known))),
+            Self::Unresolved { .. } => Some(
+                "decide what each of them shall say, take the markers out, remove what lies beside them as .rej"
+                    .to_owned(),
+            ),
+            Self::Taken { .. } | Self::Shared { .. } | Self::Unmet { .. } | Self::Lacking { .. } => {
+                Some("nothing was changed".to_owned())
+            }
             _ => None,
         }
     }
@@ -206,6 +242,8 @@ impl Fault for Error {
             Self::Template(error) => error.next(),
             Self::Fetch(error) => error.next(),
             Self::Transaction(error) => error.next(),
+            Self::Lacking { required, .. } => vec![format!("onramp add {required}")],
+            Self::Unresolved { .. } => vec!["onramp update --undo".to_owned()],
             Self::Unmet { required, .. } => vec![format!("onramp update {required}")],
             Self::NoBlock { .. } => vec!["onramp catalog list".to_owned()],
             Self::NoVersion { name, .. } => vec![format!("onramp catalog show {name}")],

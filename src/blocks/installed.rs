@@ -18,7 +18,15 @@ pub fn block(cache: &Path, name: &Name, locked: &LockedBlock, root: &Path, offli
     {
         return builtin::block(name, version);
     }
-    let source = fetch::base(cache, locked, &directory(name), root, offline)?;
+    let source = match fetch::base(cache, locked, &directory(name), root, offline) {
+        Ok(source) => source,
+        // A template that is no block of a catalog is a repository of its own.
+        Err(first) => match fetch::base(cache, locked, "", root, offline) {
+            Ok(source) => source,
+            Err(second @ fetch::Error::Changed { .. }) => return Err(second.into()),
+            Err(_) => return Err(first.into()),
+        },
+    };
     let id = BlockId {
         name: name.clone(),
         version: locked.version.clone(),

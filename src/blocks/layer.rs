@@ -11,6 +11,7 @@ use crate::document;
 use crate::project::lock::{LockedBlock, to_toml};
 use crate::project::{self, manifest};
 use crate::reference::Digest;
+use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
 use crate::template::{Answers, Engine, Rendered, render, resolve, run};
 use crate::tree::{Entry, Tree, TreePath};
@@ -50,6 +51,11 @@ impl Layer {
 
     /// Renders a block with the answers that `onramp.lock` keeps: what it was when it was written.
     pub fn again(block: &Block, locked: &LockedBlock, now: &Facts) -> Result<Self, Error> {
+        Self::again_with(block, locked, now, Values::new())
+    }
+
+    /// The same with the answers that are kept nowhere: secrets.
+    pub fn again_with(block: &Block, locked: &LockedBlock, now: &Facts, secrets: Values) -> Result<Self, Error> {
         let facts = Facts::from_kept(&locked.facts, now);
         let mut block = block.clone();
         for (fact, own) in [(ASKED, &mut block.id.asked), (DESCRIBED, &mut block.id.described)] {
@@ -57,7 +63,7 @@ impl Layer {
                 own.clone_from(kept);
             }
         }
-        let sources = Sources { before: locked.values(), ..Sources::default() };
+        let sources = Sources { before: locked.values(), given: secrets, ..Sources::default() };
         Self::make(&block, &facts, Operation::Copy, &sources, None)
     }
 
@@ -185,7 +191,7 @@ fn declared(block: &Block, answers: &Answers) -> Table {
 }
 
 /// A plain value as one that is written.
-fn to_edit(value: &toml::Value) -> Value {
+pub(super) fn to_edit(value: &toml::Value) -> Value {
     match value {
         toml::Value::String(text) => text.as_str().into(),
         toml::Value::Integer(number) => (*number).into(),
@@ -197,6 +203,16 @@ fn to_edit(value: &toml::Value) -> Value {
             Value::InlineTable(table.iter().map(|(key, value)| (key.as_str(), to_edit(value))).collect())
         }
     }
+}
+
+/// Whether a locked block is a template that is no block of a catalog.
+pub fn is_foreign(locked: &LockedBlock) -> bool {
+    locked.facts.contains_key(ASKED)
+}
+
+/// How somebody asked for a locked template.
+pub fn asked(locked: &LockedBlock) -> &str {
+    locked.facts.get(ASKED).unwrap_or(&locked.source)
 }
 
 /// Which tables of a layer's `onramp.toml` a project gets.

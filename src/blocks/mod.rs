@@ -17,12 +17,14 @@ pub mod installed;
 pub mod layer;
 pub mod location;
 pub mod manifest;
+pub mod outdated;
 pub mod require;
 pub mod scaffold;
 mod staging;
 pub mod takeover;
 pub mod transaction;
 pub mod undo;
+pub mod update;
 
 pub use addition::Addition;
 pub use block::{Block, BlockId};

@@ -213,11 +213,8 @@ impl Undo {
 
     /// Copies the edited files of a plan into a new directory beside the records.
     fn save(&self, plan: &Plan) -> Result<PathBuf, FileError> {
-        let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-        let directory = (1..)
-            .map(|n| self.directory.join(if n == 1 { format!("edited-{now}") } else { format!("edited-{now}-{n}") }))
-            .find(|directory| !directory.exists())
-            .expect("some number is free");
+        let directory = tempfile::Builder::new().prefix("edited-").tempdir_in(&self.directory);
+        let directory = directory.map_err(FileError::io("create", &self.directory))?.keep();
         for operation in plan.operations.iter().filter(|operation| plan.edited.contains(&operation.path)) {
             let place = directory.join(operation.path.as_str());
             match &operation.before {

@@ -54,7 +54,7 @@ pub struct Answering {
 }
 
 /// What git would take for an option, or what no reference looks like.
-fn reference(text: &str) -> Result<String, String> {
+pub fn reference(text: &str) -> Result<String, String> {
     let bad = text.is_empty() || text.starts_with('-') || text.contains("..") || text.contains(':');
     if bad || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("no branch, tag or commit is called so".to_owned());
@@ -140,7 +140,7 @@ impl Chosen {
     pub async fn all(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Candidates, Failure> {
         const MOST: usize = 50;
         let newest = self.find(cx, name, project).await?;
-        let (this, cache, here) = (self.clone(), cx.paths.cache.clone(), cx.dir.clone());
+        let (this, cache, here, offline) = (self.clone(), cx.paths.cache.clone(), cx.dir.clone(), cx.offline);
         let name = name.to_owned();
         blocking(move || -> Result<Candidates, Failure> {
             let mut blocks = Vec::new();
@@ -155,7 +155,7 @@ impl Chosen {
                 let place = Location::from_argument(&name, &here)?;
                 // It was fetched a moment ago.
                 for release in fetch::versions(&cache, &place, true)?.into_iter().take(MOST) {
-                    let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), true)?;
+                    let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), offline)?;
                     blocks.push(Block::fetched(&name, fetched)?);
                 }
             }
@@ -172,6 +172,22 @@ impl Answering {
     /// Whether a person is asked.
     pub fn ask(&self, cx: &Context) -> bool {
         cx.interactive && !self.defaults
+    }
+
+    /// Whether every `--data` answers a question of one of these templates.
+    pub fn check<'a>(&self, templates: impl Iterator<Item = &'a Template>) -> Result<(), Failure> {
+        let questions = templates.flat_map(|template| &template.questions).map(|question| question.id.as_str());
+        let known: Vec<&str> = questions.collect();
+        for (id, _) in &self.data {
+            if !known.contains(&id.as_str()) {
+                let failure = Failure::usage(format!("no block asks `{}`", text::neutral_line(id, 60)));
+                return Err(match text::did_you_mean(id, known.iter().copied()) {
+                    Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+                    None => failure,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// What was answered: `--data`, then `ONRAMP_DATA_<QUESTION>`, then `--data-file`.

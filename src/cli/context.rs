@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::output::{self, Report};
 use super::progress;
 use super::{Global, prompt};
+use crate::blocks::Transaction;
 use crate::engine::Engine;
 use crate::event::Observer;
 use crate::forge;
@@ -87,12 +88,27 @@ impl Context {
 
     /// The project that the command runs in.
     pub fn project(&self) -> Result<Project, Failure> {
-        Ok(Project::find(&self.dir)?)
+        let project = Project::find(&self.dir)?;
+        Ok(if self.recovered(&project.root)? { Project::find(&self.dir)? } else { project })
     }
 
     /// The project that the command runs in, or the directory that a foreign template was rendered to.
     pub fn scaffolded(&self) -> Result<Scaffolded, Failure> {
-        Ok(Scaffolded::find(&self.dir)?)
+        let place = Scaffolded::find(&self.dir)?;
+        Ok(if self.recovered(&place.root)? { Scaffolded::find(&self.dir)? } else { place })
+    }
+
+    /// Puts right what an onramp that was killed in the middle of a change left in a project; whether there was something.
+    fn recovered(&self, root: &std::path::Path) -> Result<bool, Failure> {
+        let Some(recovered) = Transaction::recover(root)? else { return Ok(false) };
+        self.observer.note(match recovered.completed {
+            true => "an earlier onramp was killed when its change was all but done; it is complete now",
+            false => "an earlier onramp was killed in the middle of a change; everything is back as it was before it",
+        });
+        for (path, beside) in &recovered.beside {
+            self.observer.note(&format!("{path} was edited since, and stays; what stood there before is in {beside}"));
+        }
+        Ok(true)
     }
 
     /// The state repository, brought up to date; none where none is set.

@@ -19,6 +19,7 @@ mod junit;
 mod logs;
 mod man;
 mod new;
+mod outdated;
 mod output;
 mod parity;
 mod permission;
@@ -33,6 +34,7 @@ mod terminal;
 mod test;
 mod trust;
 mod up;
+mod update;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -142,6 +144,8 @@ enum Command {
     Catalog(catalog::Arguments),
     New(new::Arguments),
     Add(add::Arguments),
+    Update(update::Arguments),
+    Outdated(outdated::Arguments),
     Adopt(adopt::Arguments),
     Contribute(contribute::Arguments),
     Trust(trust::Arguments),
@@ -228,6 +232,8 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,
+        Command::Update(arguments) => arguments.run(&cx).await,
+        Command::Outdated(arguments) => arguments.run(&cx).await,
         Command::Adopt(arguments) => arguments.run(&cx).await,
         Command::Contribute(arguments) => arguments.run(&cx).await,
         Command::Trust(arguments) => arguments.run(&cx),

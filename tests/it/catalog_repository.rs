@@ -103,6 +103,22 @@ impl<'a> CatalogRepository<'a> {
         self.machine
     }
 
+    /// The catalog that was made on this machine before.
+    pub fn again(machine: &'a Machine) -> Self {
+        Self { machine, root: machine.elsewhere("catalog") }
+    }
+
+    /// Removes a file.
+    pub fn without(&self, path: &str) -> &Self {
+        std::fs::remove_file(self.root.join(path)).unwrap();
+        self
+    }
+
+    /// Runs git in it; what it printed.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        self.machine.git(&self.root, arguments)
+    }
+
     /// Writes a file.
     pub fn file(&self, path: &str, contents: &str) -> &Self {
         self.machine.write(self.root.join(path), contents);

@@ -19,3 +19,4 @@ mod playground;
 mod run;
 mod sandbox;
 mod setup;
+mod update;

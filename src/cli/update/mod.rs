@@ -1,0 +1,197 @@
+//! `onramp update`
+
+mod diff;
+mod report;
+mod undo;
+
+use std::collections::BTreeMap;
+
+use super::block::{self, Answering};
+use super::catalog;
+use super::context::Context;
+use super::failure::Failure;
+use super::output::Verdict;
+use super::prompt::Terminal;
+use crate::blocks::update::{self, Follow, Followed, Manner, Plan, Wanted, in_order, is_moved, unresolved};
+use crate::blocks::{Block, Catalog, Error, builtin, layer};
+use crate::directory::Directory;
+use crate::merge::Style;
+use crate::name::Name;
+use crate::project::{Lock, Scaffolded};
+use crate::task::blocking;
+use crate::template::question::Values;
+use crate::template::resolve::Ask;
+use report::Report;
+
+/// Bring a project's blocks up to date, and keep every edit.
+///
+/// What a block was when the project was rendered, what it is now and what the project made of it are merged. Nothing that
+/// somebody wrote is lost: where both changed the same, both are kept and a person decides. All files change at once or
+/// none does; git's index, HEAD and stash stay as they are. While conflicts are left it ends with 1.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp update
+  onramp update php-web --dry-run
+  onramp update php-web --version 2
+  onramp update php-web --to 1.0.0        an older version, too
+  onramp update --undo
+")]
+pub struct Arguments {
+    /// The block [default: all of the project's]
+    block: Option<String>,
+    /// The newest version that is this, also where onramp.toml allows only older ones
+    #[arg(long, value_name = "REQ", requires = "block")]
+    version: Option<String>,
+    /// This version, newer or older
+    #[arg(long, value_name = "VERSION", requires = "block", conflicts_with = "version")]
+    to: Option<String>,
+    /// The branch, tag or commit of a template that is no block of the catalog
+    #[arg(long = "ref", value_name = "REF", requires = "block", conflicts_with_all = ["version", "to"], value_parser = block::reference)]
+    reference: Option<String>,
+    /// How conflicts are left: inline, as markers in the file, or rej, in a file beside it
+    #[arg(long, value_name = "STYLE", value_enum, default_value = "inline", hide_possible_values = true)]
+    conflict: Conflict,
+    /// Ask every question again
+    #[arg(long)]
+    reask: bool,
+    /// Give back the exact tree from before the last update
+    #[arg(long, conflicts_with_all = ["block", "reask"])]
+    undo: bool,
+    /// Undo also what was edited since; the edited files are saved outside the project first
+    #[arg(long, requires = "undo")]
+    force: bool,
+    #[command(flatten)]
+    answering: Answering,
+}
+
+/// How conflicts are left.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Conflict {
+    Inline,
+    Rej,
+}
+
+impl Arguments {
+    /// Plans the update, shows it, makes it.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        if cx.locked {
+            return Err(Failure::usage("an update changes onramp.lock, which --locked forbids"));
+        }
+        let place = cx.scaffolded()?;
+        if self.undo {
+            return undo::run(cx, &place, self.force);
+        }
+        let left = unresolved(&Directory::open(&place.root)?, &place.lock)?;
+        if !left.is_empty() {
+            return Err(Error::Unresolved { paths: left }.into());
+        }
+        let catalog = catalog_of(cx, &place).await?;
+        let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
+        let cx_again = cx.clone();
+        let work = blocking(move || -> Result<(Scaffolded, Vec<Followed>, Option<Plan>), Failure> {
+            let cx = cx_again;
+            let mut lock = place.lock.clone();
+            let follow = Follow {
+                cache: &cx.paths.cache,
+                offline: cx.offline,
+                catalog: catalog.as_ref(),
+                place: &place,
+                facts: &facts,
+            };
+            let taken = follow.take_over(&mut lock)?;
+            let followed = self.follow(&cx, &follow, &lock)?;
+            if followed.is_empty() && taken.is_empty() {
+                return Ok((place, followed, None));
+            }
+            let style = match self.conflict {
+                Conflict::Inline => Style::Inline,
+                Conflict::Rej => Style::Rej,
+            };
+            let manner = Manner { style, project: place.name() };
+            let plan = update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?;
+            Ok((place, followed, Some(plan)))
+        });
+        let (place, followed, plan) = work.await?;
+        let Some(plan) = plan else {
+            cx.report(&Report::up_to_date(&place));
+            return Ok(Verdict::Ok);
+        };
+        let mut report = Report::new(&place, &plan, cx.dry_run);
+        if !cx.proceed(&report) {
+            return Ok(Verdict::Ok);
+        }
+        update::apply(&place.root, &cx.paths.state, &cx.paths.cache, &plan, &followed)?;
+        report.done();
+        cx.report(&report);
+        Ok(if plan.conflicts.is_empty() { Verdict::Ok } else { Verdict::Failed })
+    }
+
+    /// The blocks that change, with what they were and what they will be.
+    fn follow(&self, cx: &Context, follow: &Follow<'_>, lock: &Lock) -> Result<Vec<Followed>, Failure> {
+        let mut targets: BTreeMap<Name, Block> = BTreeMap::new();
+        for (name, locked) in &lock.blocks {
+            if self.block.as_ref().is_some_and(|block| block != name.as_str()) {
+                continue;
+            }
+            let to = follow.target(name, locked, &self.wanted())?;
+            let to = if self.wanted() == Wanted::Declared && is_moved(&to, locked) {
+                cx.observer.note(&format!(
+                    "{name} {} is not what it was: its tag was moved. The project stays with what it has; \
+                     `onramp update {name} --to {}` takes the new one",
+                    locked.version, locked.version
+                ));
+                follow.base(name, locked)?
+            } else if self.wanted() == Wanted::Declared && to.id.version < locked.version {
+                // Nobody asked for an older one.
+                follow.base(name, locked)?
+            } else {
+                to
+            };
+            targets.insert(name.clone(), to);
+        }
+        if let (Some(block), true) = (&self.block, targets.is_empty()) {
+            return Err(Error::NotThere { name: block.clone(), known: lock.blocks.keys().cloned().collect() }.into());
+        }
+        follow.check_needs(lock, &targets)?;
+        self.answering.check(targets.values().map(|block| &block.template))?;
+        let (mut followed, mut changed) = (Vec::new(), Values::new());
+        for name in in_order(&targets) {
+            let (to, locked) = (targets[&name].clone(), &lock.blocks[&name]);
+            let mut sources = self.answering.sources(cx, &to.template)?;
+            sources.reask = self.reask;
+            let mut terminal = Terminal;
+            let person = self.answering.ask(cx).then_some(&mut terminal as &mut dyn Ask);
+            if let Some(block) = follow.followed(&name, locked, to, &sources, &changed, person)? {
+                block::note_unused(cx, &block.new.answers);
+                let before = locked.values();
+                let new = block.new.answers.kept.iter().filter(|(id, value)| before.get(*id) != Some(value));
+                changed.extend(new.map(|(id, value)| (id.clone(), value.clone())));
+                followed.push(block);
+            }
+        }
+        Ok(followed)
+    }
+
+    fn wanted(&self) -> Wanted {
+        match (&self.version, &self.to, &self.reference) {
+            (Some(requirement), ..) => Wanted::Requirement(requirement.clone()),
+            (_, Some(version), _) => Wanted::Exactly(version.clone()),
+            (.., Some(reference)) => Wanted::Reference(reference.clone()),
+            (None, None, None) => Wanted::Declared,
+        }
+    }
+}
+
+/// The catalog that the blocks of a project are of; none where no block is of one.
+pub async fn catalog_of(cx: &Context, place: &Scaffolded) -> Result<Option<Catalog>, Failure> {
+    let of_catalog = |locked: &crate::project::lock::LockedBlock| !layer::is_foreign(locked);
+    if !place.lock.blocks.values().any(of_catalog) {
+        return Ok(None);
+    }
+    // What onramp brought goes on being what onramp brings, unless somebody says otherwise.
+    let builtin = place.lock.blocks.values().filter(|locked| of_catalog(locked)).all(|l| l.source == builtin::SOURCE);
+    if builtin && cx.settings.catalog.is_none() && place.manifest.as_ref().is_none_or(|m| m.catalog.is_none()) {
+        return Ok(Some(Catalog::Builtin));
+    }
+    Ok(Some(catalog::open(cx, place.manifest.as_ref()).await?))
+}

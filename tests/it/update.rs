@@ -1,0 +1,445 @@
+//! `onramp update`
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use onramp::error::Class;
+
+use crate::catalog_repository::CatalogRepository;
+use crate::run::Machine;
+
+/// A machine with the small catalog and the project `shop`, of web 1.0.0, committed.
+fn machine() -> Machine {
+    let mut machine = Machine::new();
+    CatalogRepository::small(&mut machine)
+        .file("blocks/web/files/lines.txt", "one\ntwo\nthree\nfour\nfive\nsix\n")
+        .file("blocks/web/files/old/name.txt", "a file\nof some\nlines\nthat moves\n")
+        .file("blocks/web/files/gone.txt", "it goes\n")
+        .file("blocks/web/files/deep/down/gone.txt", "it goes, too\n")
+        .release("web", "1.0.1");
+    machine.onramp("new web shop --defaults").ok();
+    machine
+}
+
+/// web 1.1.0: a line changed, a file moved, two deleted, one added, one made executable.
+fn release(machine: &Machine) {
+    CatalogRepository::again(machine)
+        .file("blocks/web/files/lines.txt", "one\nTWO\nthree\nfour\nfive\nsix\n")
+        .without("blocks/web/files/old/name.txt")
+        .file("blocks/web/files/new/name.txt", "a file\nof some\nlines\nthat moves\n")
+        .without("blocks/web/files/gone.txt")
+        .without("blocks/web/files/deep/down/gone.txt")
+        .file("blocks/web/files/added.sh", "#!/bin/sh\n")
+        .executable("blocks/web/files/added.sh")
+        .release("web", "1.1.0");
+}
+
+/// Git's own files of a repository: what an update must not touch.
+fn git_state(machine: &Machine) -> BTreeMap<String, Vec<u8>> {
+    let root = machine.path("shop/.git");
+    let mut found = BTreeMap::new();
+    collect(&root, &root, &mut found);
+    found
+}
+
+fn collect(root: &Path, directory: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.insert(path.strip_prefix(root).unwrap().display().to_string() + "/", Vec::new());
+            collect(root, &path, found);
+        } else {
+            found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_project_follows_and_keeps_its_edits() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\ntwo\nthree\nfour\nfive\nsix, mine\n");
+    machine.write("shop/old/name.txt", "a file\nof some\nlines, mine\nthat moves\n");
+    machine.write("shop/src/own.php", "<?php // mine\n");
+    // Staged, stashed and dirty: nothing of it is an update's business.
+    machine.write("shop/staged.txt", "staged\n");
+    machine.git("shop", &["add", "staged.txt"]);
+    let before = git_state(&machine);
+    assert_snapshot!(machine.onramp("update").dir("shop").ok(), @r"
+    --- stdout
+    web 1.0.1 → 1.1.0 in shop: 6 files changed; nothing is committed yet
+      next: git diff
+      next: onramp update --undo
+    --- stderr
+    web 1.0.1 → 1.1.0 in shop
+      A added.sh
+      D deep/down/gone.txt
+      D gone.txt
+      M lines.txt
+      R old/name.txt → new/name.txt
+      M onramp.lock
+    ");
+    assert_eq!(git_state(&machine), before, "git's own files stay as they are, index, HEAD and stash among them");
+    assert_eq!(machine.read("shop/lines.txt"), "one\nTWO\nthree\nfour\nfive\nsix, mine\n");
+    assert_eq!(machine.read("shop/new/name.txt"), "a file\nof some\nlines, mine\nthat moves\n");
+    assert!(!machine.path("shop/old").exists() && !machine.path("shop/deep").exists(), "emptied directories go");
+    assert_eq!(fs::metadata(machine.path("shop/added.sh")).unwrap().permissions().mode() & 0o777, 0o755);
+    assert!(machine.read("shop/onramp.lock").contains("version = \"1.1.0\""));
+    assert_snapshot!(machine.onramp("update").dir("shop").ok(), @r"
+    --- stdout
+    shop is up to date
+    ");
+}
+
+#[test]
+fn conflicts_are_left_for_a_person_and_end_with_1() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\nmine\nthree\nfour\nfive\nsix\n");
+    machine.write("shop/gone.txt", "it stays\n");
+    assert_snapshot!(machine.onramp("update").dir("shop").fails(Class::Failed), @r"
+    --- stdout
+    web 1.0.1 → 1.1.0 in shop: 5 files changed; 2 conflicts are for you to decide
+      C gone.txt: the template deleted it, the project changed it; it stays
+      C lines.txt:2: both changed the same lines; both are kept there
+      next: git diff --check
+      next: onramp update --undo
+    --- stderr
+    web 1.0.1 → 1.1.0 in shop
+      A added.sh
+      D deep/down/gone.txt
+      M lines.txt
+      R old/name.txt → new/name.txt
+      M onramp.lock
+      C gone.txt: the template deleted it, the project changed it; it stays
+      C lines.txt:2: both changed the same lines; both are kept there
+    ");
+    assert_snapshot!(machine.read("shop/lines.txt"), @r"
+    one
+    <<<<<<< shop
+    mine
+    ||||||| web 1.0.1
+    two
+    =======
+    TWO
+    >>>>>>> web 1.1.0
+    three
+    four
+    five
+    six
+    ");
+    assert_eq!(machine.read("shop/gone.txt"), "it stays\n");
+    // Nothing goes on before somebody has decided.
+    assert_snapshot!(machine.onramp("update").dir("shop").fails(Class::Failed), @r"
+    --- stderr
+    error: conflicts are left in lines.txt
+      hint: decide what each of them shall say, take the markers out, remove what lies beside them as .rej
+      next: onramp update --undo
+    ");
+    machine.write("shop/lines.txt", "one\nmine and TWO\nthree\nfour\nfive\nsix\n");
+    machine.onramp("update").dir("shop").ok();
+}
+
+#[test]
+fn conflicts_can_lie_beside_the_file() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\nmine\nthree\nfour\nfive\nsix\n");
+    machine.onramp("update --conflict rej").dir("shop").fails(Class::Failed);
+    assert_eq!(machine.read("shop/lines.txt"), "one\nmine\nthree\nfour\nfive\nsix\n");
+    assert!(machine.read("shop/lines.txt.rej").contains("TWO"));
+    let told = machine.onramp("update").dir("shop").fails(Class::Failed);
+    assert!(told.stderr.contains("conflicts are left in lines.txt.rej"), "{told}");
+    fs::remove_file(machine.path("shop/lines.txt.rej")).unwrap();
+    machine.onramp("update").dir("shop").ok();
+}
+
+#[test]
+fn a_dry_run_shows_the_real_diff_and_changes_nothing() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\ntwo\nmine\nfour\nfive\nsix\n");
+    let before = machine.tree("");
+    assert_snapshot!(machine.onramp("update --dry-run").dir("shop").ok(), @r"
+    --- stdout
+    web 1.0.1 → 1.1.0 in shop
+      A added.sh
+      D deep/down/gone.txt
+      D gone.txt
+      M lines.txt
+      R old/name.txt → new/name.txt
+      M onramp.lock
+      C lines.txt:2: both changed the same lines; both are kept there
+
+    diff added.sh
+    new executable file
+    --- /dev/null
+    +++ b/added.sh
+    @@ -0,0 +1 @@
+    +#!/bin/sh
+
+    diff deep/down/gone.txt
+    deleted file
+    --- a/deep/down/gone.txt
+    +++ /dev/null
+    @@ -1 +0,0 @@
+    -it goes, too
+
+    diff gone.txt
+    deleted file
+    --- a/gone.txt
+    +++ /dev/null
+    @@ -1 +0,0 @@
+    -it goes
+
+    diff lines.txt
+    --- a/lines.txt
+    +++ b/lines.txt
+    @@ -1,6 +1,14 @@
+     one
+    +<<<<<<< shop
+     two
+     mine
+    +||||||| web 1.0.1
+    +two
+    +three
+    +=======
+    +TWO
+    +three
+    +>>>>>>> web 1.1.0
+     four
+     five
+     six
+
+    diff new/name.txt
+    ");
+    let plan = machine.onramp("update --dry-run --json").dir("shop").ok().json();
+    assert_eq!(plan["done"], false);
+    assert_eq!(plan["blocks"][0]["to"], "1.1.0");
+    let named: Vec<&str> = plan["files"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
+    assert_eq!(named, ["added.sh", "deep/down/gone.txt", "gone.txt", "lines.txt", "new/name.txt", "onramp.lock"]);
+    machine.onramp("update --locked").dir("shop").fails(Class::Usage);
+    assert_eq!(machine.tree(""), before);
+}
+
+#[test]
+fn undo_gives_back_the_exact_tree() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\nmine\nthree\nfour\nfive\nsix\n");
+    fs::set_permissions(machine.path("shop/gone.txt"), PermissionsExt::from_mode(0o600)).unwrap();
+    fs::create_dir(machine.path("shop/empty")).unwrap();
+    let (before, git) = (machine.tree("shop"), git_state(&machine));
+    machine.onramp("update").dir("shop").fails(Class::Failed);
+    assert_ne!(machine.tree("shop"), before);
+    assert_snapshot!(machine.onramp("update --undo --dry-run").dir("shop").ok(), @r"
+    --- stdout
+    undo the update of web 1.0.1 to 1.1.0
+      restore added.sh
+      restore deep/down/gone.txt
+      restore gone.txt
+      restore lines.txt
+      restore new/name.txt
+      restore old/name.txt
+      restore onramp.lock
+    ");
+    assert_snapshot!(machine.onramp("update --undo").dir("shop").ok(), @r"
+    --- stdout
+    undone: update of web 1.0.1 to 1.1.0; 7 files are as they were
+    --- stderr
+    undo the update of web 1.0.1 to 1.1.0
+      restore added.sh
+      restore deep/down/gone.txt
+      restore gone.txt
+      restore lines.txt
+      restore new/name.txt
+      restore old/name.txt
+      restore onramp.lock
+    ");
+    assert_eq!(machine.tree("shop"), before);
+    assert_eq!(git_state(&machine), git);
+    assert_snapshot!(machine.onramp("update --undo").dir("shop").fails(Class::Usage), @r"
+    --- stderr
+    error: there is no update of [WORK]/shop to undo
+      hint: the last 5 updates that were made on this machine can be undone
+    ");
+}
+
+#[test]
+fn what_was_edited_since_is_not_undone() {
+    let machine = machine();
+    release(&machine);
+    machine.onramp("update").dir("shop").ok();
+    machine.write("shop/added.sh", "#!/bin/sh\n# mine\n");
+    let before = machine.tree("shop");
+    assert_snapshot!(machine.onramp("update --undo").dir("shop").fails(Class::Conflict), @r"
+    --- stderr
+    error: edited since: added.sh
+      hint: nothing was changed; with --force they are saved outside the project first, and then undone
+    ");
+    assert_eq!(machine.tree("shop"), before);
+    let told = machine.onramp("update --undo --force --json").dir("shop").ok().json();
+    let saved = Path::new(told["saved"].as_str().unwrap()).join("added.sh");
+    assert_eq!(fs::read_to_string(saved).unwrap(), "#!/bin/sh\n# mine\n");
+    assert!(!machine.path("shop/added.sh").exists());
+}
+
+#[test]
+fn an_older_version_is_come_to_the_same_way() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\ntwo\nthree\nfour\nfive\nmine\n");
+    let before = machine.tree("shop");
+    machine.onramp("update").dir("shop").ok();
+    assert_snapshot!(machine.onramp("update web --to 1.0.1").dir("shop").ok(), @r"
+    --- stdout
+    web 1.1.0 → 1.0.1 in shop: 6 files changed; nothing is committed yet
+      next: git diff
+      next: onramp update --undo
+    --- stderr
+    web 1.1.0 → 1.0.1 in shop
+      D added.sh
+      A deep/down/gone.txt
+      A gone.txt
+      M lines.txt
+      R new/name.txt → old/name.txt
+      M onramp.lock
+    ");
+    let after = machine.tree("shop");
+    let differing: Vec<&String> = before.keys().filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+    assert_eq!(before, after);
+    machine.onramp("update web --to 9.0.0").dir("shop").fails(Class::Usage);
+    machine.onramp("update nothing").dir("shop").fails(Class::Usage);
+}
+
+#[test]
+fn the_declared_version_bounds_an_update() {
+    let machine = machine();
+    CatalogRepository::again(&machine).file("blocks/web/files/lines.txt", "other\n").release("web", "2.0.0");
+    assert_snapshot!(machine.onramp("update").dir("shop").ok(), @r"
+    --- stdout
+    shop is up to date
+    ");
+    machine.onramp("update web --version 2").dir("shop").ok();
+    assert_eq!(machine.read("shop/lines.txt"), "other\n");
+    assert!(machine.read("shop/onramp.toml").contains("version = \"2.0\""), "{}", machine.read("shop/onramp.toml"));
+}
+
+#[test]
+fn answers_can_change_with_or_without_a_version() {
+    let machine = machine();
+    machine.onramp("update --data database=true").dir("shop").ok();
+    assert_eq!(machine.read("shop/db/schema.sql"), "-- shop on 3306\n");
+    let toml = machine.read("shop/onramp.toml");
+    assert!(toml.contains("database = true, db_port = 3306") || toml.contains("db_port = 3306"), "{toml}");
+    // What a person declares in onramp.toml is what the project gets.
+    machine.write("shop/onramp.toml", toml.replace("database = true", "database = false"));
+    machine.onramp("update").dir("shop").ok();
+    assert!(!machine.path("shop/db").exists());
+    let told = machine.onramp("update --data databse=true").dir("shop").fails(Class::Usage);
+    assert!(told.stderr.contains("did you mean `database`?"), "{told}");
+}
+
+#[test]
+fn a_base_outlives_its_tag() {
+    let machine = machine();
+    release(&machine);
+    let catalog = CatalogRepository::again(&machine);
+    catalog.git(&["tag", "--delete", "web/v1.0.1"]);
+    catalog.git(&["tag", "--delete", "web/v1.0.0"]);
+    machine.write("shop/lines.txt", "one\ntwo\nthree\nfour\nfive\nmine\n");
+    machine.onramp("update").dir("shop").ok();
+    assert_eq!(machine.read("shop/lines.txt"), "one\nTWO\nthree\nfour\nfive\nmine\n");
+}
+
+#[test]
+fn a_tag_that_moved_is_not_followed_silently() {
+    let machine = machine();
+    let catalog = CatalogRepository::again(&machine);
+    catalog.file("blocks/web/files/lines.txt", "moved\n").git(&["add", "--all"]);
+    catalog.git(&["commit", "--quiet", "-m", "moved"]);
+    catalog.git(&["tag", "--force", "web/v1.0.1"]);
+    let before = machine.tree("shop");
+    assert_snapshot!(machine.onramp("update").dir("shop").ok(), @r"
+    --- stdout
+    shop is up to date
+    --- stderr
+    note: web 1.0.1 is not what it was: its tag was moved. The project stays with what it has; `onramp update web --to 1.0.1` takes the new one
+    ");
+    assert_eq!(machine.tree("shop"), before);
+    machine.onramp("update web --to 1.0.1").dir("shop").ok();
+    assert_eq!(machine.read("shop/lines.txt"), "moved\n");
+}
+
+#[test]
+fn a_file_at_37_of_50_that_cannot_be_rendered_changes_nothing() {
+    let machine = machine();
+    let catalog = CatalogRepository::again(&machine);
+    for n in 0..50 {
+        let text = if n == 37 { "{{ nowhere }}\n" } else { "text\n" };
+        catalog.file(&format!("blocks/web/files/many/{n}.txt.jinja"), text);
+    }
+    catalog.release("web", "1.1.0");
+    let before = machine.tree("shop");
+    let told = machine.onramp("update").dir("shop").fails(Class::Config);
+    assert!(told.stderr.contains("many/37.txt.jinja"), "{told}");
+    assert_eq!(machine.tree("shop"), before);
+}
+
+#[test]
+fn killed_at_any_moment_the_project_is_the_old_one_or_the_new_one() {
+    let machine = machine();
+    release(&machine);
+    machine.write("shop/lines.txt", "one\ntwo\nthree\nfour\nfive\nmine\n");
+    machine.onramp("update").dir("shop").ok();
+    let new = machine.tree("shop");
+    machine.onramp("update --undo").dir("shop").ok();
+    let old = machine.tree("shop");
+    let (mut olds, mut news) = (0, 0);
+    for moment in 0..60 {
+        machine.onramp("update --offline").dir("shop").killed_after(Duration::from_millis(moment * 2));
+        // Whatever onramp runs next in the project puts it right.
+        machine.onramp("outdated --offline").dir("shop").ok();
+        let now = machine.tree("shop");
+        assert!(now == old || now == new, "half an update after {} ms: {now:#?}", moment * 2);
+        if now == new {
+            news += 1;
+            machine.onramp("update --undo").dir("shop").ok();
+            assert_eq!(machine.tree("shop"), old);
+        } else {
+            olds += 1;
+        }
+    }
+    assert!(olds > 0, "{olds} times the old one, {news} times the new one");
+}
+
+#[test]
+fn hooks_of_the_project_never_run() {
+    let machine = machine();
+    release(&machine);
+    for hook in ["pre-commit", "post-checkout", "post-index-change", "reference-transaction", "post-merge"] {
+        let path = machine.write(format!("shop/.git/hooks/{hook}"), "#!/bin/sh\ntouch \"$HOME/fired\"\n");
+        fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    machine.write("shop/.git/config-fsmonitor", "#!/bin/sh\ntouch \"$HOME/fired\"\n");
+    machine.git("shop", &["config", "core.fsmonitor", "touch $HOME/fired; true"]);
+    machine.onramp("update").dir("shop").ok();
+    machine.onramp("update --undo").dir("shop").ok();
+    assert!(!machine.elsewhere("home/fired").exists());
+}
+
+#[test]
+fn a_link_of_the_project_leads_nothing_outside() {
+    let machine = machine();
+    release(&machine);
+    fs::create_dir(machine.path("outside")).unwrap();
+    std::os::unix::fs::symlink(machine.path("outside"), machine.path("shop/new")).unwrap();
+    machine.onramp("update").dir("shop").fails(Class::Failed);
+    assert!(machine.tree("outside").is_empty());
+    assert!(machine.path("shop/new").is_symlink(), "what the project has there stays");
+}
