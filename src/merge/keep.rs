@@ -55,7 +55,8 @@ fn by_name<'a>(regions: &[Region<'a>]) -> HashMap<&'a [u8], Vec<Range<usize>>> {
 
 /// Puts the project's lines into the regions of base and theirs, so that they are nobody's change. Regions of one name,
 /// or of none, are told apart by their order, so there must be as many in the project as in the new render. A region
-/// that the new render does not have stays what it was in the base: its end is a change like any other.
+/// that the new render does not have stays what it was in the base: its end is a change like any other. So does one that
+/// the project left as it was given.
 pub(super) fn settle(texts: [Cow<'_, [u8]>; 3]) -> [Cow<'_, [u8]>; 3] {
     let [base, theirs, mine] = texts;
     if find(&mine, BEGIN).is_none() || find(&theirs, BEGIN).is_none() {
@@ -65,6 +66,8 @@ pub(super) fn settle(texts: [Cow<'_, [u8]>; 3]) -> [Cow<'_, [u8]>; 3] {
     let own_places = by_name(&regions(&own));
     let their_lines = lines(&theirs);
     let their_places = by_name(&regions(&their_lines));
+    let base_lines = lines(&base);
+    let base_places = by_name(&regions(&base_lines));
     let filled = |text: &[u8]| {
         let side = lines(text);
         let of_side = regions(&side);
@@ -78,6 +81,10 @@ pub(super) fn settle(texts: [Cow<'_, [u8]>; 3]) -> [Cow<'_, [u8]>; 3] {
                 continue;
             }
             let Some(inside) = own_places.get(region.name).and_then(|own| own.get(*nth - 1)) else { continue };
+            let given = base_places.get(region.name).filter(|given| given.len() == count(&own_places));
+            if given.is_some_and(|given| base_lines[given[*nth - 1].clone()] == own[inside.clone()]) {
+                continue;
+            }
             filled.extend(side[done..region.inside.start].concat());
             filled.extend(own[inside.clone()].concat());
             done = region.inside.end;
@@ -105,6 +112,13 @@ mod tests {
         let [base, theirs, same] = settled([base, theirs, mine]);
         assert_eq!((base.as_str(), same.as_str()), (mine, mine));
         assert_eq!(theirs, "1\n<!-- onramp:keep begin routes-->\nmine\n<!-- onramp:keep end -->\n3\n");
+    }
+
+    #[test]
+    fn what_the_project_left_as_it_was_is_the_templates() {
+        let region = |text: &str| format!("onramp:keep begin\n{text}\nonramp:keep end\n");
+        let [base, theirs, mine] = ["1", "2", "1"].map(region);
+        assert_eq!(settled([&base, &theirs, &(mine.clone() + "x\n")]), [base, theirs, mine + "x\n"]);
     }
 
     #[test]

@@ -511,6 +511,27 @@ fn two_thousand_files() {
     assert_eq!(after, wanted);
 }
 
+/// Lines that are told apart, and what two people made of them; some of it the same.
+fn edited() -> impl Strategy<Value = [String; 3]> {
+    let edit =
+        prop::sample::select(vec!["keep", "keep", "keep", "delete", "x", "y", "insert x", "insert y", "insert both"]);
+    prop::collection::vec((edit.clone(), edit), 0..14).prop_map(|edits| {
+        let side = |edit_of: &dyn Fn(&(&'static str, &'static str)) -> &'static str| -> String {
+            let line = |(at, edits)| match edit_of(edits) {
+                "keep" => format!("line {at}\n"),
+                "delete" => String::new(),
+                "insert both" => format!("x{at}\ny{at}\nline {at}\n"),
+                edit => match edit.strip_prefix("insert ") {
+                    Some(new) => format!("{new}{at}\nline {at}\n"),
+                    None => format!("{edit}{at}\n"),
+                },
+            };
+            edits.iter().enumerate().map(line).collect()
+        };
+        [side(&|_| "keep"), side(&|edits| edits.0), side(&|edits| edits.1)]
+    })
+}
+
 /// Names that meet each other as files and directories, and contents that are alike, clash, or are no text.
 fn trees() -> impl Strategy<Value = Tree> {
     let name =
@@ -566,6 +587,28 @@ proptest! {
             }
         }
         prop_assert_eq!(&merge(&base, &theirs, &mine, &options), &merged, "not the same twice");
+    }
+
+    #[test]
+    fn lines_merge_as_git_merges_them(texts in edited()) {
+        let [base, theirs, mine] = texts;
+        // Git labels no side that is empty.
+        prop_assume!(![&base, &theirs, &mine].iter().any(|text| text.is_empty()));
+        let [mut old, mut new, mut own] = std::array::from_fn(|_| git2::MergeFileInput::new());
+        old.content(base.as_bytes());
+        new.content(theirs.as_bytes());
+        own.content(mine.as_bytes());
+        let options = options(Style::Inline);
+        let mut git = git2::MergeFileOptions::new();
+        git.style_zdiff3(true).our_label(&options.mine[..]).ancestor_label(&options.base[..]).their_label(&options.theirs[..]);
+        // Merging alone does not start the library.
+        git2::Config::new().unwrap();
+        let wanted = git2::merge_file(&old, &own, &new, Some(&mut git)).unwrap();
+        let mine = tree(&[("a", &mine)]);
+        let merged = merge(&tree(&[("a", &base)]), &tree(&[("a", &theirs)]), &mine, &options);
+        let after = apply(&mine, &merged);
+        prop_assert_eq!(after.get("a").unwrap().text().unwrap(), std::str::from_utf8(wanted.content()).unwrap());
+        prop_assert_eq!(merged.conflicts.is_empty(), wanted.is_automergeable());
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn maps(
 }
 
 /// The most keys that are compared to find a place for each of them in one map.
-const WORK: usize = 10_000_000;
+const WORK: usize = 2_000_000;
 
 /// The most elements of a list that is merged by element.
 const LONG: usize = 1000;
