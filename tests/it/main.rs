@@ -13,6 +13,7 @@ mod deploy;
 mod docs;
 mod docs_generated;
 mod engine;
+mod hostile;
 mod isolation;
 mod new;
 mod playground;
