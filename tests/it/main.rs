@@ -20,4 +20,5 @@ mod playground;
 mod run;
 mod sandbox;
 mod setup;
+mod trust;
 mod update;
