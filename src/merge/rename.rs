@@ -1,7 +1,7 @@
 //! Which files were moved: between two trees, the ones that are gone and the ones that are new and have most of their
 //! lines. Nothing is compared with everything: lines that few files have lead from one to the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -25,8 +25,9 @@ pub(super) fn moves<'a>(
 ) -> BTreeMap<&'a TreePath, &'a TreePath> {
     let mut moves = BTreeMap::new();
     let mut by_contents: HashMap<[u8; 32], Vec<&'a TreePath>> = HashMap::new();
+    let lengths: HashSet<usize> = gone.iter().filter_map(|(_, entry)| contents(entry)).map(<[u8]>::len).collect();
     for (path, entry) in new {
-        if let Some(contents) = contents(entry) {
+        if let Some(contents) = contents(entry).filter(|contents| lengths.contains(&contents.len())) {
             by_contents.entry(Sha256::digest(contents).into()).or_default().push(path);
         }
     }
@@ -43,10 +44,10 @@ pub(super) fn moves<'a>(
             None => left.push((*path, contents)),
         }
     }
-    let unclaimed: std::collections::HashSet<&TreePath> = by_contents.into_values().flatten().collect();
+    let claimed: HashSet<&TreePath> = moves.values().copied().collect();
     let targets: Vec<_> = new
         .iter()
-        .filter(|(path, _)| unclaimed.contains(path))
+        .filter(|(path, _)| !claimed.contains(path))
         .filter_map(|(path, e)| Some((*path, contents(e)?)))
         .collect();
     moves.extend(alike(&left, &targets));
