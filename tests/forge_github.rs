@@ -111,6 +111,28 @@ async fn every_request_is_one_that_github_describes() {
 }
 
 #[tokio::test]
+async fn an_organisation_tells_its_repositories() {
+    let found = contract(None).repositories("acme").await.unwrap();
+    let found: Vec<&str> = found.iter().map(|url| url.as_str()).collect();
+    assert_eq!(found, ["https://github.com/octocat/Hello-World.git"], "the description's example");
+    // Page after page; what is archived takes no pull request.
+    let link = "link: <http://127.0.0.1:PORT/more>; rel=\"next\"\r\n";
+    let page =
+        |name: &str, archived: bool| format!(r#"[{{"clone_url":"https://h/acme/{name}.git","archived":{archived}}}]"#);
+    let server = scripted(vec![
+        answer("200 OK", link, &page("a", false)),
+        answer("200 OK", link, &page("b", true)),
+        answer("200 OK", "", &page("c", false)),
+    ]);
+    let found = github(server.port, None).repositories("acme").await.unwrap();
+    assert_eq!(
+        found.iter().map(|url| url.as_str()).collect::<Vec<_>>(),
+        ["https://h/acme/a.git", "https://h/acme/c.git"]
+    );
+    assert!(server.requests.lock().unwrap()[0].starts_with("GET /orgs/acme/repos?"));
+}
+
+#[tokio::test]
 async fn a_request_that_github_does_not_describe_is_refused_by_the_contract() {
     // The same server that accepts ours: without this, the test above would pass against anything.
     let url = format!("http://127.0.0.1:{}/repos/acme/state/pulls", prism().port);

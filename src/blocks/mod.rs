@@ -13,7 +13,7 @@ pub mod contribute;
 mod error;
 pub mod facts;
 pub mod fetch;
-pub mod installed;
+pub mod held;
 pub mod layer;
 pub mod location;
 pub mod manifest;

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::held::Held;
 use super::{Block, Error};
 use crate::document::{self, DocumentError};
-use crate::files;
+use crate::files::FileError;
+use crate::git::Look;
 use crate::project::lock::LockedBlock;
 use crate::project::scaffolded::FOREIGN;
 use crate::template::question::Values;
@@ -33,17 +35,19 @@ pub struct Takeover {
 }
 
 /// Reads every such file of a project.
-pub fn find(root: &Path) -> Result<Vec<Takeover>, Error> {
+pub fn find(held: &dyn Held) -> Result<Vec<Takeover>, Error> {
     let mut found = Vec::new();
     for name in FOREIGN {
-        let path = root.join(name);
-        let text = match files::read_text(&path, document::CAP) {
-            Ok(text) => text,
-            Err(error) if error.is_not_found() => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let file = name.parse().expect("a plain name");
-        let takeover = if name == CRUFT { of_cruft(file, &path, &text) } else { of_copier(file, &path, &text) };
+        let file: TreePath = name.parse().expect("a plain name");
+        let path = held.place(&file);
+        let Look::Entry(entry) = held.look(&file)? else { continue };
+        let contents = entry.contents().cloned().unwrap_or_default();
+        if contents.len() as u64 > document::CAP {
+            return Err(FileError::TooLarge { path, cap: document::CAP }.into());
+        }
+        let text = std::str::from_utf8(&contents)
+            .map_err(|error| FileError::NotText { path: path.clone(), offset: error.valid_up_to() })?;
+        let takeover = if name == CRUFT { of_cruft(file, &path, text) } else { of_copier(file, &path, text) };
         found.extend(takeover?);
     }
     Ok(found)
@@ -145,7 +149,7 @@ mod tests {
     fn project(name: &str, text: &str) -> Result<Vec<Takeover>, Error> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(name), text).unwrap();
-        find(dir.path())
+        find(&crate::directory::Directory::open(dir.path()).unwrap())
     }
 
     #[test]

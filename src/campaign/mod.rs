@@ -6,14 +6,18 @@
 pub mod changelog;
 pub mod journal;
 pub mod report;
+pub mod run;
 pub mod target;
+pub mod visit;
 pub mod wave;
 pub mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use journal::Journal;
+pub use run::Run;
 pub use target::{Place, Target};
+pub use visit::{Doing, Goal};
 pub use wave::{Stop, Waves};
 
 use crate::tree::TreePath;

@@ -52,7 +52,7 @@ impl Words<'_> {
         let mut message = format!("{}\n\n", self.title());
         let changes = self.changelog();
         if !changes.is_empty() {
-            let _ = writeln!(message, "{changes}\n");
+            let _ = writeln!(message, "{}\n", quiet(&changes));
         }
         if !self.clashes.is_empty() {
             let _ = writeln!(message, "Conflicts are left in {} places.\n", self.clashes.len());

@@ -10,7 +10,9 @@ use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::blocks::contribute::propose::{self, Fitted, Proposed, Words, at};
 use crate::blocks::contribute::{self, Contribution, Inputs, LeftOut, Taken};
-use crate::blocks::{Block, BlockId, Facts, Layer, installed};
+use crate::blocks::update::Follow;
+use crate::blocks::{Block, BlockId, Layer};
+use crate::directory::Directory;
 use crate::files;
 use crate::forge::{self, PullRequest};
 use crate::git::{Identity, Mirror, RepoUrl};
@@ -20,10 +22,7 @@ use crate::project::lock::LockedBlock;
 use crate::settings::{Forge, ForgeKind};
 use crate::task::blocking;
 use crate::text;
-use crate::tree::{Tree, TreePath, disk};
-
-/// The largest file that is read of a project, in bytes.
-const FILE_CAP: u64 = 64 * 1024 * 1024;
+use crate::tree::TreePath;
 
 /// Give improvements of a block's files back to the block, as a pull request.
 ///
@@ -92,18 +91,32 @@ struct Work {
 impl Arguments {
     /// Turns changes back, shows them, proposes them.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let place = Scaffolded::find(&cx.dir)?;
+        let mut place = cx.scaffolded()?;
         let paths = named(&self.paths, &cx.dir, &place.root)?;
         let facts = block::facts(cx, None, &place.name(), &place.folder())?;
+        let place = {
+            let (cache, offline, facts) = (cx.paths.cache.clone(), cx.offline, facts.clone());
+            blocking(move || -> Result<Scaffolded, crate::blocks::Error> {
+                let mut lock = place.lock.clone();
+                let follow = Follow { cache: &cache, offline, catalog: None, place: &place, facts: &facts };
+                follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
+                place.lock = lock;
+                Ok(place)
+            })
+            .await?
+        };
         let chosen = self.chosen(&place, &paths)?;
         let mut works = Vec::new();
         for (name, locked) in chosen {
-            let planned = {
-                let (cache, root, offline) = (cx.paths.cache.clone(), place.root.clone(), cx.offline);
+            let (block, contribution) = {
+                let (cache, place, offline) = (cx.paths.cache.clone(), place.clone(), cx.offline);
                 let (facts, paths) = (facts.clone(), paths.clone());
-                blocking(move || planned(&cache, &root, offline, &name, &locked, &facts, &paths)).await?
+                blocking(move || {
+                    let follow = Follow { cache: &cache, offline, catalog: None, place: &place, facts: &facts };
+                    planned(&follow, &name, &locked, &paths)
+                })
+                .await?
             };
-            let (block, contribution) = planned;
             if contribution.taken.is_empty() && contribution.left_out.is_empty() {
                 continue;
             }
@@ -221,31 +234,16 @@ async fn propose(cx: &Context, work: &Work, words: &Words<'_>) -> Result<Propose
 
 /// What one block's files in the project would contribute.
 fn planned(
-    cache: &Path,
-    root: &Path,
-    offline: bool,
+    follow: &Follow<'_>,
     name: &Name,
     locked: &LockedBlock,
-    facts: &Facts,
     paths: &[TreePath],
-) -> Result<(Block, Contribution), Failure> {
-    let block = installed::block(cache, name, locked, root, offline)?;
-    let layer = Layer::again(&block, locked, facts)?;
-    let mut project = Tree::default();
-    for path in layer.rendered.tree.paths().chain(paths) {
-        // A directory that is a link leads to what is not the project's.
-        let parent = path.parent().map_or_else(|| "".into(), String::from);
-        let parent = match files::confined(root, Path::new(&parent)) {
-            Err(error) if error.is_not_found() => continue,
-            found => found?,
-        };
-        if let Some(entry) = disk::entry(&parent.join(path.file_name()), FILE_CAP)? {
-            project.insert(path.clone(), entry);
-        }
-    }
+) -> Result<(Block, Contribution), crate::blocks::Error> {
+    let block = follow.base(name, locked)?;
+    let layer = Layer::again(&block, locked, follow.facts)?;
+    let project = Directory::open(&follow.place.root)?.read(layer.rendered.tree.paths().chain(paths))?;
     let inputs = Inputs { block: &block, layer: &layer, project: &project, paths, given: &locked.files };
-    let contribution = contribute::plan(&inputs)?;
-    Ok((block, contribution))
+    Ok((block.clone(), contribute::plan(&inputs)?))
 }
 
 /// The named paths, from the project's root.

@@ -3,6 +3,7 @@
 mod add;
 mod adopt;
 mod block;
+mod campaign;
 mod catalog;
 mod completions;
 mod context;
@@ -148,6 +149,7 @@ enum Command {
     Outdated(outdated::Arguments),
     Adopt(adopt::Arguments),
     Contribute(contribute::Arguments),
+    Campaign(campaign::Arguments),
     Trust(trust::Arguments),
     Image(image::Arguments),
     Up(up::Arguments),
@@ -236,6 +238,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Outdated(arguments) => arguments.run(&cx).await,
         Command::Adopt(arguments) => arguments.run(&cx).await,
         Command::Contribute(arguments) => arguments.run(&cx).await,
+        Command::Campaign(arguments) => arguments.run(&cx).await,
         Command::Trust(arguments) => arguments.run(&cx),
         Command::Image(arguments) => arguments.run(&cx).await,
         Command::Up(arguments) => arguments.run(&cx).await,

@@ -49,7 +49,7 @@ impl Arguments {
             let mut lock = place.lock.clone();
             let catalog = catalog.as_ref();
             let follow = Follow { cache: &cache, offline, catalog, place: &place, facts: &facts };
-            follow.take_over(&mut lock)?;
+            follow.take_over(&crate::directory::Directory::open(&place.root)?, &mut lock)?;
             Ok((place.name(), Outdated::find(&follow, &lock)?))
         });
         let (project, found) = work.await?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::plan::{Contribution, LeftOut, Taken};
-use crate::blocks::{Block, Error, installed, manifest};
+use crate::blocks::{Block, Error, manifest};
 use crate::forge::{self, Forge, PullRequest, Reviewer};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
@@ -48,7 +48,7 @@ pub struct Words<'a> {
 /// Fits a contribution onto the default branch of the block's repository.
 pub fn fit(mirror: &Mirror, block: &Block, mut contribution: Contribution) -> Result<Fitted, Error> {
     let head = mirror.head()?;
-    let directory = installed::directory(&block.id.name);
+    let directory = format!("blocks/{}", block.id.name);
     let reader = mirror.reader()?;
     let taken = reader.take(&head, &directory, Cap::TEMPLATE)?;
     let (directory, tree) = match taken.tree.get(manifest::FILE) {

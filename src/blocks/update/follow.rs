@@ -9,6 +9,7 @@ use super::{Followed, differing};
 use crate::blocks::cache::Store;
 use crate::blocks::facts::{Facts, Operation};
 use crate::blocks::fetch::{self, At, Release};
+use crate::blocks::held::Held;
 use crate::blocks::location::Location;
 use crate::blocks::manifest::Kind;
 use crate::blocks::takeover::{self, Takeover};
@@ -76,15 +77,11 @@ impl Follow<'_> {
             described: String::new(),
         };
         let place = format!("{} of {id}", crate::blocks::manifest::FILE);
-        Ok(Block::read(id, Path::new(&place), source)?.kept_in(self.cache))
+        Block::read(id, Path::new(&place), source)
     }
 
     /// What a block shall be.
     pub fn target(&self, name: &Name, locked: &LockedBlock, wanted: &Wanted) -> Result<Block, Error> {
-        Ok(self.wanted(name, locked, wanted)?.kept_in(self.cache))
-    }
-
-    fn wanted(&self, name: &Name, locked: &LockedBlock, wanted: &Wanted) -> Result<Block, Error> {
         if layer::is_foreign(locked) {
             let at = match wanted {
                 Wanted::Declared => At::Latest { prereleases: false },
@@ -159,9 +156,9 @@ impl Follow<'_> {
 
     /// Projects of Copier's and cruft's: what their own files say becomes part of the lock, as if onramp had rendered them.
     /// The names of the blocks that are new there, or newer than the lock thought.
-    pub fn take_over(&self, lock: &mut Lock) -> Result<Vec<Name>, Error> {
+    pub fn take_over(&self, held: &dyn Held, lock: &mut Lock) -> Result<Vec<Name>, Error> {
         let mut taken = Vec::new();
-        for takeover in takeover::find(&self.place.root)? {
+        for takeover in takeover::find(held)? {
             let location = Location::recorded(&takeover.source, &self.place.root)?;
             let source = location.to_string();
             let known = lock.blocks.iter().find(|(_, locked)| locked.source == source && layer::is_foreign(locked));

@@ -12,6 +12,7 @@ pub use apply::{Applied, apply};
 pub use follow::{Follow, Wanted, in_order, is_moved};
 pub use record::{differing, without as without_record};
 
+use super::held::Held;
 use super::{Block, Error, Layer, takeover};
 use crate::directory::Directory;
 use crate::merge::{self, Change, Conflict, Options, Style};
@@ -92,7 +93,7 @@ impl Plan {
 }
 
 /// Plans an update of blocks, the first of them first.
-pub fn plan(root: &Directory, lock: &Lock, followed: &[Followed], manner: &Manner) -> Result<Plan, Error> {
+pub fn plan(root: &dyn Held, lock: &Lock, followed: &[Followed], manner: &Manner) -> Result<Plan, Error> {
     let mut working = Working::new(root);
     let mut plan =
         Plan { blocks: Vec::new(), changes: Vec::new(), conflicts: Vec::new(), moved: Vec::new(), lock: lock.clone() };
@@ -281,7 +282,7 @@ fn beside_it(path: &TreePath, new: &Tree, merged: &merge::Merged) -> merge::Merg
 
 /// Keeps cruft's own file up to date. Copier's is rendered by its template.
 fn foreign_files(working: &mut Working<'_>, block: &Followed) -> Result<(), Error> {
-    for taken in takeover::find(working.root().path())? {
+    for taken in takeover::find(working.root())? {
         let same = taken.is_locked_as(&block.locked.source, &block.locked)
             || block.locked.facts.get("asked").is_some_and(|asked| *asked == taken.source);
         if let Some(Entry::File { contents, executable }) = working.get(&taken.file)?

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ignore::WalkBuilder;
-
-use crate::directory::{Directory, Found, Parent, find};
-use crate::files::FileError;
+use crate::blocks::Error;
+use crate::blocks::held::{Held, Hidden};
+use crate::git::Look;
 use crate::merge::Change;
 use crate::tree::{Entry, Tree, TreePath};
 
@@ -17,7 +16,7 @@ const MOVED_TOTAL: u64 = 64 * 1024 * 1024;
 
 /// The project, as far as it was looked at, with what the update makes of it.
 pub(super) struct Working<'a> {
-    root: &'a Directory,
+    root: &'a dyn Held,
     /// What stands there.
     before: BTreeMap<TreePath, Option<Entry>>,
     /// What will stand there, where that is something else.
@@ -25,22 +24,22 @@ pub(super) struct Working<'a> {
 }
 
 impl<'a> Working<'a> {
-    pub fn new(root: &'a Directory) -> Self {
+    pub fn new(root: &'a dyn Held) -> Self {
         Self { root, before: BTreeMap::new(), after: BTreeMap::new() }
     }
 
-    pub fn root(&self) -> &Directory {
+    pub fn root(&self) -> &dyn Held {
         self.root
     }
 
     /// The file or link at a path.
-    pub fn get(&mut self, path: &TreePath) -> Result<Option<Entry>, FileError> {
+    pub fn get(&mut self, path: &TreePath) -> Result<Option<Entry>, Error> {
         if let Some(known) = self.after.get(path).or_else(|| self.before.get(path)) {
             return Ok(known.clone());
         }
-        let entry = match self.root.find(path)? {
-            Found::Entry(entry, _) => Some(entry),
-            Found::Nothing | Found::Directory => None,
+        let entry = match self.root.look(path)? {
+            Look::Entry(entry) => Some(entry),
+            Look::Nothing | Look::Directory | Look::Blocked(_) => None,
         };
         self.before.insert(path.clone(), entry.clone());
         Ok(entry)
@@ -63,7 +62,7 @@ impl<'a> Working<'a> {
 
     /// What the project has where two renders have something, what is in the way of it, and the files to which it may have
     /// moved one. Files of `others` are other blocks' and nobody moved them.
-    pub fn mine(&mut self, base: &Tree, theirs: &Tree, others: &BTreeSet<TreePath>) -> Result<Tree, FileError> {
+    pub fn mine(&mut self, base: &Tree, theirs: &Tree, others: &BTreeSet<TreePath>) -> Result<Tree, Error> {
         let mut mine = Tree::default();
         let paths: BTreeSet<&TreePath> = base.paths().chain(theirs.paths()).collect();
         let mut gone = Vec::new();
@@ -86,8 +85,8 @@ impl<'a> Working<'a> {
     }
 
     /// Puts into the tree what stands at a path; in its place a directory's contents, or the file that is in the way.
-    fn look(&mut self, path: &TreePath, mine: &mut Tree) -> Result<(), FileError> {
-        let mut put = |this: &mut Self, path: TreePath| -> Result<(), FileError> {
+    fn look(&mut self, path: &TreePath, mine: &mut Tree) -> Result<(), Error> {
+        let mut put = |this: &mut Self, path: TreePath| -> Result<(), Error> {
             if let Some(entry) = this.get(&path)? {
                 mine.insert(path, entry);
             }
@@ -96,34 +95,25 @@ impl<'a> Working<'a> {
         if self.after.contains_key(path) {
             return put(self, path.clone());
         }
-        match self.root.parent(path)? {
-            Parent::Missing(_) => {
+        match self.root.look(path)? {
+            Look::Nothing => {
                 self.before.insert(path.clone(), None);
                 Ok(())
             }
-            Parent::Blocked(at) => put(self, at),
-            Parent::There(parent) => {
-                let found = find(&parent, path.file_name());
-                match found.map_err(FileError::io("read", &self.root.place(path)))? {
-                    Found::Nothing => {
-                        self.before.insert(path.clone(), None);
-                        Ok(())
-                    }
-                    Found::Entry(entry, _) => {
-                        self.before.insert(path.clone(), Some(entry.clone()));
-                        put(self, path.clone())
-                    }
-                    Found::Directory => {
-                        let inside = walk(self.root, Some(path), Hidden::Too, |_| true);
-                        inside.into_iter().try_for_each(|(path, _)| put(self, path))
-                    }
-                }
+            Look::Blocked(at) => put(self, at),
+            Look::Entry(entry) => {
+                self.before.insert(path.clone(), Some(entry));
+                put(self, path.clone())
+            }
+            Look::Directory => {
+                let inside = self.root.walk(Some(path), Hidden::Too, &|_| true)?;
+                inside.into_iter().try_for_each(|(path, _)| put(self, path))
             }
         }
     }
 
     /// The project's files that may be one of these, moved: of the same name, or the same kind by their names' ends.
-    fn similar(&self, gone: &[&TreePath]) -> Result<Vec<TreePath>, FileError> {
+    fn similar(&self, gone: &[&TreePath]) -> Result<Vec<TreePath>, Error> {
         let end = |name: &str| Path::new(name).extension().map(|end| end.to_string_lossy().into_owned());
         let names: BTreeSet<&str> = gone.iter().map(|path| path.file_name()).collect();
         let ends: BTreeSet<String> = gone.iter().filter_map(|path| end(path.file_name())).collect();
@@ -133,7 +123,7 @@ impl<'a> Working<'a> {
         };
         let mut left = MOVED_TOTAL;
         let mut found = Vec::new();
-        for (path, size) in walk(self.root, None, Hidden::Ignored, may_be) {
+        for (path, size) in self.root.walk(None, Hidden::Ignored, &may_be)? {
             if size <= MOVED_CAP && size <= left {
                 left -= size;
                 found.push(path);
@@ -141,42 +131,4 @@ impl<'a> Working<'a> {
         }
         Ok(found)
     }
-}
-
-/// Whether files that git ignores are seen.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hidden {
-    /// They are.
-    Too,
-    /// They are not.
-    Ignored,
-}
-
-/// The files and links in a directory of the project, in order, with their sizes; git's own are not seen.
-fn walk(
-    root: &Directory,
-    directory: Option<&TreePath>,
-    hidden: Hidden,
-    wanted: impl Fn(&TreePath) -> bool,
-) -> Vec<(TreePath, u64)> {
-    let start = directory.map_or_else(|| root.path().to_owned(), |directory| root.place(directory));
-    let mut builder = WalkBuilder::new(start);
-    if hidden == Hidden::Too {
-        builder.standard_filters(false);
-    } else {
-        builder.hidden(false).parents(false).git_global(false).require_git(false);
-    }
-    builder.filter_entry(|entry| entry.file_name() != ".git").sort_by_file_name(Ord::cmp);
-    let path = |entry: &ignore::DirEntry| -> Option<TreePath> {
-        entry.path().strip_prefix(root.path()).ok()?.to_str()?.parse().ok()
-    };
-    let files = builder
-        .build()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file() || kind.is_symlink()));
-    files
-        .filter_map(|entry| {
-            Some((path(&entry).filter(&wanted)?, entry.metadata().map_or(0, |metadata| metadata.len())))
-        })
-        .collect()
 }

@@ -98,7 +98,7 @@ impl Arguments {
                 place: &place,
                 facts: &facts,
             };
-            let taken = follow.take_over(&mut lock)?;
+            let taken = follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
             let followed = self.follow(&cx, &follow, &lock)?;
             if followed.is_empty() && taken.is_empty() {
                 return Ok((place, followed, None));

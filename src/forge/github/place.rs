@@ -60,6 +60,21 @@ impl Place {
         Ok(Self { api, host, owner, name })
     }
 
+    /// The place of an organisation on the API at `api`: of a repository that no organisation has.
+    pub fn of_organisation(api: Option<&str>, organisation: &str) -> Result<Self, Error> {
+        let wrong = |detail: String| Error::Setting { detail };
+        let shown = neutral_line(organisation, 80);
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if organisation.is_empty() || organisation.len() > 100 || !organisation.bytes().all(fits) {
+            return Err(wrong(format!("`{shown}` is no organisation")));
+        }
+        let host = api.and_then(|api| Url::parse(api).ok()).and_then(|url| url.host_str().map(str::to_owned));
+        let host = host.unwrap_or_else(|| "github.com".to_owned());
+        let host = if host == "api.github.com" { "github.com" } else { &host };
+        let host = host.strip_prefix("api.").filter(|rest| rest.ends_with(".ghe.com")).unwrap_or(host);
+        Self::of(api, &format!("https://{host}/{organisation}/-").parse()?)
+    }
+
     /// The host that tokens are for: `github.com`.
     pub fn host(&self) -> &str {
         &self.host
@@ -105,6 +120,11 @@ mod tests {
         assert_eq!(enterprise.url(&["pulls"]).as_str(), "https://git.acme.test/api/v3/repos/p/s/pulls");
         assert_eq!(place(Some("https://api.acme.ghe.com"), "https://acme.ghe.com/a/b").unwrap().host(), "acme.ghe.com");
         assert!(place(None, "git@work:acme/state.git").is_ok(), "an ssh alias");
+        let of = |api: Option<&str>, organisation: &str| Place::of_organisation(api, organisation);
+        assert_eq!(of(None, "acme").unwrap().host(), "github.com");
+        assert_eq!(of(Some("https://git.acme.test/api/v3"), "acme").unwrap().host(), "git.acme.test");
+        assert_eq!(of(Some("https://api.acme.ghe.com"), "acme").unwrap().host(), "acme.ghe.com");
+        assert!(of(None, "../acme").is_err() && of(None, "").is_err());
         for (api, repository) in [
             (None, "https://git.acme.test/a/b"),
             (None, "/srv/state.git"),

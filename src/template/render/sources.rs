@@ -71,14 +71,7 @@ impl Listing<'_> {
             return Ok(());
         }
         if let Some(file) = self.template.source.get(&end) {
-            let entry = match file {
-                // Copier looks up in git whether it can be run, where a link never can.
-                Entry::File { contents, .. } if self.template.dialect == Dialect::Copier => {
-                    Entry::file(contents.clone())
-                }
-                other => other.clone(),
-            };
-            self.sources.push(Source { path: path.clone(), name, entry });
+            self.sources.push(Source { path: path.clone(), name, entry: file.clone() });
             return Ok(());
         }
         let inside = format!("{end}/");
