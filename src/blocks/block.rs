@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Error;
+use super::cache::Store;
 use super::fetch::Fetched;
 use super::manifest::{self, Kind, Manifest};
 use crate::name::Name;
@@ -56,6 +57,8 @@ pub struct Block {
     pub readme: Option<String>,
     /// Digest of all its files.
     pub content: Digest,
+    /// Where its renders are kept, each made once; none: nowhere.
+    pub store: Option<Store>,
 }
 
 impl Block {
@@ -78,7 +81,7 @@ impl Block {
         let readme = source.get("README.md").and_then(|entry| entry.text()).map(str::to_owned);
         let what = if manifest.is_some() { "block" } else { "template" };
         let template = dialect::read(&format!("{what} {id}"), source)?;
-        Ok(Self { id, template, manifest, readme, content })
+        Ok(Self { id, template, manifest, readme, content, store: None })
     }
 
     /// A template that is no block of a catalog, as it was fetched. `asked` is how somebody named it.
@@ -97,6 +100,13 @@ impl Block {
             described: fetched.description,
         };
         Self::of(id, Path::new(manifest::FILE), fetched.tree, fetched.content)
+    }
+
+    /// The same block, whose renders are kept in onramp's cache.
+    #[must_use]
+    pub fn kept_in(mut self, cache: &Path) -> Self {
+        self.store = Some(Store::new(cache));
+        self
     }
 
     /// The same block with what its own hooks made of its source. It stays the block that was released.

@@ -69,7 +69,10 @@ impl Layer {
 
     fn render(block: &Block, facts: &Facts, operation: Operation, answers: Answers) -> Result<Self, Error> {
         let variables = facts.variables(block.template.dialect, &block.id, &answers, operation);
-        let mut rendered = render(&block.template, &answers, &variables)?;
+        let mut rendered = match &block.store {
+            Some(store) => store.rendered(&block.template, &block.content, &answers, &variables)?,
+            None => render(&block.template, &answers, &variables)?,
+        };
         if rendered.tree.get(project::lock::FILE).is_some() {
             return Err(Error::wrong(&block.id, "files/", "it brings an onramp.lock, which onramp itself writes"));
         }

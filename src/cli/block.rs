@@ -82,7 +82,8 @@ impl Found {
     pub fn prepare(&mut self, cx: &Context, trusting: Trusting, lock: &Lock) -> Result<Permission, Failure> {
         if let Some(catalog) = &self.catalog {
             let has = lock.blocks.iter().map(|(name, block)| (name.clone(), block.version.clone())).collect();
-            self.required = require::missing(&self.block, catalog, &has)?;
+            let required = require::missing(&self.block, catalog, &has)?;
+            self.required = required.into_iter().map(|block| block.kept_in(&cx.paths.cache)).collect();
         }
         let mut permission = Permission::Everything;
         for block in self.required.iter_mut().chain([&mut self.block]) {
@@ -124,6 +125,12 @@ impl Chosen {
 
     /// Finds a template: a block of the catalog, or what a path or URL names.
     pub async fn find(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Found, Failure> {
+        let mut found = self.locate(cx, name, project).await?;
+        found.block = found.block.kept_in(&cx.paths.cache);
+        Ok(found)
+    }
+
+    async fn locate(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Found, Failure> {
         let block = location::block_name(name).filter(|_| !location::is_template_directory(name, &cx.dir));
         if block.is_some() {
             let catalog = catalog::open(cx, project).await?;

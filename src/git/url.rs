@@ -162,21 +162,23 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Hides what stands between `://` and `@`.
+/// Hides what stands between `://` and `@`, and in a query.
 pub(super) fn redact(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(i) = rest.find("://") {
         let (before, after) = rest.split_at(i + 3);
         out.push_str(before);
-        let end = after.find(|c: char| c == '/' || c.is_whitespace() || c == '\'').unwrap_or(after.len());
-        match after[..end].rfind('@') {
-            Some(at) => {
-                out.push_str("***");
-                rest = &after[at..];
-            }
-            None => rest = after,
-        }
+        let whole = after.find(|c: char| c.is_whitespace() || c == '\'').unwrap_or(after.len());
+        let (url, others) = after.split_at(whole);
+        let authority = url.find('/').unwrap_or(url.len());
+        let (url, hidden) = match url[..authority].rfind('@') {
+            Some(at) => (&url[at..], "***"),
+            None => (url, ""),
+        };
+        let (shown, query) = url.split_once('?').map_or((url, ""), |(shown, _)| (shown, "?***"));
+        out.extend([hidden, shown, query]);
+        rest = others;
     }
     out.push_str(rest);
     out
@@ -274,6 +276,7 @@ mod tests {
     #[test]
     fn credentials_are_hidden() {
         assert_eq!(redact("fatal: 'https://u:p@h/a' and ssh://git@h"), "fatal: 'https://***@h/a' and ssh://***@h");
+        assert_eq!(redact("https://h/a?token=x, https://h/b"), "https://h/a?*** https://h/b");
     }
 
     proptest::proptest! {

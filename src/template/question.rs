@@ -13,8 +13,8 @@ pub type Value = serde_json::Value;
 /// Answers by question, in the order of the questions.
 pub type Values = serde_json::Map<String, Value>;
 
-/// What a question's answer is called in templates: a letter or underscore, then letters, digits and underscores; 80 at
-/// most.
+/// What a question's answer is called in templates: letters, digits and underscores; Copier takes blanks, dots and dashes
+/// between them, too. 80 at most.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QuestionId(String);
@@ -30,14 +30,16 @@ impl TryFrom<String> for QuestionId {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
         let ok = text.len() <= 80
-            && text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-            && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+            && text.starts_with(word)
+            && text.ends_with(word)
+            && text.chars().all(|c| word(c) || matches!(c, ' ' | '.' | '-'));
         if ok {
             Ok(Self(text))
         } else {
             let text = crate::text::neutral_line(&text, 60);
-            Err(format!("`{text}` is no question: use at most 80 letters, digits and underscores, a letter first"))
+            Err(format!("`{text}` is no question: use at most 80 letters, digits and underscores"))
         }
     }
 }

@@ -37,7 +37,8 @@ impl Twins {
         twins.machine.git(&twins.theirs, &["init", "--quiet"]);
         twins.commit(&twins.theirs);
         fs::create_dir_all(twins.ours.parent().unwrap()).unwrap();
-        let new = twins.machine.onramp("new --defaults --trust --quiet");
+        let trust = if files[0].1.contains("_tasks") { "--trust" } else { "" };
+        let new = twins.machine.onramp(&format!("new --defaults --quiet {trust}"));
         new.arg(text(&twins.template)).arg(text(&twins.ours)).ok();
         twins.same();
         twins

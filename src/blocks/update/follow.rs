@@ -77,11 +77,15 @@ impl Follow<'_> {
             described: String::new(),
         };
         let place = format!("{} of {id}", crate::blocks::manifest::FILE);
-        Block::read(id, Path::new(&place), source)
+        Ok(Block::read(id, Path::new(&place), source)?.kept_in(self.cache))
     }
 
     /// What a block shall be.
     pub fn target(&self, name: &Name, locked: &LockedBlock, wanted: &Wanted) -> Result<Block, Error> {
+        Ok(self.wanted(name, locked, wanted)?.kept_in(self.cache))
+    }
+
+    fn wanted(&self, name: &Name, locked: &LockedBlock, wanted: &Wanted) -> Result<Block, Error> {
         if layer::is_foreign(locked) {
             let at = match wanted {
                 Wanted::Declared => At::Latest { prereleases: false },

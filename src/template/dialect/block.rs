@@ -170,8 +170,12 @@ impl File<'_> {
         let start = id.span().start;
         let id = id.into_inner();
         // A leading underscore is for the variables that onramp gives.
-        if id.as_str().starts_with('_') {
-            return Err(self.wrong(start, format!("`{id}` is no question: begin it with a letter")));
+        let word = id.as_str().starts_with(|c: char| c.is_ascii_alphabetic())
+            && id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !word {
+            return Err(
+                self.wrong(start, format!("`{id}` is no question: a letter, then letters, digits and underscores"))
+            );
         }
         let at = table.default.as_ref().map_or(start, |default| default.span().start);
         let default = table.default.map(|default| to_json(default.get_ref()));

@@ -195,3 +195,127 @@ pub fn same(one: &Value, other: &Value) -> bool {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What Copier 9.19 casts them to.
+    #[test]
+    fn values_are_cast_as_copier_casts_them() {
+        let cases = [
+            (Kind::Bool, json!("yes"), Some(json!(true))),
+            (Kind::Bool, json!("Y"), Some(json!(true))),
+            (Kind::Bool, json!("on"), Some(json!(true))),
+            (Kind::Bool, json!("t"), Some(json!(true))),
+            (Kind::Bool, json!("no"), Some(json!(false))),
+            (Kind::Bool, json!("off"), Some(json!(false))),
+            (Kind::Bool, json!(""), Some(json!(false))),
+            (Kind::Bool, json!("~"), Some(json!(false))),
+            (Kind::Bool, json!("none"), Some(json!(false))),
+            (Kind::Bool, json!("0"), Some(json!(false))),
+            (Kind::Bool, json!("0.0"), Some(json!(false))),
+            (Kind::Bool, json!("2"), Some(json!(true))),
+            (Kind::Bool, json!("maybe"), Some(json!(true))),
+            (Kind::Bool, json!(true), Some(json!(true))),
+            (Kind::Bool, json!(0), Some(json!(false))),
+            (Kind::Bool, json!(1.5), Some(json!(true))),
+            (Kind::Bool, json!(null), None),
+            (Kind::Bool, json!([]), Some(json!(false))),
+            (Kind::Bool, json!([1]), Some(json!(true))),
+            (Kind::Int, json!("3"), Some(json!(3))),
+            (Kind::Int, json!(" 3 "), Some(json!(3))),
+            (Kind::Int, json!("-3"), Some(json!(-3))),
+            (Kind::Int, json!("+3"), Some(json!(3))),
+            (Kind::Int, json!("1_000"), Some(json!(1000))),
+            (Kind::Int, json!("3.5"), None),
+            (Kind::Int, json!(""), None),
+            (Kind::Int, json!("x"), None),
+            (Kind::Int, json!(3.9), Some(json!(3))),
+            (Kind::Int, json!(-3.9), Some(json!(-3))),
+            (Kind::Int, json!(true), Some(json!(1))),
+            (Kind::Int, json!(null), None),
+            (Kind::Int, json!([1]), None),
+            (Kind::Float, json!("3"), Some(json!(3.0))),
+            (Kind::Float, json!("3.5"), Some(json!(3.5))),
+            (Kind::Float, json!(" .5 "), Some(json!(0.5))),
+            (Kind::Float, json!("1e5"), Some(json!(100000.0))),
+            (Kind::Float, json!("1_0.5"), Some(json!(10.5))),
+            (Kind::Float, json!("x"), None),
+            (Kind::Float, json!(""), None),
+            (Kind::Float, json!(3), Some(json!(3.0))),
+            (Kind::Float, json!(true), Some(json!(1.0))),
+            (Kind::Float, json!(null), None),
+            (Kind::Str, json!("a"), Some(json!("a"))),
+            (Kind::Str, json!(""), Some(json!(""))),
+            (Kind::Str, json!(1), Some(json!("1"))),
+            (Kind::Str, json!(1.5), Some(json!("1.5"))),
+            (Kind::Str, json!(1e+16), Some(json!("1e+16"))),
+            (Kind::Str, json!(1e-05), Some(json!("1e-05"))),
+            (Kind::Str, json!(true), Some(json!("True"))),
+            (Kind::Str, json!(null), None),
+            (Kind::Str, json!([1]), None),
+            (Kind::Str, json!({"a": 1}), None),
+            (Kind::Path, json!("a/b"), Some(json!("a/b"))),
+            (Kind::Path, json!(1), Some(json!("1"))),
+            (Kind::Json, json!("{\"a\": [1, null]}"), Some(json!({"a": [1, null]}))),
+            (Kind::Json, json!("[]"), Some(json!([]))),
+            (Kind::Json, json!("\"x\""), Some(json!("x"))),
+            (Kind::Json, json!("x"), None),
+            (Kind::Json, json!(""), None),
+            (Kind::Json, json!(null), Some(json!(null))),
+            (Kind::Json, json!(1), Some(json!(1))),
+            (Kind::Json, json!([1]), Some(json!([1]))),
+            (Kind::Json, json!({"a": 1}), Some(json!({"a": 1}))),
+            (Kind::Yaml, json!("a: 1"), Some(json!({"a": 1}))),
+            (Kind::Yaml, json!("[yes, 010]"), Some(json!([true, 8]))),
+            (Kind::Yaml, json!("x"), Some(json!("x"))),
+            (Kind::Yaml, json!(""), Some(json!(null))),
+            (Kind::Yaml, json!("~"), Some(json!(null))),
+            (Kind::Yaml, json!("1:30"), Some(json!(90))),
+            (Kind::Yaml, json!(null), Some(json!(null))),
+            (Kind::Yaml, json!(1), Some(json!(1))),
+            (Kind::Yaml, json!([1]), Some(json!([1]))),
+        ];
+        for (kind, value, expected) in cases {
+            assert_eq!(kind.cast(&value).ok(), expected, "{value} as {}", kind.name());
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_read_more_strictly() {
+        for (text, expected) in [("Yes", Some(true)), ("f", Some(false)), ("", None), ("maybe", None), ("2", None)] {
+            assert_eq!(Kind::Bool.read(text).ok(), expected.map(Value::from), "{text}");
+        }
+        assert_eq!(Kind::Str.read("8.2"), Ok(json!("8.2")));
+        assert!(Kind::Str.read("a\0b").is_err());
+        assert!(Kind::Int.read("99999999999999999999").is_err());
+        assert!(Kind::Float.read("inf").is_err());
+        assert!(Kind::Str.read(&"x".repeat(CAP + 1)).is_err());
+        assert!(Kind::Yaml.read(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn python_takes_them_for_equal() {
+        for (one, other) in [(json!(1), json!(true)), (json!(1.0), json!(1)), (json!([1, "a"]), json!([1.0, "a"]))] {
+            assert!(same(&one, &other), "{one} {other}");
+        }
+        let large = json!(9_007_199_254_740_993_i64);
+        for (one, other) in [(json!("1"), json!(1)), (json!(null), json!(0)), (large, json!(9_007_199_254_740_992_i64))]
+        {
+            assert!(!same(&one, &other), "{one} {other}");
+        }
+    }
+
+    proptest::proptest! {
+        /// What is shown for an answer reads back as the same answer.
+        #[test]
+        fn shown_answers_read_back(number: i64, real in -1e300_f64..1e300, yes: bool) {
+            for (kind, value) in [(Kind::Int, json!(number)), (Kind::Float, json!(real)), (Kind::Bool, json!(yes))] {
+                proptest::prop_assert_eq!(kind.cast(&json!(python_text(&value))), Ok(value));
+            }
+        }
+    }
+}

@@ -71,7 +71,14 @@ impl Listing<'_> {
             return Ok(());
         }
         if let Some(file) = self.template.source.get(&end) {
-            self.sources.push(Source { path: path.clone(), name, entry: file.clone() });
+            let entry = match file {
+                // Copier looks up in git whether it can be run, where a link never can.
+                Entry::File { contents, .. } if self.template.dialect == Dialect::Copier => {
+                    Entry::file(contents.clone())
+                }
+                other => other.clone(),
+            };
+            self.sources.push(Source { path: path.clone(), name, entry });
             return Ok(());
         }
         let inside = format!("{end}/");

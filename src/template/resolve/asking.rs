@@ -360,7 +360,9 @@ impl<'a> Asking<'a> {
     }
 
     fn indices(&self, indices: &[usize], choices: &[Offered]) -> Checked<Value> {
-        let picked: Vec<&Offered> = indices.iter().filter_map(|index| choices.get(*index)).collect();
+        // In the order of the choices, whatever the order in which they were taken.
+        let picked = choices.iter().enumerate().filter(|(index, _)| indices.contains(index));
+        let picked: Vec<&Offered> = picked.map(|(_, choice)| choice).collect();
         if let Some(reason) = picked.iter().find_map(|choice| choice.disabled.as_ref()) {
             return Ok(Err(neutral_line(reason.trim(), 200)));
         }

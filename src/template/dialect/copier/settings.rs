@@ -45,7 +45,7 @@ pub fn rules(config: &Config<'_>) -> Result<Rules, Error> {
         answers_file: one("_answers_file")?,
         preserve_symlinks,
         extensions: extensions(config)?,
-        undefined: Undefined::Lenient,
+        undefined: undefined(config)?,
         facts: serde_json::Map::new(),
     })
 }
@@ -92,6 +92,23 @@ pub(super) fn syntax(config: &Config<'_>) -> Result<Syntax, Error> {
         set(&mut syntax, &name, &value).map_err(|message| config.wrong(item, node, format!("_envops: {message}")))?;
     }
     Ok(syntax)
+}
+
+/// What an undefined variable means: one of the two classes of Jinja that Copier takes.
+fn undefined(config: &Config<'_>) -> Result<Undefined, Error> {
+    let Some(item) = config.setting("_envops") else { return Ok(Undefined::Lenient) };
+    let Content::Mapping(pairs) = &item.node.content else { return Ok(Undefined::Lenient) };
+    let Some((_, node)) = pairs.iter().find(|(key, _)| key.key() == "undefined") else {
+        return Ok(Undefined::Lenient);
+    };
+    match config.text(item, node)?.as_str() {
+        "jinja2.Undefined" => Ok(Undefined::Lenient),
+        "jinja2.StrictUndefined" => Ok(Undefined::Strict),
+        _ => {
+            let message = "_envops: undefined: expected jinja2.Undefined or jinja2.StrictUndefined".to_owned();
+            Err(config.wrong(item, node, message))
+        }
+    }
 }
 
 /// Sets one of the options of Jinja's environment.

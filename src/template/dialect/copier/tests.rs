@@ -229,10 +229,10 @@ fn mistakes_are_named_where_they_are() {
     insta::assert_snapshot!(fails("a:\n  type: str\n  secret: true\n"), @"tpl v1.0 is wrong: copier.yml:2: a: a secret has a default, since it is not kept for the next update");
     insta::assert_snapshot!(fails("_secret_questions: [a]\na:\n  type: str\n"), @"tpl v1.0 is wrong: copier.yml:3: a: a secret has a default, since it is not kept for the next update");
     insta::assert_snapshot!(fails("now: 1\n"), @"tpl v1.0 is wrong: copier.yml:1: `now` is a name of Copier's own");
-    insta::assert_snapshot!(fails("\"a\\e[31mb\": 1\n"), @r#"tpl v1.0 is wrong: copier.yml:1: `a\u{1b}[31mb` is no question: use at most 80 letters, digits and underscores, a letter first"#);
+    insta::assert_snapshot!(fails("\"a\\e[31mb\": 1\n"), @r#"tpl v1.0 is wrong: copier.yml:1: `a\u{1b}[31mb` is no question: use at most 80 letters, digits and underscores"#);
     insta::assert_snapshot!(fails("_min_copier_version: 10\n"), @"tpl v1.0 is wrong: copier.yml:1: it is for Copier 10 and later; templates are read as Copier 9.19.1 reads them");
     insta::assert_snapshot!(fails("_exclude: x\n"), @"tpl v1.0 is wrong: copier.yml:1: _exclude: expected a list");
-    insta::assert_snapshot!(fails("_envops:\n  undefined: x\n"), @"tpl v1.0 is wrong: copier.yml:2: _envops: undefined is not supported");
+    insta::assert_snapshot!(fails("_envops:\n  undefined: x\n"), @"tpl v1.0 is wrong: copier.yml:2: _envops: undefined: expected jinja2.Undefined or jinja2.StrictUndefined");
     insta::assert_snapshot!(fails("_tasks:\n  - {run: x}\n"), @"tpl v1.0 is wrong: copier.yml:2: _tasks: a command has command, when, working_directory, and no `run`");
     insta::assert_snapshot!(fails("_migrations:\n  - {version: soon, before: [x]}\n"), @"tpl v1.0 is wrong: copier.yml:2: _migrations: `soon` is no version");
     insta::assert_snapshot!(fails("!include ../../etc/passwd\n"), @"tpl v1.0 was refused: copier.yml:1: it includes `../../etc/passwd`, which lies outside");
