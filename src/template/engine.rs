@@ -1,6 +1,7 @@
 //! Jinja2, as Copier's and Cookiecutter's templates use it, with limits on time, memory and output.
 
 mod args;
+mod bridge;
 mod filters;
 mod format;
 mod methods;
@@ -11,14 +12,16 @@ mod variables;
 
 use std::borrow::Cow;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Map;
 
+use self::bridge::Bridge;
+pub use self::bridge::Python;
 pub use self::filters::ITEMS;
 use self::variables::Variables;
 use super::question::cast::python_float;
@@ -46,22 +49,19 @@ pub struct Engine {
     label: String,
     /// What begins anything that is not plain text.
     starts: Vec<String>,
+    line_comment: Option<String>,
     /// What begins a statement.
     statements: Vec<String>,
     spent: AtomicU64,
+    /// Python, where the template's extensions need it.
+    bridge: Option<Mutex<Bridge>>,
 }
 
 impl Engine {
     /// An engine for a template's texts: its delimiters, its includes, what it knows beside answers (`_copier_conf`,
     /// `_project`, …).
     pub fn new(template: &Template, facts: &Map<String, Value>) -> Result<Self, Error> {
-        if let Some(extension) = template.rules.extensions.first() {
-            return Err(Error::NeedsPython {
-                label: template.label.clone(),
-                place: text::neutral_line(&extension.place, 200),
-                what: format!("the Jinja extension {}", text::neutral_line(&extension.name, 80)),
-            });
-        }
+        let bridge = bridge(template)?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(match template.rules.undefined {
             Undefined::Strict => UndefinedBehavior::Strict,
@@ -84,7 +84,19 @@ impl Engine {
         filters::add(&mut environment);
         let syntax = environment.syntax().clone();
         let source = template.source.clone();
-        environment.set_loader(move |name| Ok(included(&source, name, &syntax)));
+        let comment = template.rules.syntax.line_comment.clone();
+        let directories = match template.dialect {
+            // As Cookiecutter has them.
+            Dialect::Cookiecutter => vec![format!("{}/", template.rules.subdirectory), "templates/".to_owned()],
+            Dialect::Block | Dialect::Copier => vec![String::new()],
+        };
+        environment.set_loader(move |name| {
+            let found = directories.iter().find_map(|directory| included(&source, &format!("{directory}{name}")));
+            Ok(found.map(|text| {
+                let text = without_line_comments(&text, comment.as_deref());
+                rewrite::apply(&text, &rewrite::edits(&text, &syntax)).into_owned()
+            }))
+        });
         let mut variables = Variables::new(template.dialect == Dialect::Cookiecutter);
         for (name, value) in template.rules.facts.iter().chain(facts) {
             variables.set(name, value);
@@ -94,14 +106,19 @@ impl Engine {
             variables: Arc::new(variables),
             label: template.label.clone(),
             starts: starts(&template.rules.syntax),
+            line_comment: template.rules.syntax.line_comment.clone(),
             statements: statements(&template.rules.syntax),
             spent: AtomicU64::new(0),
+            bridge: bridge.map(Mutex::new),
         })
     }
 
     /// Makes a variable known to the texts that follow. Of a Cookiecutter template, it is `cookiecutter.<name>`.
     pub fn set(&mut self, name: &str, value: &Value) {
         Arc::make_mut(&mut self.variables).set(name, value);
+        if let Some(bridge) = &mut self.bridge {
+            bridge.get_mut().unwrap_or_else(PoisonError::into_inner).forget();
+        }
     }
 
     /// Makes a variable unknown again.
@@ -145,6 +162,16 @@ impl Engine {
             let text = if keep { &source } else { source.strip_suffix('\n').unwrap_or(&source) };
             return Ok(text.to_owned());
         }
+        if let Some(bridge) = &self.bridge {
+            let mut bridge = bridge.lock().unwrap_or_else(PoisonError::into_inner);
+            return bridge.render(place.name(), &source, more, || self.variables.all()).map_err(|wrong| {
+                let at = match (place, wrong.line) {
+                    (Place::File(name), Some(line)) => format!("{name}:{line}"),
+                    _ => place.name().to_owned(),
+                };
+                self.mistake(&at, &wrong.message)
+            });
+        }
         if self.spent.load(Ordering::Relaxed) > WHOLE_FUEL {
             return Err(self.wrong(place, &ErrorKind::OutOfFuel.into()));
         }
@@ -162,6 +189,7 @@ impl Engine {
 
     fn compiled(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {
         let mut out = Capped(Vec::new());
+        let source = &without_line_comments(source, self.line_comment.as_deref());
         let source = rewrite::apply(source, &rewrite::edits(source, self.environment.syntax()));
         let template = self.environment.template_from_named_str(name, &source)?;
         let rendered = template.render_captured_to(self.variables.with(more), &mut out)?;
@@ -192,6 +220,24 @@ impl Engine {
             (kind, None) => kind.to_string(),
         };
         self.mistake(&place, &message)
+    }
+}
+
+/// Python for a template's extensions, if it has some.
+fn bridge(template: &Template) -> Result<Option<Bridge>, Error> {
+    let Some(extension) = template.rules.extensions.first() else { return Ok(None) };
+    let place = text::neutral_line(&extension.place, 200);
+    let name = text::neutral_line(&extension.name, 80);
+    match &template.rules.python {
+        Python::Refused => {
+            let what = format!("the Jinja extension {name}");
+            Err(Error::NeedsPython { label: template.label.clone(), place, what })
+        }
+        Python::Allowed { program } => Bridge::start(template, program).map(Some).map_err(|wrong| {
+            let message = text::neutral_line(&wrong.message, 300);
+            let message = format!("its Jinja extensions cannot be used: {message}");
+            Error::Wrong { label: template.label.clone(), place, message }
+        }),
     }
 }
 
@@ -252,9 +298,23 @@ fn newlines(source: &str) -> Cow<'_, str> {
 }
 
 /// A file of the template that another one includes. There is no other file that it could.
-fn included(source: &Tree, name: &str, syntax: &SyntaxConfig) -> Option<String> {
-    let text = newlines(source.get(name)?.text()?);
-    Some(rewrite::apply(&text, &rewrite::edits(&text, syntax)).into_owned())
+fn included(source: &Tree, path: &str) -> Option<String> {
+    source.get(path)?.text().map(|text| newlines(text).into_owned())
+}
+
+/// Jinja's comments to the end of a line leave the line's end; minijinja's would take it.
+fn without_line_comments<'s>(source: &'s str, prefix: Option<&str>) -> Cow<'s, str> {
+    let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty() && source.contains(prefix)) else {
+        return source.into();
+    };
+    let line = |line: &str| match line.find(prefix) {
+        Some(start) => {
+            let end = if line.ends_with('\n') { "\n" } else { "" };
+            format!("{}{end}", line[..start].trim_end_matches([' ', '\t']))
+        }
+        None => line.to_owned(),
+    };
+    source.split_inclusive('\n').map(line).collect::<String>().into()
 }
 
 /// Takes what one file may weigh, and no more.

@@ -15,7 +15,7 @@ pub mod yaml;
 
 use std::path::PathBuf;
 
-pub use engine::Engine;
+pub use engine::{Engine, Python};
 pub use error::Error;
 pub use question::{Answers, Question, QuestionId, Value};
 pub use render::{Rendered, render};
@@ -73,6 +73,8 @@ pub struct Rules {
     pub preserve_symlinks: bool,
     /// Jinja extensions that need Python, with the place that names them.
     pub extensions: Vec<Named>,
+    /// Whether Python may run for them: the user's trust, which no template gives itself.
+    pub python: Python,
     /// Whether an undefined variable is a mistake of the template, or empty.
     pub undefined: Undefined,
     /// Variables known beside answers, that the template itself sets (Cookiecutter's private variables).

@@ -10,7 +10,7 @@ mod time;
 mod words;
 mod yaml;
 
-use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
 use super::args::{Args, fail};
@@ -70,6 +70,7 @@ const FILTERS: &[(&str, usize, Filter)] = &[
     ("tojson", 1, json::tojson),
     ("truncate", 4, words::truncate),
     ("type_debug", 0, data::type_debug),
+    ("urlencode", 0, words::urlencode),
     ("urlize", 5, words::urlize),
     ("win_basename", 0, paths::win_basename),
     ("win_dirname", 0, paths::win_dirname),
@@ -128,6 +129,9 @@ pub fn add(environment: &mut Environment<'_>) {
     environment.add_function("joiner", minijinja_contrib::globals::joiner);
     environment.add_function("pathjoin", pathjoin);
     environment.add_test("callable", |value: &Value| value.as_object().is_some_and(|_| is_callable(value)));
+    environment.add_test("sequence", |value: &Value| {
+        matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
+    });
     for (name, why) in REFUSED_FILTERS {
         environment.add_filter(*name, move |_: &Value, _: Rest<ValueOrKwargs>| refused(name, why));
     }
@@ -162,5 +166,5 @@ fn pathjoin(args: Rest<ValueOrKwargs>) -> Result<String, Error> {
 }
 
 fn is_callable(value: &Value) -> bool {
-    value.kind() == minijinja::value::ValueKind::Plain
+    value.kind() == ValueKind::Plain
 }

@@ -19,11 +19,12 @@ pub fn percent(state: &State, left: &Value, right: &Value) -> Result<Value, Erro
         ValueKind::Undefined => return Err(Error::new(minijinja::ErrorKind::UndefinedError, "in `%`")),
         _ => vec![right.clone()],
     };
-    guard(state, FormatStyle::Printf, text, &args)?;
-    if right.kind() != ValueKind::Map && places(text) < args.len() {
+    let (text, args) = shown(text, args);
+    guard(state, FormatStyle::Printf, &text, &args)?;
+    if right.kind() != ValueKind::Map && places(&text) < args.len() {
         return Err(fail("not all arguments converted during string formatting"));
     }
-    format(FormatStyle::Printf, text, &args).map(Value::from)
+    format(FormatStyle::Printf, &text, &args).map(Value::from)
 }
 
 /// `text.format(…)`.
@@ -89,6 +90,36 @@ fn brace_specs(text: &str) -> Vec<&str> {
         specs.push(&text[start..]);
     }
     specs
+}
+
+/// `%r` shows a value as a template would write it: here, it is shown first and then put in as `%s`.
+fn shown(text: &str, mut args: Vec<Value>) -> (String, Vec<Value>) {
+    let mut out = String::with_capacity(text.len());
+    let mut next = 0;
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.extend([before, "%"]);
+        let named = after.starts_with('(');
+        let end = if named { after.find(')').map_or(after.len(), |end| end + 1) } else { 0 };
+        let length = after[end..].find(|c: char| c.is_ascii_alphabetic() || c == '%').map_or(after.len(), |n| end + n);
+        let (spec, tail) = after.split_at(length);
+        out.push_str(spec);
+        next += spec.matches('*').count();
+        rest = tail;
+        let Some(conversion) = tail.chars().next() else { break };
+        rest = &tail[conversion.len_utf8()..];
+        if conversion == 'r' && !named {
+            if let Some(arg) = args.get_mut(next) {
+                *arg = Value::from(format!("{arg:?}"));
+            }
+            out.push('s');
+        } else {
+            out.push(conversion);
+        }
+        next += usize::from(conversion != '%');
+    }
+    out.push_str(rest);
+    (out, args)
 }
 
 /// How many values a text takes, at least.

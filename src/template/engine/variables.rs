@@ -55,6 +55,13 @@ impl Variables {
         nested.or_else(|| serde_json::to_value(self.known.get(name)?).ok())
     }
 
+    /// All of them, as JSON.
+    pub fn all(&self) -> Map<String, Value> {
+        let known =
+            self.known.iter().filter_map(|(name, value)| Some((name.clone(), serde_json::to_value(value).ok()?)));
+        known.collect()
+    }
+
     /// All of them, and some more that go before.
     pub fn with(self: &Arc<Self>, more: &Map<String, Value>) -> Word {
         if more.is_empty() {

@@ -218,7 +218,7 @@ fn links_are_followed_inside_the_template_or_kept_inside_the_project() {
     let file = |path: &str, text: &str, executable| (path.to_owned(), text.to_owned(), executable);
     assert_eq!(
         of(&template).unwrap(),
-        [file("a/b", "app/lib", true), file("c", "app/lib", true), file("d/b", "app/lib", true)]
+        [file("a/b", "app/lib", true), file("c", "app/lib", false), file("d/b", "app/lib", true)]
     );
     template.rules.preserve_symlinks = true;
     template.source.insert("e.jinja".parse().unwrap(), link("{{ 'a' }}/b"));

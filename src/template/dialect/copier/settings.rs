@@ -4,7 +4,7 @@ use pep440_rs::Version;
 
 use super::super::super::question::cast::truth;
 use super::super::super::yaml::Content;
-use super::super::super::{Error, Named, Rules, Suffix, Syntax, Undefined, Value};
+use super::super::super::{Error, Named, Python, Rules, Suffix, Syntax, Undefined, Value};
 use super::{Config, Item, VERSION};
 
 /// What Copier does not render when a template says nothing about it.
@@ -45,6 +45,7 @@ pub fn rules(config: &Config<'_>) -> Result<Rules, Error> {
         answers_file: one("_answers_file")?,
         preserve_symlinks,
         extensions: extensions(config)?,
+        python: Python::Refused,
         undefined: undefined(config)?,
         facts: serde_json::Map::new(),
     })

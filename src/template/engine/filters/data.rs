@@ -225,8 +225,29 @@ pub fn sets(name: &'static str) -> impl Fn(&State, &Value, &Args<'_>) -> Result<
 }
 
 /// `pprint`: as Python shows a value, on one line.
-pub fn pprint(_: &State, value: &Value, _: &Args<'_>) -> Result<Value, Error> {
-    Ok(format!("{value:?}").into())
+pub fn pprint(state: &State, value: &Value, _: &Args<'_>) -> Result<Value, Error> {
+    Ok(format!("{:?}", sorted(state, value, 0)?).into())
+}
+
+/// The value with its tables in the order of their keys.
+fn sorted(state: &State, value: &Value, depth: usize) -> Result<Value, Error> {
+    state.consume_fuel(1)?;
+    if depth > DEEPEST {
+        return Err(fail("values in values, too deep to show"));
+    }
+    match value.kind() {
+        ValueKind::Map => {
+            let mut pairs = pairs("pprint", value)?;
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            let pairs = pairs.into_iter().map(|(key, value)| Ok((key, sorted(state, &value, depth + 1)?)));
+            Ok(Value::from_pairs(pairs.collect::<Result<Vec<(Value, Value)>, Error>>()?))
+        }
+        ValueKind::Seq if !value.is_tuple() => {
+            let items = value.try_iter()?.checked().map(|item| sorted(state, &item?, depth + 1));
+            Ok(Value::from(items.collect::<Result<Vec<_>, _>>()?))
+        }
+        _ => Ok(value.clone()),
+    }
 }
 
 /// `type_debug`: the name of a value's type in Python.

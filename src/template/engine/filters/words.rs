@@ -343,6 +343,34 @@ pub fn urlize(state: &State, value: &Value, args: &Args<'_>) -> Result<Value, Er
     Ok(Value::from_safe_string(out))
 }
 
+/// `urlencode`: a text, or the pairs of a query.
+pub fn urlencode(_: &State, value: &Value, _: &Args<'_>) -> Result<Value, Error> {
+    let query = |value: &Value| encoded(&value.to_string(), "").replace("%20", "+");
+    let pairs: Vec<(Value, Value)> = match value.kind() {
+        ValueKind::Map => pairs("urlencode", value)?,
+        ValueKind::Seq | ValueKind::Iterable => {
+            let pair = |pair: Value| Ok((pair.get_item_by_index(0)?, pair.get_item_by_index(1)?));
+            items("urlencode", value)?.into_iter().map(pair).collect::<Result<_, Error>>()?
+        }
+        _ => return Ok(encoded(&value.to_string(), "/").into()),
+    };
+    let pairs = pairs.iter().map(|(key, value)| format!("{}={}", query(key), query(value)));
+    Ok(pairs.collect::<Vec<_>>().join("&").into())
+}
+
+fn encoded(text: &str, safe: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let c = char::from(byte);
+        if c.is_ascii_alphanumeric() || "_.-~".contains(c) || (byte.is_ascii() && safe.contains(c)) {
+            out.push(c);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// `filesizeformat`: bytes in larger units.
 pub fn filesizeformat(_: &State, value: &Value, args: &Args<'_>) -> Result<Value, Error> {
     let bytes = match value.kind() {
