@@ -83,7 +83,7 @@ pub struct Manifest {
     /// The blocks that a project must have before it, and which versions of them.
     #[serde(default)]
     pub requires: BTreeMap<Name, semver::VersionReq>,
-    /// The questions whose answers other blocks of a project take for questions of the same name.
+    /// The questions that it need not ask where another block of the project has answered one of the same name.
     #[serde(default)]
     pub shares: Vec<QuestionId>,
     /// Of a part: the services that it adds. Their texts are templates, so they are no services yet.

@@ -77,6 +77,10 @@ fn every_example_of_a_file_is_read_by_its_parser() {
     }
 }
 
+/// What every `block.toml` says.
+const BLOCK: &str =
+    "name = \"a\"\nkind = \"app\"\nversion = \"1.0.0\"\ndescription = \"d\"\nowner = \"o\"\n";
+
 #[test]
 fn every_key_of_every_file_is_described() {
     let page = read(&root().join("docs/reference/files.md"));
@@ -95,7 +99,10 @@ fn every_key_of_every_file_is_described() {
         ("catalog.toml", "[company]\n".to_owned()),
         ("catalog.toml", "[forge]\n".to_owned()),
         ("block.toml", String::new()),
-        ("block.toml", "[questions.a]\n".to_owned()),
+        ("block.toml", format!("{BLOCK}[questions.a]\ntype = \"str\"\n")),
+        ("block.toml", format!("{BLOCK}[render]\n")),
+        ("block.toml", format!("{BLOCK}[checks.a]\n")),
+        ("block.toml", format!("{BLOCK}[[tasks]]\nrun = \"true\"\n")),
         ("image.toml", String::new()),
         ("image.toml", "[rootfs]\n".to_owned()),
         ("state.toml", "[[environment]]\n".to_owned()),
@@ -122,13 +129,24 @@ fn parse(file: &str, text: &str) -> Result<(), DocumentError> {
     match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         "onramp.toml" => manifest::parse(path, text).map(drop),
         "onramp.lock" => document::parse::<Lock>(path, text).map(drop),
-        "block.toml" => blocks::manifest::parse(path, text).map(drop),
+        "block.toml" => block(path, text),
         "catalog.toml" => document::parse::<CompanyDefaults>(path, text).map(drop),
         "settings.toml" => document::parse::<UserSettings>(path, text).map(drop),
         "state.toml" => state::policy::parse(path, text).map(drop),
         "image.toml" => playground::definition::check(path, text),
         _ if file.starts_with("environments/") => state::environment::check(path, text).map(drop),
         _ => panic!("`{file}` is no file of onramp"),
+    }
+}
+
+/// Both that read a `block.toml`: what the catalog says of a block, and what it asks and renders.
+fn block(path: &Path, text: &str) -> Result<(), DocumentError> {
+    blocks::manifest::parse(path, text)?;
+    let source = [("block.toml".parse().unwrap(), Entry::file(text.to_owned()))].into_iter().collect();
+    match template::dialect::read("a block", source) {
+        Ok(_) => Ok(()),
+        Err(template::Error::Document(error)) => Err(error),
+        Err(other) => panic!("{other}"),
     }
 }
 
