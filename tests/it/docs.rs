@@ -9,7 +9,8 @@ use onramp::document::DocumentError;
 use onramp::error::Fault;
 use onramp::project::{Lock, manifest};
 use onramp::settings::{CompanyDefaults, UserSettings};
-use onramp::{blocks, document, playground, state};
+use onramp::tree::Entry;
+use onramp::{blocks, document, playground, state, template};
 use regex::Regex;
 
 use crate::company::OwnPlayground;
@@ -78,8 +79,7 @@ fn every_example_of_a_file_is_read_by_its_parser() {
 }
 
 /// What every `block.toml` says.
-const BLOCK: &str =
-    "name = \"a\"\nkind = \"app\"\nversion = \"1.0.0\"\ndescription = \"d\"\nowner = \"o\"\n";
+const BLOCK: &str = "name = \"a\"\nkind = \"app\"\nversion = \"1.0.0\"\ndescription = \"d\"\nowner = \"o\"\n";
 
 #[test]
 fn every_key_of_every_file_is_described() {
