@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockId, check_identity};
 use super::fetch::Release;
-use super::manifest::{self, Kind, Manifest};
+use super::manifest::{self, Kind, Manifest, Support};
 use super::{Error, builtin};
+use crate::catalog::overview::About;
 use crate::document;
 use crate::error::chain;
 use crate::git::{Commit, Mirror, RepoUrl, Wanted};
@@ -57,6 +58,10 @@ pub struct Listed {
     pub description: String,
     /// Who answers for it.
     pub owner: String,
+    /// Who reviews and merges contributions to it.
+    pub trusted_committers: Vec<String>,
+    /// What its owner promises.
+    pub support: Support,
 }
 
 /// A block that cannot be used, and why.
@@ -99,18 +104,49 @@ impl Catalog {
         let (mut listed, mut broken) = (Vec::new(), Vec::new());
         for (name, releases) in self.releases()? {
             let Some((version, commit)) = latest(&releases) else { continue };
-            match self.manifest(&name, version, commit) {
-                Ok(manifest) => listed.push(Listed {
+            match self.about(&name, version, commit) {
+                Ok(about) => listed.push(Listed {
                     name,
-                    kind: manifest.kind,
-                    version: manifest.version,
-                    description: manifest.description,
-                    owner: manifest.owner,
+                    kind: about.kind,
+                    version: version.clone(),
+                    description: about.description,
+                    owner: about.owner,
+                    trusted_committers: about.trusted_committers,
+                    support: about.support,
                 }),
                 Err(error) => broken.push(Broken { name, why: neutral_line(&chain(&error), 300) }),
             }
         }
         Ok((listed, broken))
+    }
+
+    /// What a release says of itself. A template without a `block.toml` is read whole.
+    fn about(&self, name: &Name, version: &Version, commit: Option<&Commit>) -> Result<About, Error> {
+        let foreign = match (self, commit) {
+            (Self::Git(mirror), Some(commit)) => {
+                !mirror.list(commit, &format!("blocks/{name}"))?.iter().any(|file| file == manifest::FILE)
+            }
+            _ => false,
+        };
+        if foreign {
+            let exact = semver::Comparator {
+                op: semver::Op::Exact,
+                major: version.major,
+                minor: Some(version.minor),
+                patch: Some(version.patch),
+                pre: version.pre.clone(),
+            };
+            let block = self.block(name.as_str(), &VersionReq { comparators: vec![exact] })?;
+            return Ok(About::of(&block));
+        }
+        let manifest = self.manifest(name, version, commit)?;
+        Ok(About {
+            kind: manifest.kind,
+            description: manifest.description,
+            owner: manifest.owner,
+            trusted_committers: manifest.trusted_committers,
+            support: manifest.support,
+        })
     }
 
     /// The released versions of a block, newest first.

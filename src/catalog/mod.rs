@@ -4,14 +4,18 @@
 //! and its released versions are that repository's tags.
 
 pub mod activity;
+pub mod adopters;
+pub mod backstage;
 pub mod cases;
 pub mod change;
 pub mod changelog;
 pub mod checkout;
 mod error;
+pub mod export;
 pub mod jinja;
 pub mod lint;
 pub mod matrix;
+pub mod overview;
 pub mod portal;
 pub mod release;
 pub mod search;

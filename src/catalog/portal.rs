@@ -166,7 +166,7 @@ pub fn write(repositories: &[Repository]) -> String {
     text
 }
 
-/// The project of a repository or of a block in it: by its address, else by its full name, else by its name.
+/// The project of a block in a repository: the block's own entry there, else the repository's.
 pub fn find<'a>(repositories: &'a [Repository], address: &str, name: &str) -> Option<&'a Repository> {
     let plain = |url: &str| url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
     let address = plain(address);
@@ -177,10 +177,11 @@ pub fn find<'a>(repositories: &'a [Repository], address: &str, name: &str) -> Op
         let full = plain(&repository.full_name);
         full.contains('/') && (address.ends_with(&format!("/{full}")) || address.ends_with(&format!(":{full}")))
     };
-    let named = |repository: &&Repository| repository.name == name;
     let found = |wanted: &dyn Fn(&&Repository) -> bool| repositories.iter().find(|repository| wanted(repository));
-    // The block's own entry says more than its whole catalog's.
-    found(&named).or_else(|| found(&same_address)).or_else(|| found(&ends_so))
+    // An entry of the block's own says more than that of its whole catalog. A name alone says nothing: another repository
+    // may well be called so.
+    let own = |repository: &&Repository| repository.name == name && (same_address(repository) || ends_so(repository));
+    found(&own).or_else(|| found(&same_address)).or_else(|| found(&ends_so))
 }
 
 #[cfg(test)]
@@ -221,8 +222,8 @@ mod tests {
         let found = |address: &str, name: &str| find(&read, address, name).map(|repository| repository.name.as_str());
         assert_eq!(found("https://github.instance/Mars/mars.git", "web"), Some("mars"));
         assert_eq!(found("git@github.instance:Sol/neptune.git", "web"), Some("neptune"));
-        assert_eq!(found("https://github.instance/Mars/mars.git", "neptune"), Some("neptune"));
-        assert_eq!(found("https://elsewhere/venus", "venus"), None);
+        assert_eq!(found("https://github.instance/Mars/mars.git", "neptune"), Some("mars"));
+        assert_eq!(found("https://elsewhere/neptune", "neptune"), None);
         assert_eq!(found("", "venus"), None);
     }
 

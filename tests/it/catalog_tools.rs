@@ -327,3 +327,236 @@ fn a_release_is_pushed_when_that_is_asked_for() {
     let tags = machine.git(&origin, &["for-each-ref", "--format=%(refname)"]);
     assert_eq!(tags, "refs/heads/main\nrefs/tags/cache/v1.0.1\n");
 }
+
+/// What is told of a block but its activity, which depends on the day.
+fn timeless(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("  activity"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn search_finds_blocks_by_what_they_ask_and_say() {
+    let mut machine = Machine::new();
+    CatalogRepository::small(&mut machine);
+    assert_snapshot!(machine.onramp("catalog search megabyts").ok(), @r"
+    --- stdout
+    cache  1.0.0  A cache  (questions)
+    ");
+    assert_snapshot!(machine.onramp("catalog search small applicaton").ok(), @r"
+    --- stdout
+    web  1.0.0  A small web application  (description, readme)
+    ");
+    assert_snapshot!(machine.onramp("catalog search kubernetes").ok(), @r"
+    --- stdout
+    no block of [MACHINE]/catalog has these words
+    ");
+    let hit = machine.onramp("catalog search platform --json").ok().json()["hits"][0].clone();
+    assert_eq!((hit["name"].as_str(), hit["found_in"][0].as_str()), (Some("cache"), Some("people")));
+}
+
+#[test]
+fn show_tells_people_adopters_and_what_is_nearly_the_same() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let manifest =
+        WEB.replace("owner =", "trusted_committers = [\"@ana\", \"@bo\"]\nsupport = \"experimental\"\nowner =");
+    let text: String = (0..200).map(|i| format!("line {i} of the common part\n")).collect();
+    catalog
+        .file("blocks/web/block.toml", &manifest)
+        .file("blocks/web/files/common.txt", &text)
+        .release("web", "1.1.0")
+        .file("blocks/twin/block.toml", &manifest.replace("name = \"web\"", "name = \"twin\""))
+        .file("blocks/twin/files/common.txt", &format!("{text}and one line more\n"))
+        .release("twin", "1.0.0");
+    machine.onramp("new web shop --version =1.0.0 --defaults").ok();
+    machine.onramp("new web store --defaults").ok();
+    machine.git("", &["clone", "--quiet", "--bare", "store", "bare.git"]);
+    machine.write("list.txt", "shop\nstore\nbare.git\n");
+    let told = machine.onramp("catalog show web --repos list.txt").ok();
+    assert!(told.stdout.contains("\n  activity "), "{told}");
+    assert_snapshot!(timeless(&told.stdout).split("\nquestions").next().unwrap(), @r"
+    web 1.1.0: A small web application
+
+      kind       app
+      owner      web@acme.test
+      trusted    @ana, @bo
+      support    experimental
+      adopters   [WORK]/bare.git 1.1.0, [WORK]/shop 1.0.0, [WORK]/store 1.1.0
+      much like  twin (97 %)
+      catalog    [MACHINE]/catalog
+      versions   1.1.0, 1.0.0
+      use it     onramp new web <dir>
+    ");
+    assert_snapshot!(keep(machine, "catalog adopters --repos ../work --write"), @r"
+    --- stdout
+    web  1.0.0  [WORK]/shop
+    web  1.1.0  [WORK]/bare.git
+    web  1.1.0  [WORK]/store
+    3 of 3 repositories use this catalog
+    adopters.toml is written; commit it
+    ");
+    machine.git(machine.elsewhere("catalog"), &["add", "--all"]);
+    machine.git(machine.elsewhere("catalog"), &["commit", "--quiet", "-m", "Who uses us"]);
+    let document = machine.onramp("catalog show web --json").ok().json();
+    let shop = machine.path("shop").canonicalize().unwrap().display().to_string();
+    let adopters = document["adopters"].as_array().unwrap();
+    assert!(adopters.iter().any(|one| one["repository"] == shop.as_str() && one["version"] == "1.0.0"), "{adopters:?}");
+    assert_eq!(document["near_duplicates"][0]["name"], "twin");
+    assert_eq!(document["activity"]["forge"], false);
+    assert_snapshot!(machine.onramp("catalog list").ok(), @r"
+    --- stdout
+    cache  part  1.0.0  A cache                                platform@acme.test
+    twin   app   1.0.0  experimental: A small web application  web@acme.test
+    web    app   1.1.0  experimental: A small web application  web@acme.test
+    ");
+}
+
+#[test]
+fn portals_are_told_and_their_figures_are_heard() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let root = machine.elsewhere("catalog");
+    machine.git(&root, &["remote", "add", "origin", "https://git.acme.test/platform/catalog.git"]);
+    catalog
+        .file("blocks/web/innersource.json", "{\"title\": \"Web\", \"skills\": [\"PHP\"], \"language\": \"PHP\"}")
+        .file(
+            "repos.json",
+            r#"[{"id": 7, "name": "catalog", "html_url": "https://git.acme.test/platform/catalog", "forks_count": 40,
+             "stargazers_count": 9, "owner": {"login": "platform", "avatar_url": "x.png"}}]"#,
+        );
+    assert_snapshot!(keep(machine, "catalog export --format backstage").stdout, @r"
+    apiVersion: backstage.io/v1alpha1
+    kind: Component
+    metadata:
+      name: cache
+      description: A cache
+      annotations:
+        onramp.dev/owner: platform@acme.test
+        onramp.dev/version: 1.0.0
+      tags:
+      - onramp
+      - part
+    spec:
+      type: building-block
+      lifecycle: production
+      owner: platform
+    ---
+    apiVersion: backstage.io/v1alpha1
+    kind: Component
+    metadata:
+      name: web
+      description: A small web application
+      annotations:
+        onramp.dev/owner: web@acme.test
+        onramp.dev/version: 1.0.0
+      tags:
+      - onramp
+      - app
+    spec:
+      type: building-block
+      lifecycle: production
+      owner: web
+    ");
+    let text = keep(machine, "catalog export web --format repos.json").stdout;
+    let entries: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut entry = entries[0].clone();
+    let metadata = entry["_InnerSourceMetadata"].as_object_mut().unwrap();
+    assert_eq!(metadata["participation"].as_array().unwrap().len(), 52);
+    metadata.retain(|key, _| !matches!(key.as_str(), "participation" | "score"));
+    assert_snapshot!(serde_json::to_string_pretty(&entry).unwrap(), @r#"
+    {
+      "id": "catalog/web",
+      "name": "web",
+      "full_name": "platform/catalog",
+      "html_url": "https://git.acme.test/platform/catalog",
+      "description": "A small web application",
+      "created_at": "2026-01-02T03:04:05Z",
+      "updated_at": "2026-01-02T03:04:05Z",
+      "pushed_at": "2026-01-02T03:04:05Z",
+      "stargazers_count": 9,
+      "watchers_count": 0,
+      "language": "PHP",
+      "forks_count": 40,
+      "open_issues_count": 0,
+      "license": null,
+      "default_branch": "main",
+      "owner": {
+        "login": "platform",
+        "avatar_url": "x.png"
+      },
+      "_InnerSourceMetadata": {
+        "title": "Web",
+        "skills": [
+          "PHP"
+        ],
+        "topics": [
+          "inner-source"
+        ],
+        "language": "PHP"
+      }
+    }
+    "#);
+    // Where the catalog is a directory, its address has no owner but the directory that it lies in.
+    let parent = root.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    let crawled = machine
+        .read(root.join("repos.json"))
+        .replace("\"name\"", &format!("\"full_name\": \"{parent}/catalog\", \"name\""));
+    catalog.file("repos.json", &crawled);
+    keep(machine, "catalog export --format repos.json --output portal/repos.json");
+    assert!(root.join("portal/repos.json").is_file());
+    machine.git(&root, &["add", "--all"]);
+    machine.git(&root, &["commit", "--quiet", "-m", "What the crawler found"]);
+    let told = machine.onramp("catalog show web --json").ok().json();
+    let without = machine
+        .onramp("catalog show web --json")
+        .arg("--portal")
+        .arg(machine.write("none.json", "[]").display().to_string())
+        .ok()
+        .json();
+    assert_eq!(
+        (told["activity"]["forge"].as_bool(), without["activity"]["forge"].as_bool()),
+        (Some(true), Some(false))
+    );
+    assert!(told["activity"]["score"].as_i64() > without["activity"]["score"].as_i64());
+}
+
+#[test]
+fn what_backstage_knows_stands_in_for_a_manifest_that_is_not_there() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let root = machine.elsewhere("catalog");
+    let about = "kind: Component\nmetadata: {name: py, description: A Python package}\nspec: {owner: group:py, lifecycle: deprecated}\n";
+    catalog
+        .file("blocks/py/copier.yml", "name:\n  type: str\n  default: x\n")
+        .file("blocks/py/{{ name }}.py.jinja", "print('{{ name }}')\n")
+        .file("blocks/py/catalog-info.yaml", about);
+    machine.git(&root, &["add", "--all"]);
+    machine.git(&root, &["commit", "--quiet", "-m", "A Copier template"]);
+    machine.git(&root, &["tag", "py/v2.0.0"]);
+    assert_snapshot!(machine.onramp("catalog list").ok(), @r"
+    --- stdout
+    cache  part  1.0.0  A cache                       platform@acme.test
+    py     app   2.0.0  deprecated: A Python package  group:py
+    web    app   1.0.0  A small web application       web@acme.test
+    ");
+    assert_snapshot!(timeless(&machine.onramp("catalog show py").ok().stdout), @r"
+    py 2.0.0: A Python package
+
+      kind      app
+      owner     group:py
+      support   deprecated
+      catalog   [MACHINE]/catalog
+      versions  2.0.0
+      use it    onramp new py <dir>
+
+    questions, each answered by --data question=answer
+      name  str   (default x)
+    ");
+    assert_snapshot!(keep(machine, "catalog lint py"), @r"
+    --- stdout
+    1 block: 0 errors, 0 warnings, 0 notes
+    ");
+}

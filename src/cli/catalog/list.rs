@@ -1,9 +1,12 @@
 //! `onramp catalog list`
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::blocks::catalog::{Broken, Listed};
-use crate::blocks::manifest::Kind;
+use crate::blocks::manifest::{Kind, Support};
+use crate::catalog::Error;
+use crate::catalog::overview::{About, Activity, Overview};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
@@ -14,15 +17,36 @@ use crate::text;
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp catalog list
+  onramp catalog list --sort activity
   onramp catalog list --json | jq -r '.blocks[].name'
 ")]
-pub struct Arguments {}
+pub struct Arguments {
+    /// What the blocks are sorted by
+    #[arg(long, value_enum, default_value = "name", hide_possible_values = true, value_name = "name|activity")]
+    sort: Sort,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Sort {
+    /// Their names.
+    Name,
+    /// The InnerSource Commons activity score, the liveliest first.
+    Activity,
+}
 
 #[derive(Serialize)]
 struct List {
     catalog: String,
-    blocks: Vec<Listed>,
+    blocks: Vec<Row>,
     broken: Vec<Broken>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    listed: Listed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activity: Option<Activity>,
 }
 
 impl Arguments {
@@ -30,8 +54,17 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let project = cx.project().ok();
         let catalog = super::open(cx, project.as_ref().map(|project| &project.manifest)).await?;
-        let list = blocking(move || -> Result<List, crate::blocks::Error> {
-            let (blocks, broken) = catalog.list()?;
+        let list = blocking(move || -> Result<List, Error> {
+            let (listed, broken) = catalog.list()?;
+            let mut blocks: Vec<Row> = listed.into_iter().map(|listed| Row { listed, activity: None }).collect();
+            if self.sort == Sort::Activity {
+                let overview = Overview::of(&catalog, None, Timestamp::now())?;
+                for row in &mut blocks {
+                    let block = catalog.block(row.listed.name.as_str(), &semver::VersionReq::STAR)?;
+                    row.activity = overview.activity(&block, &About::of(&block))?;
+                }
+                blocks.sort_by_key(|row| std::cmp::Reverse(row.activity.as_ref().map(|activity| activity.score)));
+            }
             Ok(List { catalog: catalog.source().to_owned(), blocks, broken })
         })
         .await?;
@@ -51,18 +84,21 @@ impl Report for List {
                 text::neutral_line(&self.catalog, 200)
             );
         }
-        let row = |block: &Listed| {
+        let row = |row: &Row| {
+            let block = &row.listed;
             let kind = match block.kind {
                 Kind::App => "app",
                 Kind::Part => "part",
             };
-            vec![
-                block.name.to_string(),
-                kind.to_owned(),
-                block.version.to_string(),
-                text::neutral_line(&block.description, 100),
-                text::neutral_line(&block.owner, 60),
-            ]
+            let description = match block.support {
+                Support::Maintained => block.description.clone(),
+                other => format!("{}: {}", other.name(), block.description),
+            };
+            let mut cells = vec![block.name.to_string(), kind.to_owned(), block.version.to_string()];
+            cells.extend(row.activity.as_ref().map(|activity| activity.score.to_string()));
+            cells.push(text::neutral_line(&description, 100));
+            cells.push(text::neutral_line(&block.owner, 60));
+            cells
         };
         let rows: Vec<Vec<String>> = self.blocks.iter().map(row).collect();
         text::table(&rows)

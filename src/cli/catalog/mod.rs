@@ -1,8 +1,11 @@
 //! `onramp catalog`: what there is to build on.
 
+mod adopters;
+mod export;
 mod lint;
 mod list;
 mod release;
+mod search;
 mod show;
 mod test;
 
@@ -23,6 +26,7 @@ use crate::task::blocking;
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp catalog list
+  onramp catalog search php cache
   onramp catalog show php-web
   onramp -C ~/catalog catalog lint && onramp -C ~/catalog catalog test
 ")]
@@ -34,10 +38,13 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     List(list::Arguments),
+    Search(search::Arguments),
     Show(show::Arguments),
     Lint(lint::Arguments),
     Test(test::Arguments),
     Release(release::Arguments),
+    Export(export::Arguments),
+    Adopters(adopters::Arguments),
 }
 
 impl Arguments {
@@ -45,10 +52,13 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         match self.command {
             Command::List(arguments) => arguments.run(cx).await,
+            Command::Search(arguments) => arguments.run(cx).await,
             Command::Show(arguments) => arguments.run(cx).await,
             Command::Lint(arguments) => arguments.run(cx).await,
             Command::Test(arguments) => arguments.run(cx).await,
             Command::Release(arguments) => arguments.run(cx).await,
+            Command::Export(arguments) => arguments.run(cx).await,
+            Command::Adopters(arguments) => arguments.run(cx).await,
         }
     }
 }
@@ -70,6 +80,12 @@ pub async fn open(cx: &Context, project: Option<&Manifest>) -> Result<Catalog, F
     let url = RepoUrl::from_argument(url, &cx.dir)?;
     let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
     Ok(cx.waiting("fetch the catalog", blocking(move || Catalog::open(&cache, url, offline))).await?)
+}
+
+/// Reads a portal's `repos.json`.
+fn portal(path: &std::path::Path) -> Result<Vec<crate::catalog::portal::Repository>, Failure> {
+    let text = crate::files::read_text(path, crate::catalog::portal::CAP)?;
+    Ok(crate::catalog::portal::read(&path.display().to_string(), &text)?)
 }
 
 /// What the catalog's templates may know, of a project with this name.

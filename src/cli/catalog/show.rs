@@ -1,9 +1,17 @@
 //! `onramp catalog show`
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::blocks::Block;
-use crate::blocks::manifest::Kind;
+use crate::blocks::manifest::{Kind, Support};
+use crate::campaign::target;
+use crate::catalog::Error;
+use crate::catalog::adopters::{self, Adopter};
+use crate::catalog::overview::{self, About, Activity, Overview};
+use crate::catalog::similarity::Near;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
@@ -12,11 +20,15 @@ use crate::template::question::{self, Choices, When};
 use crate::template::{Question, Value};
 use crate::text;
 
-/// Show what a building block asks, adds and says of itself.
+/// Show what a building block asks, adds and says of itself; who answers for it, who uses it, how lively it is.
+///
+/// The activity score is the InnerSource Commons formula over the block's commits (merges count once), and over stars,
+/// forks and issues where a repos.json tells them.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp catalog show php-web
   onramp catalog show php-web --version 1.0
+  onramp catalog show php-web --repos ~/src
 ")]
 pub struct Arguments {
     /// The block
@@ -24,6 +36,13 @@ pub struct Arguments {
     /// The version, or what it must be compatible with [default: the latest]
     #[arg(long, value_name = "REQ", default_value = "*", hide_default_value = true)]
     version: semver::VersionReq,
+    /// Look for adopters in these repositories instead of the catalog's adopters.toml: a file with a path or URL a line, or
+    /// a directory of repositories
+    #[arg(long, value_name = "FILE|DIR")]
+    repos: Option<PathBuf>,
+    /// What a portal knows of the catalog's repositories, instead of its own repos.json
+    #[arg(long, value_name = "FILE")]
+    portal: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +55,11 @@ struct Shown {
     commit: String,
     description: String,
     owner: String,
+    trusted_committers: Vec<String>,
+    support: Support,
+    activity: Option<Activity>,
+    adopters: Option<Vec<Adopter>>,
+    near_duplicates: Vec<Near>,
     questions: Vec<Asked>,
     services: Vec<String>,
     readme: Option<String>,
@@ -56,10 +80,28 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let project = cx.project().ok();
         let catalog = super::open(cx, project.as_ref().map(|project| &project.manifest)).await?;
-        let shown = blocking(move || -> Result<Shown, crate::blocks::Error> {
+        let portal = self.portal.as_deref().map(super::portal).transpose()?;
+        let repos = self.repos.as_ref().map(|repos| target::of(&cx.dir.join(repos))).transpose()?;
+        let (cache, offline, observer) = (cx.paths.cache.clone(), cx.offline, cx.observer.clone());
+        let shown = blocking(move || -> Result<Shown, Error> {
             let block = catalog.block(&self.block, &self.version)?;
-            let versions = catalog.versions(&self.block)?;
-            Ok(Shown::new(block, versions.iter().map(ToString::to_string).collect()))
+            let versions = catalog.versions(&self.block)?.iter().map(ToString::to_string).collect();
+            let overview = Overview::of(&catalog, portal, Timestamp::now())?;
+            let about = About::of(&block);
+            let adopters = match repos {
+                Some(targets) => {
+                    let (found, unread) = adopters::look(&targets, &[catalog.source().to_owned()], &cache, offline);
+                    unread.iter().for_each(|(name, why)| observer.note(&format!("{name} was passed over: {why}")));
+                    Some(found)
+                }
+                None => overview.adopters()?,
+            };
+            Ok(Shown {
+                activity: overview.activity(&block, &about)?,
+                adopters: adopters.map(|adopters| adopters.of(block.id.name.as_str())),
+                near_duplicates: overview::near(&block, &overview.blocks()?),
+                ..Shown::new(block, about, versions)
+            })
         })
         .await?;
         cx.report(&shown);
@@ -68,21 +110,65 @@ impl Arguments {
 }
 
 impl Shown {
-    fn new(block: Block, versions: Vec<String>) -> Self {
+    fn new(block: Block, about: About, versions: Vec<String>) -> Self {
         let manifest = block.manifest.as_ref();
         Self {
             name: block.id.name.to_string(),
-            kind: manifest.map_or(Kind::App, |manifest| manifest.kind),
+            kind: about.kind,
             version: block.id.version.to_string(),
             versions,
             catalog: block.id.source.clone(),
             commit: block.id.commit.clone(),
-            description: manifest.map(|manifest| manifest.description.clone()).unwrap_or_default(),
-            owner: manifest.map(|manifest| manifest.owner.clone()).unwrap_or_default(),
+            description: about.description,
+            owner: about.owner,
+            trusted_committers: about.trusted_committers,
+            support: about.support,
+            activity: None,
+            adopters: None,
+            near_duplicates: Vec::new(),
             questions: block.template.questions.iter().map(Asked::new).collect(),
             services: manifest.into_iter().flat_map(|manifest| manifest.services.keys().cloned()).collect(),
             readme: block.readme,
         }
+    }
+
+    /// Who answers for it, how lively it is, who uses it, what is like it.
+    fn people(&self) -> Vec<(&'static str, String)> {
+        let line = |text: &str| text::neutral_line(text, 200);
+        let mut facts = vec![("owner", line(&self.owner))];
+        if !self.trusted_committers.is_empty() {
+            facts.push(("trusted", line(&self.trusted_committers.join(", "))));
+        }
+        facts.push(("support", self.support.name().to_owned()));
+        if let Some(activity) = &self.activity {
+            let recent: u64 = activity.weekly.iter().rev().take(13).sum();
+            let commits = if recent == 1 { "commit" } else { "commits" };
+            let age = text::age(activity.updated, Timestamp::now());
+            let forge = if activity.forge { "" } else { "; stars and forks not known" };
+            let (score, level) = (activity.score, activity.level.words());
+            facts.push((
+                "activity",
+                format!("{score}, {level}: {recent} {commits} in 13 weeks, the last {age} ago{forge}"),
+            ));
+        }
+        if let Some(adopters) = &self.adopters {
+            let told = adopters.iter().take(20).map(|one| format!("{} {}", line(&one.repository), one.version));
+            let told: Vec<String> = told.collect();
+            let more = adopters.len().saturating_sub(told.len());
+            facts.push((
+                "adopters",
+                match (told.is_empty(), more) {
+                    (true, _) => "none".to_owned(),
+                    (false, 0) => told.join(", "),
+                    (false, more) => format!("{} and {more} more", told.join(", ")),
+                },
+            ));
+        }
+        if !self.near_duplicates.is_empty() {
+            let told = self.near_duplicates.iter().map(|near| format!("{} ({} %)", near.name, near.percent));
+            facts.push(("much like", told.collect::<Vec<_>>().join(", ")));
+        }
+        facts
     }
 }
 
@@ -137,7 +223,8 @@ impl Report for Shown {
             Kind::Part => ("part", format!("onramp add {}", self.name)),
         };
         let mut out = format!("{} {}: {}\n\n", self.name, self.version, line(&self.description));
-        let mut facts = vec![("kind", kind.to_owned()), ("owner", line(&self.owner))];
+        let mut facts = vec![("kind", kind.to_owned())];
+        facts.extend(self.people());
         facts.push(("catalog", line(&self.catalog)));
         facts.push(("versions", line(&self.versions.join(", "))));
         if !self.services.is_empty() {
