@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use inquire::ui::{RenderConfig, Styled};
 use inquire::{Confirm, Editor, InquireError, MultiSelect, Password, PasswordDisplayMode, Select, Text};
 
 use super::failure::Failure;
@@ -21,7 +22,7 @@ pub fn has_terminal() -> bool {
 
 /// A yes or no; no is the default, and what Esc means.
 pub fn confirm(question: &str) -> Result<bool, Failure> {
-    match Confirm::new(question).with_default(false).prompt() {
+    match Confirm::new(question).with_default(false).with_render_config(look("(no)")).prompt() {
         Err(InquireError::OperationCanceled) => Ok(false),
         Ok(yes) => Ok(yes),
         Err(error) => Err(match no_reply(error) {
@@ -39,6 +40,7 @@ impl Ask for Terminal {
         if let Some(problem) = &prompt.problem {
             output::say(&format!("{} {problem}", console::style("✗").red().for_stderr()));
         }
+        inquire::set_global_render_config(look("(back)"));
         // What a question explains goes above it; its last line is the question.
         let question = match prompt.help.rsplit_once('\n') {
             Some((above, question)) => {
@@ -53,6 +55,13 @@ impl Ask for Terminal {
             Err(error) => Err(no_reply(error)),
         }
     }
+}
+
+/// How prompts look; `canceled` is what stands beside one that Esc ended.
+fn look(canceled: &'static str) -> RenderConfig<'static> {
+    let colored = console::colors_enabled_stderr();
+    let look = if colored { RenderConfig::default_colored() } else { RenderConfig::empty() };
+    look.with_canceled_prompt_indicator(Styled::new(canceled))
 }
 
 fn asked(prompt: &Prompt, question: &str) -> Result<Reply, InquireError> {

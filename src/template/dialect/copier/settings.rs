@@ -89,6 +89,9 @@ pub(super) fn syntax(config: &Config<'_>) -> Result<Syntax, Error> {
     };
     for (key, node) in pairs {
         let name = key.key();
+        if name == "undefined" {
+            continue;
+        }
         let value = config.value(item, node)?;
         set(&mut syntax, &name, &value).map_err(|message| config.wrong(item, node, format!("_envops: {message}")))?;
     }

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::super::super::question::{Choices, Kind, When};
-use super::super::super::{Command, Stage, Suffix};
+use super::super::super::{Command, Stage, Suffix, Undefined};
 use super::*;
 use crate::tree::Entry;
 
@@ -136,6 +136,8 @@ x: 1
         ("my.Extension", "copier.yml:9")
     );
     assert_eq!(template.actions.messages.after_copy.as_deref(), Some("Done, {{ x }}"));
+    let strict = of("_envops: {undefined: jinja2.StrictUndefined}").unwrap();
+    assert_eq!((strict.rules.undefined, rules.undefined), (Undefined::Strict, Undefined::Lenient));
     assert_eq!(of("x: 1").unwrap().rules.exclude.len(), 8);
     assert!(of("_subdirectory: a").unwrap().rules.exclude.is_empty());
     assert_eq!(of("_templates_suffix: ''").unwrap().rules.suffix, Suffix::Every);
