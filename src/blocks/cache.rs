@@ -20,9 +20,9 @@ use crate::tree::{Entry, Tree};
 /// How much is kept before the least recently used goes, in bytes.
 const ROOM: u64 = 2 * 1024 * 1024 * 1024;
 /// What was used this lately is kept whatever room it takes.
-const LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
+const LATELY: Duration = Duration::from_hours(30 * 24);
 /// What a process that died may have left half-written.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+const ABANDONED: Duration = Duration::from_hours(24);
 /// Changes whenever the same template and answers may render to something else, or the format of the files does.
 const RENDER: &str = "onramp render 1";
 /// The first bytes of every file.
@@ -52,12 +52,12 @@ impl Store {
     pub fn keep_tree(&self, content: &Digest, tree: &Tree) -> Result<(), FileError> {
         let path = self.place("trees", content);
         // A whole one is as good as this one; a torn one has another length, or is found out when it is read.
-        let mut bytes = MAGIC.to_vec();
-        encode(tree, &mut bytes);
-        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64) {
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == (MAGIC.len() + encoded(tree)) as u64) {
             used(&path, true);
             return Ok(());
         }
+        let mut bytes = MAGIC.to_vec();
+        encode(tree, &mut bytes);
         self.write(&path, &bytes)
     }
 
@@ -211,8 +211,7 @@ fn used(path: &Path, whole: bool) {
 
 /// Number of entries; of each its kind, the length of its path, the length of its contents, the path, the contents.
 fn encode(tree: &Tree, out: &mut Vec<u8>) {
-    let contents: usize = tree.iter().map(|(path, entry)| path.as_str().len() + parts(entry).1.len() + 17).sum();
-    out.reserve(contents + 8);
+    out.reserve(encoded(tree));
     out.extend_from_slice(&(tree.len() as u64).to_le_bytes());
     for (path, entry) in tree.iter() {
         let (kind, contents) = parts(entry);
@@ -222,6 +221,11 @@ fn encode(tree: &Tree, out: &mut Vec<u8>) {
         out.extend_from_slice(path.as_str().as_bytes());
         out.extend_from_slice(contents);
     }
+}
+
+/// How many bytes that makes.
+fn encoded(tree: &Tree) -> usize {
+    8 + tree.iter().map(|(path, entry)| 17 + path.as_str().len() + parts(entry).1.len()).sum::<usize>()
 }
 
 fn parts(entry: &Entry) -> (u8, &[u8]) {
@@ -420,13 +424,13 @@ mod tests {
             let digest = tree.digest();
             store.keep_tree(&digest, &tree).unwrap();
             let file = std::fs::File::open(store.place("trees", &digest)).unwrap();
-            file.set_modified(now - Duration::from_secs(days * 24 * 3600)).unwrap();
+            file.set_modified(now - Duration::from_hours(days * 24)).unwrap();
             digest
         };
         let (oldest, old, lately) = (keep("a", 90), keep("b", 60), keep("c", 29));
         let left = store.root.join("trees/.onramp-left");
         std::fs::write(&left, "half").unwrap();
-        std::fs::File::open(&left).unwrap().set_modified(now - Duration::from_secs(2 * 24 * 3600)).unwrap();
+        std::fs::File::open(&left).unwrap().set_modified(now - Duration::from_hours(48)).unwrap();
         let there = |digest: &Digest| store.place("trees", digest).exists();
         store.evict(2500, now);
         assert_eq!([there(&oldest), there(&old), there(&lately), left.exists()], [false, true, true, false]);
@@ -444,6 +448,7 @@ mod tests {
         fn every_tree_comes_back(tree in trees()) {
             let mut bytes = Vec::new();
             encode(&tree, &mut bytes);
+            prop_assert_eq!(bytes.len(), encoded(&tree));
             prop_assert_eq!(decode(&mut Bytes::from(bytes)), Some(tree));
         }
 

@@ -22,7 +22,8 @@ pub use release::{Moved, Release, moved};
 /// Which version of a template is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
-    /// The highest tag that PEP 440 takes for a version; where there is none, the default branch.
+    /// The highest tag that PEP 440 takes for a version. Where there is none, the default branch; of a directory, what its
+    /// work tree holds, committed or not, as Copier has it.
     Latest {
         /// Whether releases before the release count.
         prereleases: bool,
@@ -91,9 +92,12 @@ pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Resul
         });
     };
     let reader = &opened.reader;
-    if *at == At::Worktree
-        && let Some(taken) = reader.take_uncommitted(Cap::TEMPLATE)?
-    {
+    let uncommitted = match at {
+        At::Worktree => true,
+        At::Latest { prereleases } => release::latest(&releases_of(reader)?, *prereleases).is_none(),
+        _ => false,
+    };
+    if uncommitted && let Some(taken) = reader.take_uncommitted(Cap::TEMPLATE)? {
         let description = match reader.head() {
             Ok(head) => format!("{}-dirty", described(reader, &head)?.0),
             Err(_) => "dirty".to_owned(),
@@ -122,14 +126,13 @@ pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Resul
             None => (reader.head()?, None),
         },
         At::Requirement(requirement) => {
-            let releases = releases_of(reader)?;
-            match release::matching(&releases, requirement)? {
-                Some(release) => (release.commit.clone(), Some(release.tag.clone())),
-                None => {
-                    let released = releases.into_iter().map(|release| release.version).collect();
-                    return Err(Error::NoVersion { source_of: source, requirement: requirement.clone(), released });
-                }
-            }
+            let all = releases_of(reader)?;
+            let Some(release) = release::matching(&all, requirement)? else {
+                let requirement = requirement.clone();
+                let released = all.into_iter().map(|found| found.version).collect();
+                return Err(Error::NoVersion { source_of: source, requirement, released });
+            };
+            (release.commit.clone(), Some(release.tag.clone()))
         }
     };
     let (description, version) = described(reader, &commit)?;

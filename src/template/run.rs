@@ -140,6 +140,7 @@ impl Plan {
     }
 
     /// Everything of another plan, after this one.
+    #[must_use]
     pub fn then(mut self, other: Self) -> Self {
         self.commands.extend(other.commands);
         self

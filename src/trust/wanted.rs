@@ -14,7 +14,7 @@ pub fn wanted(template: &Template) -> Vec<Capability> {
     let migrations = actions.migrations.iter().map(|migration| &migration.task);
     let mut all: Vec<Capability> = actions.tasks.iter().chain(migrations).map(|task| command(template, task)).collect();
     all.extend(actions.hooks.iter().map(|hook| {
-        let python = hook.path.ends_with(".py");
+        let python = is_python(&hook.path);
         // One hook may use what lies beside it.
         let scripts: Vec<_> = template.source.inside("hooks").map(|(path, entry)| (path.as_str(), entry)).collect();
         let kind = if python { Kind::Python } else { Kind::Run };
@@ -64,6 +64,10 @@ fn named<'t>(template: &'t Template, word: &str) -> Vec<(&'t str, &'t Entry)> {
     all.filter(|(path, _)| is(path) || path.strip_suffix(suffix).is_some_and(is)).collect()
 }
 
+fn is_python(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("py"))
+}
+
 /// A Jinja extension; its module may lie in the template itself.
 fn extension(template: &Template, named: &Named) -> Capability {
     let module = named.name.split('.').next().unwrap_or_default();
@@ -71,7 +75,7 @@ fn extension(template: &Template, named: &Named) -> Capability {
     let own =
         |path: &&str| path.split('/').any(|name| name == file) || format!("/{path}").contains(&format!("/{directory}"));
     let all = template.source.iter().map(|(path, entry)| (path.as_str(), entry));
-    let scripts: Vec<_> = all.filter(|(path, _)| path.ends_with(".py") && own(path)).collect();
+    let scripts: Vec<_> = all.filter(|(path, _)| is_python(path) && own(path)).collect();
     let what = format!("the Jinja extension {}", named.name);
     capability(Kind::Python, &what, &named.place, &[&named.name], &scripts)
 }

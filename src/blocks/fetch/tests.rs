@@ -305,6 +305,17 @@ fn a_work_tree_counts_only_where_it_is_asked_for() {
 }
 
 #[test]
+fn without_a_release_the_work_tree_is_what_there_is() {
+    let template = Template::new();
+    template.write("draft", "d");
+    let fetched = template.fetch(&template.here(), &latest()).unwrap();
+    assert!(fetched.tree.get("draft").is_some() && fetched.version.to_string().ends_with("-dirty"), "{fetched:?}");
+    assert!(template.fetch(&template.elsewhere(), &latest()).unwrap().tree.get("draft").is_none());
+    template.git(&["tag", "v1.0.0"]);
+    assert!(template.fetch(&template.here(), &latest()).unwrap().tree.get("draft").is_none());
+}
+
+#[test]
 fn a_reference_is_a_name_and_nothing_else() {
     let template = Template::new();
     template.release("v1.0.0", "one");

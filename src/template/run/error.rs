@@ -10,7 +10,7 @@ use crate::tree::disk;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A command ended badly.
-    #[error("`{command}` ({place}) failed: {how}{}", said.iter().map(|line| format!("\n  | {line}")).collect::<String>())]
+    #[error("`{command}` ({place}) failed: {how}{}", quoted(said))]
     Failed {
         /// The command, neutral.
         command: String,
@@ -22,7 +22,7 @@ pub enum Error {
         said: Vec<String>,
     },
     /// A command took too long, and was ended.
-    #[error("`{command}` ({place}) was ended after {} s{}", limit.as_secs(), said.iter().map(|line| format!("\n  | {line}")).collect::<String>())]
+    #[error("`{command}` ({place}) was ended after {} s{}", limit.as_secs(), quoted(said))]
     TooLong {
         /// The command, neutral.
         command: String,
@@ -51,6 +51,11 @@ pub enum Error {
     /// What a hook made of the template cannot be read.
     #[error(transparent)]
     Disk(#[from] disk::Error),
+}
+
+/// What a command said, a line each, below the message.
+fn quoted(said: &[String]) -> String {
+    said.iter().fold(String::new(), |all, line| all + "\n  | " + line)
 }
 
 impl Fault for Error {

@@ -208,19 +208,19 @@ async fn ctrl_c_ends_the_command_and_all_that_it_started() {
     let template =
         with_tasks(vec![shell("(trap '' INT TERM; echo x; exec sleep 1000) > pipe & wait"), shell("touch next")]);
     let plan = Plan::tasks(&template, &engine(&template)).unwrap();
-    let (begun, began) = tokio::sync::oneshot::channel();
+    let (tell, told) = tokio::sync::oneshot::channel();
     let reading = std::thread::spawn(move || {
         let mut file = std::fs::File::open(pipe).unwrap();
         let mut first = [0];
         file.read_exact(&mut first).unwrap();
-        begun.send(()).unwrap();
+        tell.send(()).unwrap();
         file.read_to_end(&mut Vec::new()).unwrap();
     });
     let surroundings = surroundings(dir.path(), &Silent);
     tokio::select! {
         done = plan.run(&template, &surroundings) => panic!("it waits for ever: {done:?}"),
         // What was not chosen is dropped, as it is where the user presses Ctrl-C.
-        _ = began => {}
+        _ = told => {}
     }
     reading.join().unwrap();
     assert!(!dir.path().join("next").exists());
