@@ -123,6 +123,25 @@ pub enum Error {
         /// Which version of it.
         requirement: semver::VersionReq,
     },
+    /// Other blocks require the one that shall go.
+    #[error("{} requires {block}", list(by))]
+    Required {
+        /// The block.
+        block: Name,
+        /// Those that require it.
+        by: Vec<Name>,
+    },
+    /// What stays in a project needs services that a block brought.
+    #[error(
+        "{block} brought what is needed: {}",
+        needed.iter().map(|(service, by)| format!("{by} needs {service}")).collect::<Vec<_>>().join(", ")
+    )]
+    Needed {
+        /// The block.
+        block: Name,
+        /// Each service, and who needs it.
+        needed: Vec<(String, String)>,
+    },
     /// The project was not rendered from such a block.
     #[error("the project has no block `{}`", crate::text::neutral_line(name, 60))]
     NotThere {
@@ -191,6 +210,8 @@ impl Fault for Error {
             | Self::Shared { .. }
             | Self::Unmet { .. }
             | Self::Lacking { .. }
+            | Self::Required { .. }
+            | Self::Needed { .. }
             | Self::Taken { .. } => Class::Conflict,
         }
     }
@@ -227,6 +248,8 @@ impl Fault for Error {
                 "decide what each of them shall say, take the markers out, remove what lies beside them as .rej"
                     .to_owned(),
             ),
+            Self::Required { by, .. } => Some(format!("nothing was changed; remove {} first", list(by))),
+            Self::Needed { .. } => Some("nothing was changed; take the service out of what needs it first".to_owned()),
             Self::Taken { .. } | Self::Shared { .. } | Self::Unmet { .. } | Self::Lacking { .. } => {
                 Some("nothing was changed".to_owned())
             }

@@ -13,7 +13,7 @@ use crate::project::{self, manifest};
 use crate::reference::Digest;
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
-use crate::template::{Answers, Engine, Rendered, render, resolve, run};
+use crate::template::{Answers, Engine, Rendered, Stage, render, resolve, run};
 use crate::tree::{Entry, Tree, TreePath};
 
 /// The facts of a lock that are a foreign template's own: how it was asked for, what `git describe` called it.
@@ -101,6 +101,12 @@ impl Layer {
     /// What the block runs before its files are there.
     pub fn before(&self, block: &Block, operation: Operation) -> Result<run::Plan, Error> {
         Ok(run::Plan::hooks(&block.template, &self.engine(block, operation)?, "pre_gen_project")?)
+    }
+
+    /// What the block runs at this stage of an update between two versions.
+    pub fn migrations(&self, block: &Block, stage: Stage, between: run::Between<'_>) -> Result<run::Plan, Error> {
+        let engine = self.engine(block, Operation::Update)?;
+        Ok(run::Plan::migrations(&block.template, &engine, stage, between)?)
     }
 
     /// An engine that knows all that the block's texts may see.

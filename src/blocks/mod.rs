@@ -18,6 +18,7 @@ pub mod layer;
 pub mod location;
 pub mod manifest;
 pub mod outdated;
+pub mod removal;
 pub mod require;
 pub mod scaffold;
 mod staging;

@@ -29,6 +29,7 @@ mod pr;
 mod progress;
 mod prompt;
 mod release;
+mod remove;
 mod shell;
 mod status;
 mod terminal;
@@ -145,6 +146,7 @@ enum Command {
     Catalog(catalog::Arguments),
     New(new::Arguments),
     Add(add::Arguments),
+    Remove(remove::Arguments),
     Update(update::Arguments),
     Outdated(outdated::Arguments),
     Adopt(adopt::Arguments),
@@ -234,6 +236,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Catalog(arguments) => arguments.run(&cx).await,
         Command::New(arguments) => arguments.run(&cx).await,
         Command::Add(arguments) => arguments.run(&cx).await,
+        Command::Remove(arguments) => arguments.run(&cx).await,
         Command::Update(arguments) => arguments.run(&cx).await,
         Command::Outdated(arguments) => arguments.run(&cx).await,
         Command::Adopt(arguments) => arguments.run(&cx).await,

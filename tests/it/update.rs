@@ -443,3 +443,199 @@ fn a_link_of_the_project_leads_nothing_outside() {
     assert!(machine.tree("outside").is_empty());
     assert!(machine.path("shop/new").is_symlink(), "what the project has there stays");
 }
+
+/// A Copier template with two releases, and the project `svc` of the first.
+fn copier(machine: &Machine) {
+    machine.write("tpl/copier.yml", "name:\n  type: str\n  default: svc\n");
+    machine.write("tpl/[[x]].txt", "not a template\n");
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nfirst\n\nend\n");
+    machine.write(
+        "tpl/{{ _copier_conf.answers_file }}.jinja",
+        "# Changes here will be overwritten by Copier\n{{ _copier_answers|to_nice_yaml -}}\n",
+    );
+    machine.git("tpl", &["init", "--quiet", "--initial-branch=main"]);
+    tag(machine, "v1.0.0");
+    machine.onramp("new ./tpl svc --defaults").ok();
+}
+
+fn tag(machine: &Machine, version: &str) {
+    machine.git("tpl", &["add", "--all"]);
+    machine.git("tpl", &["commit", "--quiet", "-m", version]);
+    machine.git("tpl", &["tag", version]);
+}
+
+#[test]
+fn a_copier_template_is_followed_and_its_answers_file_kept() {
+    let machine = Machine::new();
+    copier(&machine);
+    assert!(machine.read("svc/.copier-answers.yml").contains("_commit: v1.0.0"));
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nsecond {{ port }}\n\nend\n");
+    machine.write("tpl/copier.yml", "name:\n  type: str\n  default: svc\nport:\n  type: int\n  default: 80\n");
+    tag(&machine, "v1.1.0");
+    machine.write("svc/README.md", "# svc\n\nfirst\n\nend\n\nmine\n");
+    // What another tool wrote into its file is no edit of a person's.
+    let answers = machine.read("svc/.copier-answers.yml");
+    machine.write("svc/.copier-answers.yml", answers.replace("# Changes", "# Edits"));
+    machine.onramp("update").dir("svc").ok();
+    assert_eq!(machine.read("svc/README.md"), "# svc\n\nsecond 80\n\nend\n\nmine\n");
+    let answers = machine.read("svc/.copier-answers.yml");
+    assert!(answers.contains("_commit: v1.1.0") && answers.contains("port: 80"), "{answers}");
+    assert!(answers.starts_with("# Changes"), "{answers}");
+    machine.onramp("update").dir("svc").ok();
+}
+
+#[test]
+fn a_project_of_copiers_is_taken_over_by_its_first_update() {
+    let machine = Machine::new();
+    copier(&machine);
+    fs::remove_file(machine.path("svc/onramp.lock")).unwrap();
+    let answers = machine.read("svc/.copier-answers.yml");
+    let source = machine.path("tpl").display().to_string();
+    machine.write("svc/.copier-answers.yml", answers.replace("./tpl", &source));
+    machine.write("svc/README.md", "# svc\n\nfirst\n\nend\n\nmine\n");
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nsecond\n\nend\n");
+    tag(&machine, "v1.1.0");
+    let told = machine.onramp("outdated --json").dir("svc").ok().json();
+    assert_eq!(told["blocks"][0]["newest"], "v1.1.0");
+    machine.onramp("update").dir("svc").ok();
+    assert_eq!(machine.read("svc/README.md"), "# svc\n\nsecond\n\nend\n\nmine\n");
+    assert!(machine.read("svc/onramp.lock").contains("version = \"v1.1.0\""));
+}
+
+#[test]
+fn tasks_run_last_once_and_only_under_trust() {
+    let machine = Machine::new();
+    copier(&machine);
+    let tasks = "name:\n  type: str\n  default: svc\n_tasks:\n  - echo task >> ran\n_migrations:\n  - version: v1.1.0\n    command: echo migration $VERSION_FROM $VERSION_TO >> ran\n    when: \"{{ _stage == 'after' }}\"\n";
+    machine.write("tpl/copier.yml", tasks);
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nsecond\n\nend\n");
+    tag(&machine, "v1.1.0");
+    let before = machine.tree("svc");
+    let told = machine.onramp("update").dir("svc").fails(Class::Security);
+    assert!(told.stderr.contains("echo task >> ran"), "{told}");
+    assert_eq!(machine.tree("svc"), before);
+    let told = machine.onramp("update --dry-run").dir("svc").ok();
+    assert!(told.stdout.contains("run     echo task >> ran"), "{told}");
+    assert_eq!(machine.tree("svc"), before);
+    machine.onramp("update --trust").dir("svc").ok();
+    assert_eq!(machine.read("svc/ran"), "task\nmigration v1.0.0 v1.1.0\n");
+    machine.onramp("update").dir("svc").ok();
+    assert_eq!(machine.read("svc/ran"), "task\nmigration v1.0.0 v1.1.0\n");
+}
+
+#[test]
+fn a_task_that_fails_takes_the_update_back() {
+    let machine = Machine::new();
+    copier(&machine);
+    machine.write(
+        "tpl/copier.yml",
+        "name:\n  type: str\n  default: svc\n_tasks:\n  - echo formatted > README.md && false\n",
+    );
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nsecond\n\nend\n");
+    tag(&machine, "v1.1.0");
+    let before = machine.tree("svc");
+    machine.onramp("update --trust").dir("svc").fails(Class::Failed);
+    assert_eq!(machine.tree("svc"), before);
+    machine.onramp("update --skip-tasks").dir("svc").ok();
+    assert_eq!(machine.read("svc/README.md"), "# svc\n\nsecond\n\nend\n");
+}
+
+#[test]
+fn several_blocks_are_one_update() {
+    let machine = machine();
+    machine.onramp("add cache").dir("shop").ok();
+    release(&machine);
+    let catalog = CatalogRepository::again(&machine);
+    let cache = machine.read(machine.elsewhere("catalog/blocks/cache/block.toml"));
+    catalog.file("blocks/cache/block.toml", &cache.replace("6379", "6380")).release("cache", "1.1.0");
+    machine.write("shop/lines.txt", "one\ntwo\nthree\nfour\nfive\nmine\n");
+    let toml = machine.read("shop/onramp.toml").replace("port = 80", "port = 8080 # mine");
+    machine.write("shop/onramp.toml", &toml);
+    assert_snapshot!(machine.onramp("outdated").dir("shop").ok(), @r"
+    --- stdout
+    BLOCK  HAS    ALLOWED  NEWEST
+    cache  1.0.0  1.1.0    1.1.0
+    web    1.0.1  1.1.0    1.1.0
+      next: onramp update --dry-run
+    ");
+    machine.onramp("outdated --check").dir("shop").fails(Class::Failed);
+    assert_snapshot!(machine.onramp("update").dir("shop").ok(), @r"
+    --- stdout
+    web 1.0.1 → 1.1.0, cache 1.0.0 → 1.1.0 in shop: 7 files changed; nothing is committed yet
+      next: git diff
+      next: onramp update --undo
+    --- stderr
+    web 1.0.1 → 1.1.0, cache 1.0.0 → 1.1.0 in shop
+      A added.sh
+      D deep/down/gone.txt
+      D gone.txt
+      M lines.txt
+      R old/name.txt → new/name.txt
+      M onramp.lock
+      M onramp.toml
+    ");
+    assert_eq!(machine.read("shop/onramp.toml"), toml.replace("6379", "6380"));
+    machine.onramp("outdated --check").dir("shop").ok();
+}
+
+#[test]
+fn a_block_is_removed_but_for_what_was_edited() {
+    let machine = machine();
+    let before = machine.tree("shop");
+    machine.onramp("add cache").dir("shop").ok();
+    let added = machine.tree("shop");
+    assert_snapshot!(machine.onramp("remove cache").dir("shop").ok(), @r"
+    --- stdout
+    cache is removed from shop; nothing is committed yet
+      next: git diff
+      next: onramp update --undo
+    --- stderr
+    cache from shop
+      service cache
+      remove  src/shop/Cache.php
+      change  onramp.lock
+      change  onramp.toml
+    ");
+    assert_eq!(machine.tree("shop"), before);
+    machine.onramp("update --undo").dir("shop").ok();
+    assert_eq!(machine.tree("shop"), added);
+    machine.write("shop/src/shop/Cache.php", "<?php // mine\n");
+    let toml = machine.read("shop/onramp.toml");
+    machine.write("shop/onramp.toml", toml.replace("port = 80\n", "port = 80\nneeds = [\"cache\"]\n"));
+    assert_snapshot!(machine.onramp("remove cache").dir("shop").fails(Class::Conflict), @r"
+    --- stderr
+    error: cache brought what is needed: services.web needs cache
+      hint: nothing was changed; take the service out of what needs it first
+    ");
+    machine.write("shop/onramp.toml", toml);
+    assert_snapshot!(machine.onramp("remove cache").dir("shop").ok(), @r"
+    --- stdout
+    cache is removed from shop; nothing is committed yet
+      keep    src/shop/Cache.php  (edited)
+      next: git diff
+      next: onramp update --undo
+    --- stderr
+    cache from shop
+      service cache
+      change  onramp.lock
+      change  onramp.toml
+      keep    src/shop/Cache.php  (edited)
+    ");
+    assert_eq!(machine.read("shop/src/shop/Cache.php"), "<?php // mine\n");
+    machine.onramp("remove cache").dir("shop").fails(Class::Usage);
+}
+
+#[test]
+fn a_tag_that_is_gone_or_moved_is_told() {
+    let machine = machine();
+    let catalog = CatalogRepository::again(&machine);
+    catalog.git(&["tag", "--delete", "web/v1.0.1"]);
+    let told = machine.onramp("outdated").dir("shop").ok();
+    assert!(told.stdout.contains("the tag 1.0.1 is gone"), "{told}");
+    catalog.file("blocks/web/files/lines.txt", "moved\n").release("web", "1.0.1");
+    assert_snapshot!(machine.onramp("outdated").dir("shop").ok(), @r"
+    --- stdout
+    BLOCK  HAS    ALLOWED  NEWEST
+    web    1.0.1  1.0.1    1.0.1   the tag web/v1.0.1 was moved
+    ");
+}

@@ -163,7 +163,10 @@ impl Follow<'_> {
     pub fn take_over(&self, held: &dyn Held, lock: &mut Lock) -> Result<Vec<Name>, Error> {
         let mut taken = Vec::new();
         for takeover in takeover::find(held)? {
-            let location = Location::recorded(&takeover.source, &self.place.root)?;
+            // How a person wrote it may mean nothing from here; the lock knows where that was.
+            let asked = lock.blocks.values().find(|l| layer::is_foreign(l) && layer::asked(l) == takeover.source);
+            let place = asked.map_or(takeover.source.as_str(), |locked| &locked.source);
+            let location = Location::recorded(place, &self.place.root)?;
             let source = location.to_string();
             let known = lock.blocks.iter().find(|(_, locked)| locked.source == source && layer::is_foreign(locked));
             if known.is_some_and(|(_, locked)| takeover.is_locked_as(&source, locked)) {

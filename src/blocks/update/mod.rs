@@ -84,9 +84,9 @@ pub struct Manner {
 impl Plan {
     /// What it does, in a line.
     pub fn title(&self) -> String {
-        let blocks = self.blocks.iter().map(|block| match block.from == block.to {
-            true => format!("{} {}", block.name, block.to),
-            false => format!("{} {} to {}", block.name, block.from, block.to),
+        let blocks = self.blocks.iter().map(|block| {
+            let came = if block.from == block.to { String::new() } else { format!("{} to ", block.from) };
+            format!("{} {came}{}", block.name, block.to)
         });
         format!("update of {}", blocks.collect::<Vec<_>>().join(", "))
     }
@@ -217,8 +217,8 @@ fn correct(base: &mut Tree, mine: &Tree, locked: &LockedBlock) -> Vec<TreePath> 
 
 /// The files in which a foreign template keeps answers.
 fn answers_files(block: &Followed) -> Vec<TreePath> {
-    let named = block.to.template.rules.answers_file.as_deref();
-    let names = FOREIGN.iter().copied().chain(named);
+    let own = block.to.template.rules.answers_file.as_deref();
+    let names = FOREIGN.iter().copied().chain(own);
     let rendered = |path: &TreePath| block.new.rendered.tree.get(path.as_str()).is_some();
     names.filter_map(|name| name.parse().ok()).filter(rendered).collect()
 }

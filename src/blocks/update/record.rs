@@ -45,9 +45,10 @@ pub(super) fn renewed(
     if let Some(semantic) = version.semantic()
         && !declared.parse::<semver::VersionReq>().is_ok_and(|declared| declared.matches(semantic))
     {
-        let text = match semantic.pre.is_empty() {
-            true => format!("{}.{}", semantic.major, semantic.minor),
-            false => semantic.to_string(),
+        let text = if semantic.pre.is_empty() {
+            format!("{}.{}", semantic.major, semantic.minor)
+        } else {
+            semantic.to_string()
         };
         replace(record, "version", text.into());
     }

@@ -43,12 +43,9 @@ pub fn coloured(diff: &str) -> String {
     for line in diff.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
         let style = console::style(line);
+        let heading = ["diff ", "--- ", "+++ "].iter().any(|start| line.starts_with(start));
         let styled = match line.as_bytes().first() {
-            Some(b'd' | b'n') | Some(_)
-                if line.starts_with("diff ") || line.starts_with("--- ") || line.starts_with("+++ ") =>
-            {
-                style.bold()
-            }
+            _ if heading => style.bold(),
             Some(b'+') => style.green(),
             Some(b'-') => style.red(),
             Some(b'@') => style.cyan(),

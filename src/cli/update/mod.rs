@@ -1,5 +1,6 @@
 //! `onramp update`
 
+mod commands;
 mod diff;
 mod report;
 mod undo;
@@ -11,9 +12,10 @@ use super::catalog;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
+use super::permission::Trusting;
 use super::prompt::Terminal;
 use crate::blocks::update::{self, Follow, Followed, Manner, Plan, Wanted, in_order, is_moved, unresolved};
-use crate::blocks::{Block, Catalog, Error, builtin, layer};
+use crate::blocks::{Block, Catalog, Error, Facts, builtin, layer};
 use crate::directory::Directory;
 use crate::merge::Style;
 use crate::name::Name;
@@ -21,6 +23,7 @@ use crate::project::{Lock, Scaffolded};
 use crate::task::blocking;
 use crate::template::question::Values;
 use crate::template::resolve::Ask;
+use commands::Commands;
 use report::Report;
 
 /// Bring a project's blocks up to date, and keep every edit.
@@ -62,6 +65,8 @@ pub struct Arguments {
     force: bool,
     #[command(flatten)]
     answering: Answering,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 /// How conflicts are left.
@@ -69,6 +74,17 @@ pub struct Arguments {
 enum Conflict {
     Inline,
     Rej,
+}
+
+/// An update before it is made.
+struct Prepared {
+    place: Scaffolded,
+    lock: Lock,
+    manner: Manner,
+    followed: Vec<Followed>,
+    /// None where nothing changes.
+    plan: Option<Plan>,
+    commands: Commands,
 }
 
 impl Arguments {
@@ -87,43 +103,56 @@ impl Arguments {
         }
         let catalog = catalog_of(cx, &place).await?;
         let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
-        let cx_again = cx.clone();
-        let work = blocking(move || -> Result<(Scaffolded, Vec<Followed>, Option<Plan>), Failure> {
-            let cx = cx_again;
-            let mut lock = place.lock.clone();
-            let follow = Follow {
-                cache: &cx.paths.cache,
-                offline: cx.offline,
-                catalog: catalog.as_ref(),
-                place: &place,
-                facts: &facts,
-            };
-            let taken = follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
-            let followed = self.follow(&cx, &follow, &lock)?;
-            if followed.is_empty() && taken.is_empty() {
-                return Ok((place, followed, None));
-            }
-            let style = match self.conflict {
-                Conflict::Inline => Style::Inline,
-                Conflict::Rej => Style::Rej,
-            };
-            let manner = Manner { style, project: place.name() };
-            let plan = update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?;
-            Ok((place, followed, Some(plan)))
-        });
-        let (place, followed, plan) = work.await?;
-        let Some(plan) = plan else {
+        let this = cx.clone();
+        let prepared = blocking(move || self.prepare(&this, place, catalog.as_ref(), &facts)).await?;
+        let Prepared { place, lock, manner, followed, plan, commands } = prepared;
+        let Some(mut plan) = plan else {
             cx.report(&Report::up_to_date(&place));
             return Ok(Verdict::Ok);
         };
-        let mut report = Report::new(&place, &plan, cx.dry_run);
+        let mut report = Report::new(&place, &plan, &commands, cx.dry_run);
         if !cx.proceed(&report) {
             return Ok(Verdict::Ok);
         }
-        update::apply(&place.root, &cx.paths.state, &cx.paths.cache, &plan, &followed)?;
-        report.done();
+        if commands.come_first() {
+            commands.run_before(cx, &place.root).await?;
+            // They may have changed what is merged.
+            plan = update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?;
+            report = Report::new(&place, &plan, &commands, cx.dry_run);
+        }
+        let applied = update::apply(&place.root, &cx.paths.state, &cx.paths.cache, &plan, &followed)?;
+        if plan.conflicts.is_empty() {
+            commands.run_after(cx, &place.root, applied.record).await?;
+        }
+        report.done(&commands);
         cx.report(&report);
         Ok(if plan.conflicts.is_empty() { Verdict::Ok } else { Verdict::Failed })
+    }
+
+    /// Plans the update.
+    fn prepare(
+        &self,
+        cx: &Context,
+        place: Scaffolded,
+        catalog: Option<&Catalog>,
+        facts: &Facts,
+    ) -> Result<Prepared, Failure> {
+        let mut lock = place.lock.clone();
+        let follow = Follow { cache: &cx.paths.cache, offline: cx.offline, catalog, place: &place, facts };
+        let taken = follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
+        let followed = self.follow(cx, &follow, &lock)?;
+        let style = match self.conflict {
+            Conflict::Inline => Style::Inline,
+            Conflict::Rej => Style::Rej,
+        };
+        let manner = Manner { style, project: place.name() };
+        let commands = Commands::of(&followed)?;
+        let plan = if followed.is_empty() && taken.is_empty() {
+            None
+        } else {
+            Some(update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?)
+        };
+        Ok(Prepared { place, lock, manner, followed, plan, commands })
     }
 
     /// The blocks that change, with what they were and what they will be.
@@ -161,7 +190,8 @@ impl Arguments {
             sources.reask = self.reask;
             let mut terminal = Terminal;
             let person = self.answering.ask(cx).then_some(&mut terminal as &mut dyn Ask);
-            if let Some(block) = follow.followed(&name, locked, to, &sources, &changed, person)? {
+            if let Some(mut block) = follow.followed(&name, locked, to, &sources, &changed, person)? {
+                self.trusting.decide(cx, &mut block.to)?;
                 block::note_unused(cx, &block.new.answers);
                 let before = locked.values();
                 let new = block.new.answers.kept.iter().filter(|(id, value)| before.get(*id) != Some(value));

@@ -5,11 +5,14 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
+use super::commands::Commands;
 use super::diff;
 use crate::blocks::update::{Plan, Updated};
 use crate::cli::output;
+use crate::cli::permission::run_lines;
 use crate::merge::{Change, Conflict};
 use crate::project::{Scaffolded, lock};
+use crate::template::run::Shown;
 use crate::text;
 use crate::tree::TreePath;
 
@@ -25,6 +28,10 @@ pub struct Report {
     blocks: Vec<Updated>,
     files: Vec<File>,
     conflicts: Vec<Conflict>,
+    /// What the blocks run, in order.
+    runs: Vec<Shown>,
+    /// Whether that was left out, because conflicts are left.
+    not_run: bool,
     done: bool,
     next: Vec<String>,
     #[serde(skip)]
@@ -66,11 +73,11 @@ impl Report {
     /// Of a project that has nothing to follow.
     pub fn up_to_date(place: &Scaffolded) -> Self {
         let (project, blocks, files, conflicts, next) = (place.name(), vec![], vec![], vec![], vec![]);
-        Self { project, blocks, files, conflicts, done: true, next, dry_run: false }
+        Self { project, blocks, files, conflicts, runs: vec![], not_run: false, done: true, next, dry_run: false }
     }
 
     /// Of a plan. The diffs are made for dry runs only.
-    pub fn new(place: &Scaffolded, plan: &Plan, dry_run: bool) -> Self {
+    pub fn new(place: &Scaffolded, plan: &Plan, commands: &Commands, dry_run: bool) -> Self {
         let moved_to: BTreeMap<&TreePath, &TreePath> = plan.moved.iter().map(|(from, to)| (to, from)).collect();
         let moved_from: BTreeSet<&TreePath> = plan.moved.iter().map(|(from, _)| from).collect();
         let entry = |path: &TreePath| plan.changes.iter().find(|change| change.path == *path);
@@ -96,15 +103,22 @@ impl Report {
             blocks: plan.blocks.clone(),
             files: plan.changes.iter().filter(gone).map(file).collect(),
             conflicts: plan.conflicts.clone(),
+            runs: commands.shown(),
+            not_run: false,
             done: false,
             next: Vec::new(),
             dry_run,
         }
     }
 
-    /// It is done.
-    pub fn done(&mut self) {
+    /// It is done; with or without what was to run at the end.
+    pub fn done(&mut self, commands: &Commands) {
         self.done = true;
+        let last = commands.last();
+        self.not_run = !last.is_empty() && !self.conflicts.is_empty();
+        if self.not_run {
+            self.runs = last;
+        }
         let diff = if self.conflicts.is_empty() { "git diff" } else { "git diff --check" };
         self.next = vec![diff.to_owned(), "onramp update --undo".to_owned()];
     }
@@ -113,11 +127,10 @@ impl Report {
         if self.blocks.is_empty() {
             return "what other tools rendered is taken over".to_owned();
         }
-        let blocks = self.blocks.iter().map(|block| match block.from == block.to {
-            true => format!("{} {}", block.name, version(&block.to.to_string())),
-            false => {
-                format!("{} {} → {}", block.name, version(&block.from.to_string()), version(&block.to.to_string()))
-            }
+        let blocks = self.blocks.iter().map(|block| {
+            let (from, to) = (block.from.to_string(), block.to.to_string());
+            let came = if from == to { String::new() } else { format!("{} → ", version(&from)) };
+            format!("{} {came}{}", block.name, version(&to))
         });
         blocks.collect::<Vec<_>>().join(", ")
     }
@@ -142,7 +155,7 @@ impl Report {
 
     fn diff(&self) -> String {
         let files = self.files.iter().filter(|file| file.path != lock::FILE);
-        let all: String = files.map(|file| format!("\n{}", file.diff)).collect();
+        let all = files.map(|file| format!("\n{}", file.diff)).collect::<Vec<_>>().concat();
         let terminal = std::io::stdout().is_terminal();
         let mut lines: Vec<&str> = all.split_inclusive('\n').collect();
         let left = if terminal { lines.len().saturating_sub(MOST_LINES) } else { 0 };
@@ -171,6 +184,10 @@ impl output::Report for Report {
                 count => vec![format!("{files}; {count} conflicts are for you to decide")],
             };
             lines.extend(self.conflict_lines());
+            if self.not_run {
+                lines.push("  because of the conflicts these were not run; run them once you have decided:".to_owned());
+                lines.extend(run_lines(self.runs.iter()));
+            }
             lines.extend(self.next.iter().map(|next| format!("  next: {next}")));
             return lines.join("\n") + "\n";
         }
@@ -183,6 +200,7 @@ impl output::Report for Report {
         }
         lines.extend(self.file_lines());
         lines.extend(self.conflict_lines());
+        lines.extend(run_lines(self.runs.iter()));
         let mut text = lines.join("\n") + "\n";
         if self.dry_run {
             text.push_str(&self.diff());
