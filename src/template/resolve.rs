@@ -201,7 +201,7 @@ impl Round<'_, '_> {
         }
         if let Some(given) = self.sources.given.get(id) {
             let given = asking.completed(given)?;
-            return done(asking.take(&given)?.map_err(|problem| asking.refused(&asking.shown(&given), problem))?);
+            return done(asking.take(&given)?.map_err(|problem| asking.refused(&asking::shown(&given), problem))?);
         }
         let before = match self.sources.before.get(id) {
             Some(before) if !question.secret => Some((before, asking.take(before)?)),
@@ -214,10 +214,10 @@ impl Round<'_, '_> {
             Some((_, Ok(before))) if !(self.sources.reask && may_ask && self.person.is_some()) => return done(before),
             Some((_, Ok(before))) => default = default.or(Some(before)),
             Some((before, Err(why))) if self.person.is_some() && may_ask => {
-                let before = asking.shown(before);
+                let before = asking::shown(before);
                 problem = Some(format!("`{}` was the answer before: {why}", crate::text::neutral_line(&before, 60)));
             }
-            Some((before, Err(why))) => return Err(asking.refused(&asking.shown(before), why)),
+            Some((before, Err(why))) => return Err(asking.refused(&asking::shown(before), why)),
             None => {}
         }
         match &mut self.person {
@@ -233,11 +233,11 @@ impl Round<'_, '_> {
                 Some(default) => match asking.parse(&default)? {
                     // One of another type is the template's mistake.
                     Err(problem) if question.choices == Choices::Any => Err(asking.wrong_default(&default, &problem)),
-                    Err(problem) => Err(asking.refused(&asking.shown(&default), problem)),
+                    Err(problem) => Err(asking.refused(&asking::shown(&default), problem)),
                     Ok(value) if question.secret => done(value),
                     Ok(value) => {
                         let checked = asking.validated(value)?;
-                        done(checked.map_err(|problem| asking.refused(&asking.shown(&default), problem))?)
+                        done(checked.map_err(|problem| asking.refused(&asking::shown(&default), problem))?)
                     }
                 },
                 None if !may_ask => Ok(Step::Done(Outcome::None)),

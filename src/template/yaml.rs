@@ -1,4 +1,4 @@
-//! YAML as PyYAML's safe loader reads it: version 1.1, where `yes`, `on` and `010` mean what they meant then. Every value
+//! YAML as `PyYAML`'s safe loader reads it: version 1.1, where `yes`, `on` and `010` mean what they meant then. Every value
 //! knows its line. Depth, size and what aliases expand to have limits.
 
 mod dump;

@@ -30,9 +30,9 @@ struct Manifest {
     #[serde(default)]
     render: Render,
     #[serde(default)]
-    tasks: Vec<Spanned<Run>>,
+    tasks: Vec<Spanned<Action>>,
     #[serde(default)]
-    migrations: Vec<Spanned<Run>>,
+    migrations: Vec<Spanned<Action>>,
     #[serde(default)]
     shares: Vec<Spanned<QuestionId>>,
 }
@@ -71,7 +71,7 @@ struct Render {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Run {
+struct Action {
     run: Line,
     when: Option<When>,
     directory: Option<PathBuf>,
@@ -121,7 +121,7 @@ pub fn parse(path: &Path, text: &str) -> Result<(Vec<Question>, Rules, Actions),
     let manifest: Manifest = document::parse(path, text)?;
     let file = File { path, text };
     if let Some((id, _)) = manifest.questions.0.get(super::MOST_QUESTIONS) {
-        return Err(file.wrong(id.span().start, format!("more than {} questions", super::MOST_QUESTIONS)));
+        return Err(file.wrong(id.span().start, &format!("more than {} questions", super::MOST_QUESTIONS)));
     }
     let questions: Vec<Question> =
         manifest.questions.0.into_iter().map(|(id, table)| file.question(id, table)).collect::<Result<_, _>>()?;
@@ -129,11 +129,11 @@ pub fn parse(path: &Path, text: &str) -> Result<(Vec<Question>, Rules, Actions),
         match questions.iter().find(|question| question.id == *shared.get_ref()) {
             None => {
                 let message = format!("it shares `{}`, which it does not ask", shared.get_ref());
-                return Err(file.wrong(shared.span().start, message));
+                return Err(file.wrong(shared.span().start, &message));
             }
             Some(question) if question.secret => {
                 let message = format!("it shares `{}`, which is a secret", shared.get_ref());
-                return Err(file.wrong(shared.span().start, message));
+                return Err(file.wrong(shared.span().start, &message));
             }
             Some(_) => {}
         }
@@ -157,8 +157,8 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn wrong(&self, offset: usize, message: String) -> DocumentError {
-        document::wrong(self.path, self.text, offset, neutral_line(&message, 300))
+    fn wrong(&self, offset: usize, message: &str) -> DocumentError {
+        document::wrong(self.path, self.text, offset, neutral_line(message, 300))
     }
 
     fn place(&self, offset: usize) -> String {
@@ -174,7 +174,7 @@ impl File<'_> {
             && id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !word {
             return Err(
-                self.wrong(start, format!("`{id}` is no question: a letter, then letters, digits and underscores"))
+                self.wrong(start, &format!("`{id}` is no question: a letter, then letters, digits and underscores"))
             );
         }
         let at = table.default.as_ref().map_or(start, |default| default.span().start);
@@ -186,23 +186,23 @@ impl File<'_> {
         let choices = match &table.choices {
             None => Choices::Any,
             Some(choices) => Choices::read(&to_json(choices.get_ref()))
-                .map_err(|problem| self.wrong(choices.span().start, format!("questions.{id}: {problem}")))?,
+                .map_err(|problem| self.wrong(choices.span().start, &format!("questions.{id}: {problem}")))?,
         };
         if let (Choices::Listed(listed), Some(written)) = (&choices, &table.choices)
             && let Some(choice) = listed.iter().find(|choice| !fits(kind, &choice.value))
         {
             let message = format!("questions.{id}: choice {} is no {}", choice.value, kind.name());
-            return Err(self.wrong(written.span().start, message));
+            return Err(self.wrong(written.span().start, &message));
         }
         if table.multiselect && table.choices.is_none() {
-            return Err(self.wrong(start, format!("questions.{id}: multiselect is for a question with choices")));
+            return Err(self.wrong(start, &format!("questions.{id}: multiselect is for a question with choices")));
         }
         if let Some(default) = &default {
             self.check_default(at, &id, kind, default, &choices, table.multiselect)?;
         }
         if table.secret && default.is_none() {
             let message = format!("questions.{id}: a secret has a default, since it is not kept for the next update");
-            return Err(self.wrong(start, message));
+            return Err(self.wrong(start, &message));
         }
         Ok(Question {
             kind,
@@ -234,41 +234,41 @@ impl File<'_> {
             Value::String(_) => return Ok(()),
             _ if multiselect => {
                 let message = format!("questions.{id}: the default of a multiselect is a list, or a template of one");
-                return Err(self.wrong(at, message));
+                return Err(self.wrong(at, &message));
             }
             other => vec![other],
         };
         for item in items {
             if !fits(kind, item) {
-                return Err(self.wrong(at, format!("questions.{id}: default {item} is no {}", kind.name())));
+                return Err(self.wrong(at, &format!("questions.{id}: default {item} is no {}", kind.name())));
             }
             let listed = match choices {
                 Choices::Listed(listed) if !item.is_string() => listed,
                 _ => continue,
             };
             if !listed.iter().any(|choice| super::super::question::cast::same(&choice.value, item)) {
-                return Err(self.wrong(at, format!("questions.{id}: default {item} is none of its choices")));
+                return Err(self.wrong(at, &format!("questions.{id}: default {item} is none of its choices")));
             }
         }
         Ok(())
     }
 
-    fn task(&self, run: Spanned<Run>) -> Result<Task, DocumentError> {
+    fn task(&self, run: Spanned<Action>) -> Result<Task, DocumentError> {
         let place = self.place(run.span().start);
         let run = run.into_inner();
         if let Some(at) = run.version.map(|v| v.span().start).or(run.stage.map(|s| s.span().start)) {
-            return Err(self.wrong(at, "version and stage are a migration's; a task runs at every change".to_owned()));
+            return Err(self.wrong(at, "version and stage are a migration's; a task runs at every change"));
         }
         Ok(task(run.run, run.when, run.directory, place))
     }
 
-    fn migration(&self, run: Spanned<Run>) -> Result<Migration, DocumentError> {
+    fn migration(&self, run: Spanned<Action>) -> Result<Migration, DocumentError> {
         let place = self.place(run.span().start);
         let run = run.into_inner();
         if let Some(version) = &run.version
             && let Err(error) = version.get_ref().parse::<semver::Version>()
         {
-            return Err(self.wrong(version.span().start, format!("`{}` is no version: {error}", version.get_ref())));
+            return Err(self.wrong(version.span().start, &format!("`{}` is no version: {error}", version.get_ref())));
         }
         Ok(Migration {
             version: run.version.map(Spanned::into_inner),

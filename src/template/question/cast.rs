@@ -83,7 +83,8 @@ impl Kind {
                 yaml::parse(text).map_err(|error| format!("{}: {error}", self.expected()))
             }
             (Self::Json | Self::Yaml, other) => Ok(other.clone()),
-            (_, Value::Null) => Err(wrong()),
+            (_, Value::Null)
+            | (Self::Str | Self::Path | Self::Int | Self::Float, Value::Array(_) | Value::Object(_)) => Err(wrong()),
             (Self::Bool, value) => Ok(Value::Bool(truth(value))),
             (Self::Str | Self::Path, Value::String(_)) => Ok(value.clone()),
             (Self::Str | Self::Path, Value::Number(_) | Value::Bool(_)) => Ok(Value::String(python_text(value))),
@@ -103,7 +104,6 @@ impl Kind {
                 Some(number) if number.is_finite() => Ok(number.into()),
                 _ => Err(wrong()),
             },
-            (Self::Str | Self::Path | Self::Int | Self::Float, Value::Array(_) | Value::Object(_)) => Err(wrong()),
         }
     }
 }

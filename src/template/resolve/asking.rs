@@ -98,7 +98,7 @@ impl<'a> Asking<'a> {
 
     /// The template's mistake in a default.
     pub(super) fn wrong_default(&self, default: &Value, problem: &str) -> Error {
-        let shown = if self.question.secret { "***".to_owned() } else { self.shown(default) };
+        let shown = if self.question.secret { "***".to_owned() } else { shown(default) };
         Error::Wrong {
             label: self.template.label.clone(),
             place: self.question.place.clone(),
@@ -126,7 +126,7 @@ impl<'a> Asking<'a> {
             let disabled = choice.disabled.as_deref().map(|reason| self.text(reason)).transpose()?;
             let value = self.rendered(&choice.value, &Values::new())?;
             let cast = self.kind.cast(&value);
-            let value = cast.map_err(|problem| wrong(format!("its choice `{}`: {problem}", self.shown(&value))))?;
+            let value = cast.map_err(|problem| wrong(format!("its choice `{}`: {problem}", shown(&value))))?;
             Ok(Offered {
                 label: self.text(&choice.label)?,
                 value,
@@ -156,7 +156,7 @@ impl<'a> Asking<'a> {
             return self.parse(&Value::String(text.to_owned()));
         }
         match self.kind.read(text) {
-            Ok(value) => self.chosen(self.completed(&value)?, &self.choices()?),
+            Ok(value) => Ok(Self::chosen(self.completed(&value)?, &self.choices()?)),
             Err(problem) => Ok(Err(problem)),
         }
     }
@@ -174,7 +174,7 @@ impl<'a> Asking<'a> {
         let choices = self.choices()?;
         if !self.question.multiselect {
             return match self.cast(value) {
-                Ok(value) => self.chosen(value, &choices),
+                Ok(value) => Ok(Self::chosen(value, &choices)),
                 Err(problem) => Ok(Err(problem)),
             };
         }
@@ -189,7 +189,7 @@ impl<'a> Asking<'a> {
         let mut answer = Vec::new();
         for item in items {
             let item = match self.cast(&item) {
-                Ok(item) => self.chosen(item, &choices)?,
+                Ok(item) => Self::chosen(item, &choices),
                 Err(problem) => return Ok(Err(problem)),
             };
             match item {
@@ -218,26 +218,26 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn chosen(&self, value: Value, choices: &[Offered]) -> Checked<Value> {
+    fn chosen(value: Value, choices: &[Offered]) -> Result<Value, String> {
         if choices.is_empty() {
-            return Ok(Ok(value));
+            return Ok(value);
         }
         let mut same = choices.iter().filter(|choice| same(&choice.value, &value));
         let reason = match same.next() {
-            Some(Offered { disabled: None, .. }) => return Ok(Ok(value)),
+            Some(Offered { disabled: None, .. }) => return Ok(value),
             Some(Offered { disabled: Some(reason), .. }) => {
                 if same.any(|choice| choice.disabled.is_none()) {
-                    return Ok(Ok(value));
+                    return Ok(value);
                 }
                 neutral_line(reason.trim(), 200)
             }
             None => {
                 let open = choices.iter().filter(|choice| choice.disabled.is_none());
-                let words: Vec<String> = open.map(|choice| neutral_line(&self.shown(&choice.value), 60)).collect();
+                let words: Vec<String> = open.map(|choice| neutral_line(&shown(&choice.value), 60)).collect();
                 shorten(&format!("choose one of {}", words.join(", ")), 600)
             }
         };
-        Ok(Err(reason))
+        Err(reason)
     }
 
     /// Checks an answer with the template's validator.
@@ -252,17 +252,6 @@ impl<'a> Asking<'a> {
         };
         let complaint = neutral_line(complaint.trim(), 300);
         Ok(if complaint.is_empty() { Ok(value) } else { Err(complaint) })
-    }
-
-    /// A value as a person would type it.
-    pub(super) fn shown(&self, value: &Value) -> String {
-        match value {
-            Value::String(text) => text.clone(),
-            Value::Bool(yes) => yes.to_string(),
-            Value::Null => String::new(),
-            Value::Number(_) => python_text(value),
-            other => other.to_string(),
-        }
     }
 
     /// The refusal of an answer; a secret is not shown.
@@ -346,7 +335,7 @@ impl<'a> Asking<'a> {
     fn preset(&self, default: &Value, choices: &[Offered]) -> String {
         let label = |value: &Value| {
             let choice = choices.iter().find(|choice| same(&choice.value, value));
-            neutral_line(&choice.map_or_else(|| self.shown(value), |choice| choice.label.clone()), 200)
+            neutral_line(&choice.map_or_else(|| shown(value), |choice| choice.label.clone()), 200)
         };
         match default {
             Value::Array(values) if self.question.multiselect => {
@@ -355,7 +344,7 @@ impl<'a> Asking<'a> {
             value if !choices.is_empty() => label(value),
             Value::Object(_) | Value::Array(_) if self.kind == Kind::Yaml => neutral(yaml::dump(default).trim_end()),
             value if matches!(self.kind, Kind::Yaml | Kind::Json) => neutral(&value.to_string()),
-            value => neutral(&self.shown(value)),
+            value => neutral(&shown(value)),
         }
     }
 
@@ -373,6 +362,17 @@ impl<'a> Asking<'a> {
             [choice] => self.validated(choice.value.clone()),
             _ => Ok(Err("choose one".to_owned())),
         }
+    }
+}
+
+/// A value as a person would type it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(yes) => yes.to_string(),
+        Value::Null => String::new(),
+        Value::Number(_) => python_text(value),
+        other => other.to_string(),
     }
 }
 

@@ -1,10 +1,10 @@
-//! YAML as PyYAML writes it, byte for byte: a port of its emitter, for values that JSON can hold.
+//! YAML as `PyYAML` writes it, byte for byte: a port of its emitter, for values that JSON can hold.
 
 use super::super::Value;
 use super::super::question::cast::python_float;
 use super::scalar::is_text;
 
-/// How a value is written: the options of PyYAML's `dump`.
+/// How a value is written: the options of `PyYAML`'s `dump`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Blanks of each level, 2 to 9.
@@ -30,7 +30,7 @@ pub fn dump(value: &Value) -> String {
     dump_with(value, Style { sort_keys: false, unicode: true, ..Style::default() })
 }
 
-/// Writes a value as PyYAML's `safe_dump` does with these options.
+/// Writes a value as `PyYAML`'s `safe_dump` does with these options.
 pub fn dump_with(value: &Value, style: Style) -> String {
     let indent = if (2..10).contains(&style.indent) { style.indent } else { 2 };
     let width = if style.width > indent * 2 { style.width } else { 80 };
@@ -401,7 +401,7 @@ impl Emitter {
     }
 }
 
-/// Whether a key stands before its colon. PyYAML counts the tag `!!str`, which it does not write.
+/// Whether a key stands before its colon. `PyYAML` counts the tag `!!str`, which it does not write.
 fn simple(key: &str, unicode: bool) -> bool {
     let analysis = analyze(key, unicode);
     key.chars().count() + 5 < 128 && !analysis.empty && !analysis.multiline
@@ -441,7 +441,7 @@ fn escape(c: char) -> String {
     format!("\\{short}")
 }
 
-/// PyYAML's `analyze_scalar`.
+/// `PyYAML`'s `analyze_scalar`.
 fn analyze(text: &str, unicode: bool) -> Analysis {
     let characters: Vec<char> = text.chars().collect();
     let Some(last) = characters.len().checked_sub(1) else {

@@ -1,4 +1,4 @@
-//! What a plain scalar means in YAML 1.1, as PyYAML resolves it.
+//! What a plain scalar means in YAML 1.1, as `PyYAML` resolves it.
 
 use std::sync::LazyLock;
 
