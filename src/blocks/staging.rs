@@ -13,11 +13,13 @@ use crate::tree::{Entry, TreePath};
 const PREFIX: &str = ".onramp-new-";
 /// The file in them that their process holds locked for as long as it lives.
 const MARKER: &str = "onramp-new.lock";
-/// The directory in them that becomes the target.
+/// The directory in them that holds what becomes the target.
 const TREE: &str = "tree";
 
 /// A directory under construction. Dropped before [`Staging::publish`], it leaves nothing behind.
 pub struct Staging {
+    /// What becomes the target. It has the target's name: a script that runs there may ask for it.
+    tree: PathBuf,
     // Order matters: the lock is held until the directory is gone.
     directory: tempfile::TempDir,
     made: Vec<PathBuf>,
@@ -29,7 +31,7 @@ impl Staging {
     pub fn begin(target: &Path) -> Result<Self, Error> {
         let parent = target.parent().unwrap_or(Path::new("/"));
         let made = create_missing(parent)?;
-        let begin = || -> Result<(tempfile::TempDir, File), FileError> {
+        let begin = || -> Result<(PathBuf, tempfile::TempDir, File), FileError> {
             // One at a time, so that nobody sweeps a directory that is not marked yet. Where a file system cannot lock
             // directories, nothing is swept.
             let turn = File::open(parent).map_err(FileError::io("read", parent))?;
@@ -43,12 +45,12 @@ impl Staging {
             let marker = directory.path().join(MARKER);
             let lock = File::create_new(&marker).map_err(FileError::io("create", &marker))?;
             lock.lock().map_err(FileError::io("lock", &marker))?;
-            let tree = directory.path().join(TREE);
-            fs::create_dir(&tree).map_err(FileError::io("create", &tree))?;
-            Ok((directory, lock))
+            let tree = directory.path().join(TREE).join(target.file_name().unwrap_or(TREE.as_ref()));
+            fs::create_dir_all(&tree).map_err(FileError::io("create", &tree))?;
+            Ok((tree, directory, lock))
         };
         match begin() {
-            Ok((directory, lock)) => Ok(Self { directory, made, _lock: lock }),
+            Ok((tree, directory, lock)) => Ok(Self { tree, directory, made, _lock: lock }),
             Err(error) => {
                 remove_empty(&made);
                 Err(error.into())
@@ -58,7 +60,7 @@ impl Staging {
 
     /// The directory that becomes the target.
     pub fn tree(&self) -> PathBuf {
-        self.directory.path().join(TREE)
+        self.tree.clone()
     }
 
     /// Makes the tree the target, at once and for good. An empty directory there is replaced, anything else stays.

@@ -71,10 +71,12 @@ fn render_by(engine: &mut Engine, template: &Template, answers: &Answers) -> Res
         Dialect::Copier => Some(copiers_facts(engine, template, answers)?),
         Dialect::Block | Dialect::Cookiecutter => None,
     };
+    // Copier tells its patterns, and not its files.
+    let operation = engine.get("_copier_operation").unwrap_or_else(|| "copy".into());
+    engine.forget("_copier_operation");
+    let more = Map::from_iter([("_copier_operation".to_owned(), operation)]);
     let engine = &*engine;
     let rules = &template.rules;
-    let operation = Map::from_iter([("_copier_operation".to_owned(), "copy".into())]);
-    let more = if engine.get("_copier_operation").is_some() { Map::new() } else { operation };
     let patterns = |place: &str, patterns: &[String]| {
         let patterns = patterns.iter().map(|pattern| engine.text_with(place, pattern, &more));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;

@@ -128,6 +128,10 @@ pub fn add(environment: &mut Environment<'_>) {
     environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
     environment.add_function("joiner", minijinja_contrib::globals::joiner);
     environment.add_function("pathjoin", pathjoin);
+    // In Python, texts and tables are counted and indexed, too.
+    environment.add_test("sequence", |value: &Value| {
+        matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
+    });
     environment.add_test("callable", |value: &Value| value.as_object().is_some_and(|_| is_callable(value)));
     environment.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
