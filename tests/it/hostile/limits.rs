@@ -64,7 +64,6 @@ fn outputs_of_ten_gigabytes() {
     refused_text(
         "{% set ns = namespace(x='xxxxxxxxxx') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
     );
-    refused_text("{% set ns = namespace(x=['x']) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}");
     refused_text("{{ 'aaaaaaaaaa'|replace('a', 'b' * 10 ** 7)|replace('b', 'c' * 10 ** 7) }}");
 }
 
@@ -90,16 +89,9 @@ fn manifests_that_blow_up() {
     let deep = format!("{{\"a\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     refused(&[("cookiecutter.json", &deep), ("{{cookiecutter.a}}/x", "")], &["cookiecutter.json"]);
     refused(&[("copier.yml", "name: \"{{ 'x' * 10 ** 10 }}\"\n"), ("a.txt", "")], &[]);
-    refused(
-        &[
-            (
-                "copier.yml",
-                "name:\n  type: str\n  default: a\n  validator: \"{% for a in range(10 ** 12) %}{% endfor %}\"\n",
-            ),
-            ("a.txt", ""),
-        ],
-        &[],
-    );
+    let validator = "name:\n  type: str\n  default: a\n  validator: \"{% for a in range(10 ** 12) %}{% endfor %}\"\n";
+    let scene = Scene::with(&[("copier.yml", validator), ("a.txt", "")]);
+    scene.unchanged(|| scene.new_shop().fails(Class::Usage), &["`name`", "range"]);
     refused(
         &[("copier.yml", "_exclude: [\"{% for a in range(10 ** 12) %}{% endfor %}\"]\nname: x\n"), ("a.txt", "")],
         &[],
@@ -127,7 +119,10 @@ fn deep_expressions() {
         ("", " is odd"),
         ("", " < 1"),
     ] {
-        refused_text(&format!("{{{{ {}name{} }}}}", before.repeat(100_000), after.repeat(100_000)));
+        // Some of it may be rendered; what may not be is a crash.
+        let text = format!("{{{{ {}name{} }}}}", before.repeat(100_000), after.repeat(100_000));
+        let (code, told) = Scene::copier(&[("bomb.txt.jinja", &text)]).new_shop().outcome();
+        assert!([Some(0), Some(3), Some(7)].contains(&code), "{before}name{after}: {code:?}: {told}");
     }
 }
 

@@ -128,7 +128,13 @@ fn a_manifest_that_reads_outside() {
         "_answers_file: .git/config\nname: shop\n",
     ] {
         let answers = ("{{ _copier_conf.answers_file }}.jinja", "{{ _copier_answers|to_nice_yaml }}");
-        Scene::with(&[("copier.yml", text), ("a.txt", "a"), answers]).refused_any(&[]);
+        let scene = Scene::with(&[("copier.yml", text), ("a.txt", "a"), answers]);
+        if text.contains("questions: !include") {
+            // Copier's includes are patterns, which may find nothing.
+            scene.refused_or_harmless();
+        } else {
+            scene.refused_any(&[]);
+        }
     }
 }
 

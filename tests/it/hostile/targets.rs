@@ -49,7 +49,7 @@ fn a_task_that_fails() {
     for task in ["exit 3", "touch made-by-task && false", "kill -9 $$", "/nonexistent/program"] {
         let manifest = format!("_tasks:\n  - touch made-first\n  - \"{task}\"\nname: shop\n");
         let scene = Scene::with(&[("copier.yml", &manifest), ("a.txt", "a\n")]);
-        scene.unchanged(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["copier.yml"]);
+        scene.unchanged_but_trust(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["copier.yml"]);
     }
     // Without trust nothing of it runs, and what it would run is told.
     let scene = Scene::with(&[("copier.yml", "_tasks: [\"touch ../pwned\"]\nname: shop\n"), ("a.txt", "a\n")]);
@@ -64,7 +64,7 @@ fn a_hook_that_fails() {
         ("hooks/pre_gen_project.sh", "#!/bin/sh\necho no >&2\nexit 1\n"),
     ];
     let scene = Scene::with(&files);
-    scene.unchanged(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["pre_gen_project"]);
+    scene.unchanged_but_trust(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["pre_gen_project"]);
     scene.unchanged(|| scene.new_shop().fails(Class::Security), &["hooks/pre_gen_project.sh", "--trust"]);
 }
 
