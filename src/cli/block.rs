@@ -141,7 +141,8 @@ impl Chosen {
             .await?);
         }
         let place = Location::from_argument(name, &cx.dir)?;
-        let (cache, at, offline, asked) = (cx.paths.cache.clone(), self.at(), cx.offline, name.to_owned());
+        let asked = asked(name, &place);
+        let (cache, at, offline) = (cx.paths.cache.clone(), self.at(), cx.offline);
         let work = blocking(move || -> Result<Block, crate::blocks::Error> {
             Block::fetched(&asked, fetch::fetch(&cache, &place, &at, offline)?)
         });
@@ -168,7 +169,7 @@ impl Chosen {
                 // It was fetched a moment ago.
                 for release in fetch::versions(&cache, &place, true)?.into_iter().take(MOST) {
                     let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), offline)?;
-                    blocks.push(Block::fetched(&name, fetched)?);
+                    blocks.push(Block::fetched(&asked(&name, &place), fetched)?);
                 }
             }
             if blocks.is_empty() {
@@ -177,6 +178,14 @@ impl Chosen {
             Ok(Candidates { blocks, catalog: newest.catalog })
         })
         .await
+    }
+}
+
+/// How a template's own files say where it is. A path that was typed means nothing elsewhere, so it is made absolute.
+fn asked(name: &str, place: &Location) -> String {
+    match place {
+        Location::Directory(path) => path.display().to_string(),
+        Location::Repository(_) => name.to_owned(),
     }
 }
 
