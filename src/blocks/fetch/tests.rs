@@ -363,7 +363,7 @@ fn a_commit_with_hostile_names_is_refused_whole() {
     // Ten directories, each ten times the one below: 10^10 files in a few hundred bytes.
     let mut tree = template.git(&["rev-parse", "HEAD^{tree}"]);
     for _ in 0..10 {
-        let lines: String = (0..10).map(|i| format!("040000 tree {tree}\\t{i}\\n")).collect();
+        let lines = (0..10).fold(String::new(), |all, i| all + &format!("040000 tree {tree}\\t{i}\\n"));
         let command = format!("printf '{lines}' | git mktree");
         let made = Command::new("sh").arg("-c").arg(command).current_dir(template.root()).output().unwrap();
         tree = String::from_utf8(made.stdout).unwrap().trim().to_owned();
