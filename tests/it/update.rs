@@ -639,3 +639,60 @@ fn a_tag_that_is_gone_or_moved_is_told() {
     web    1.0.1  1.0.1    1.0.1   the tag web/v1.0.1 was moved
     ");
 }
+
+#[test]
+fn a_project_of_crufts_is_followed_and_its_file_kept_up_to_date() {
+    let machine = Machine::new();
+    machine.write("tpl/cookiecutter.json", "{\n  \"name\": \"svc\"\n}\n");
+    machine.write("tpl/{{cookiecutter.name}}/README.md", "# {{cookiecutter.name}}\n\nfirst\n\nend\n");
+    machine.git("tpl", &["init", "--quiet", "--initial-branch=main"]);
+    tag(&machine, "v1.0.0");
+    let first = machine.git("tpl", &["rev-parse", "HEAD"]).trim().to_owned();
+    machine.write("svc/README.md", "# svc\n\nfirst\n\nend\n\nmine\n");
+    let source = machine.path("tpl").display().to_string();
+    let context = serde_json::json!({ "cookiecutter": { "name": "svc", "_template": source } });
+    let cruft = serde_json::json!({
+        "template": source, "commit": first, "checkout": null, "context": context, "directory": null,
+    });
+    machine.write("svc/.cruft.json", serde_json::to_string_pretty(&cruft).unwrap() + "\n");
+    machine.write("tpl/{{cookiecutter.name}}/README.md", "# {{cookiecutter.name}}\n\nsecond\n\nend\n");
+    tag(&machine, "v1.1.0");
+    let second = machine.git("tpl", &["rev-parse", "HEAD"]).trim().to_owned();
+    machine.onramp("update").dir("svc").ok();
+    assert_eq!(machine.read("svc/README.md"), "# svc\n\nsecond\n\nend\n\nmine\n");
+    let kept: serde_json::Value = serde_json::from_str(&machine.read("svc/.cruft.json")).unwrap();
+    assert_eq!((&kept["commit"], &kept["context"]), (&second.into(), &context));
+    machine.onramp("update --undo").dir("svc").ok();
+    assert!(!machine.path("svc/onramp.lock").exists());
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let machine = machine();
+    let catalog = CatalogRepository::again(&machine);
+    for n in 0..20 {
+        catalog.file(&format!("blocks/web/files/large/{n}.txt"), &"x".repeat(50_000));
+    }
+    release(&machine);
+    let small = machine.path("small");
+    fs::create_dir(&small).unwrap();
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=800k", "tmpfs"]).arg(&small).output();
+    if !mounted.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: mounting is not permitted here");
+        return;
+    }
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let copied =
+            std::process::Command::new("cp").args(["-a", "shop/."]).arg(&small).current_dir(machine.path("")).status();
+        assert!(copied.unwrap().success());
+        let before = machine.tree("small");
+        let told = machine.onramp("update").dir("small").fails(Class::Io);
+        assert!(told.stderr.contains("No space left"), "{told}");
+        assert_eq!(machine.tree("small"), before);
+    }));
+    assert!(std::process::Command::new("umount").arg(&small).status().unwrap().success());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}

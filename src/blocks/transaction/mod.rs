@@ -285,12 +285,13 @@ impl Transaction {
                 parents.insert(path.clone(), mode);
             }
         }
-        let arriving = self.operations.iter().filter(|operation| operation.after.is_some());
-        let room: BTreeSet<TreePath> = arriving
-            .flat_map(|operation| {
-                let path = &operation.path;
-                losing.iter().filter(move |losing| *losing == path || is_under(losing, path)).cloned()
-            })
+        let arriving: BTreeSet<&TreePath> =
+            self.operations.iter().filter(|operation| operation.after.is_some()).map(|o| &o.path).collect();
+        // A file that comes in the place of a directory needs that one gone, and all that were in it.
+        let room: BTreeSet<TreePath> = losing
+            .iter()
+            .filter(|losing| arriving.contains(losing) || ancestors(losing).iter().any(|a| arriving.contains(a)))
+            .cloned()
             .collect();
         let gone = match directories {
             Directories::Emptied => losing.difference(&room).cloned().collect(),
