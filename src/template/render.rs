@@ -104,12 +104,11 @@ fn copiers_facts(engine: &mut Engine, template: &Template, answers: &Answers) ->
         _ => Map::new(),
     };
     let mut conf = object(engine.get("_copier_conf"));
-    let file = match conf.get("answers_file").and_then(Value::as_str) {
-        Some(file) => file.to_owned(),
-        None => {
-            let file = template.rules.answers_file.as_deref().unwrap_or(ANSWERS_FILE);
-            engine.text("its answers file", file)?
-        }
+    let file = if let Some(file) = conf.get("answers_file").and_then(Value::as_str) {
+        file.to_owned()
+    } else {
+        let file = template.rules.answers_file.as_deref().unwrap_or(ANSWERS_FILE);
+        engine.text("its answers file", file)?
     };
     conf.insert("answers_file".to_owned(), file.clone().into());
     engine.set("_copier_conf", &conf.into());

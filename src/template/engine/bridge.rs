@@ -19,7 +19,7 @@ const PROGRAM: &str = include_str!("bridge.py");
 /// How long one text may take.
 const TEXT_LIMIT: Duration = Duration::from_secs(20);
 /// How long all of them may take.
-const WHOLE_LIMIT: Duration = Duration::from_secs(300);
+const WHOLE_LIMIT: Duration = Duration::from_mins(5);
 
 /// Whether Python of a template may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -33,14 +33,13 @@ fn named(error: Error, value: &Value, method: &str) -> Error {
     error
 }
 
-#[expect(clippy::too_many_lines, reason = "a table of methods")]
 fn string(state: &State, text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
     if method == "format" {
         return format::braces(state, text, args).map(Some);
     }
     if method == "format_map" {
         let table = Args::new(method, args, 1)?.need(0, "mapping")?;
-        let pairs = table.as_object().and_then(|object| object.try_iter_pairs());
+        let pairs = table.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
         let pairs = pairs.ok_or_else(|| fail("format_map needs a dict"))?;
         let named: Kwargs = pairs.map(|(key, value)| (key.to_string(), value)).collect();
         return format::braces(state, text, &[named.into()]).map(Some);
@@ -279,7 +278,7 @@ fn table(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<O
         "update" | "pop" | "setdefault" | "clear" | "popitem" => return Err(unchangeable("dict", method)),
         "keys" | "values" | "items" => {
             Args::new(method, args, 0)?;
-            let pairs = value.as_object().and_then(|object| object.try_iter_pairs());
+            let pairs = value.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
             let mut all = Vec::new();
             for (key, value) in pairs.into_iter().flatten() {
                 state.consume_fuel(1)?;

@@ -30,7 +30,7 @@ pub fn literal(value: &Value) -> Value {
             Err(_) => value.clone(),
         },
         ValueKind::Map => {
-            let pairs = value.as_object().and_then(|object| object.try_iter_pairs());
+            let pairs = value.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
             Value::from_object(Table(Mutex::new(pairs.into_iter().flatten().collect())))
         }
         _ => value.clone(),
@@ -52,7 +52,7 @@ fn settled(state: &State, value: &Value, depth: usize) -> Result<Value, Error> {
             Ok(Value::from(items.collect::<Result<Vec<_>, _>>()?))
         }
         ValueKind::Map => {
-            let pairs = value.as_object().and_then(|object| object.try_iter_pairs());
+            let pairs = value.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
             let pairs = pairs.into_iter().flatten().map(|(key, value)| {
                 state.consume_fuel(1)?;
                 Ok((key, settled(state, &value, depth + 1)?))
@@ -169,7 +169,7 @@ impl Object for Table {
             "update" => {
                 for more in args {
                     let more = settled(state, more, 0)?;
-                    let pairs = more.as_object().and_then(|object| object.try_iter_pairs());
+                    let pairs = more.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
                     for (key, value) in pairs.ok_or_else(|| fail("update needs a dict"))? {
                         state.consume_fuel(1 + lock(&self.0).len() as u64 / 16)?;
                         self.put(key, value);

@@ -54,7 +54,7 @@ impl Patterns {
 
     /// Whether a path is meant.
     pub fn matches(&self, path: &str) -> bool {
-        !self.include.is_empty() && self.set.matches(path).iter().last().is_some_and(|last| self.include[last])
+        !self.include.is_empty() && self.set.matches(path).iter().next_back().is_some_and(|last| self.include[last])
     }
 }
 

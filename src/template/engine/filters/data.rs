@@ -107,7 +107,10 @@ fn merged(
 
 /// The pairs of a table.
 pub fn pairs(place: &str, value: &Value) -> Result<Vec<(Value, Value)>, Error> {
-    let pairs = value.as_object().filter(|_| value.kind() == ValueKind::Map).and_then(|object| object.try_iter_pairs());
+    let pairs = value
+        .as_object()
+        .filter(|_| value.kind() == ValueKind::Map)
+        .and_then(minijinja::value::DynObject::try_iter_pairs);
     pairs.map(Iterator::collect).ok_or_else(|| fail(format!("{place} needs a dict, not {}", value.kind())))
 }
 

@@ -61,18 +61,15 @@ pub fn from_json(_: &State, value: &Value, _: &Args<'_>) -> Result<Value, Error>
 }
 
 fn style(args: &Args<'_>, indent: Option<Value>, sort: bool) -> Result<Style, Error> {
-    let indent = match indent.or_else(|| args.get(usize::MAX, "indent")) {
-        None => None,
-        Some(indent) => Some(match indent.as_str() {
-            Some(text) => text.to_owned(),
-            None => " ".repeat(indent.as_usize().unwrap_or(0).min(100)),
-        }),
-    };
+    let indent = indent.or_else(|| args.get(usize::MAX, "indent")).map(|indent| match indent.as_str() {
+        Some(text) => text.to_owned(),
+        None => " ".repeat(indent.as_usize().unwrap_or(0).min(100)),
+    });
     let sort = args.get(usize::MAX, "sort_keys").map_or(sort, |sort| sort.is_true());
     let ascii = args.get(usize::MAX, "ensure_ascii").is_none_or(|ascii| ascii.is_true());
     let mut style = Style { item: ", ".to_owned(), key: ": ".to_owned(), indent, sort, ascii, html: false };
     if style.indent.is_some() {
-        style.item = ",".to_owned();
+        ",".clone_into(&mut style.item);
     }
     if let Some(separators) = args.get(usize::MAX, "separators") {
         style.item = separators.get_item_by_index(0)?.to_string();
@@ -124,7 +121,7 @@ fn one(state: &State, out: &mut String, value: &Value, style: &Style, depth: usi
             out.push(']');
         }
         ValueKind::Map => {
-            let pairs = value.as_object().and_then(|object| object.try_iter_pairs());
+            let pairs = value.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
             let mut pairs: Vec<(String, Value)> =
                 pairs.into_iter().flatten().map(|(name, value)| (key(&name), value)).collect();
             if pairs.is_empty() {

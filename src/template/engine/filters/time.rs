@@ -138,10 +138,10 @@ fn shifted(now: &Zoned, back: bool, offset: &str) -> Result<Zoned, Error> {
             f(span, count as i64).map_err(|_| wrong())
         };
         span = match unit.trim() {
-            "years" => whole(span, |span, n| span.try_years(n))?,
-            "months" => whole(span, |span, n| span.try_months(n))?,
-            "weeks" => whole(span, |span, n| span.try_weeks(n))?,
-            "days" => whole(span, |span, n| span.try_days(n))?,
+            "years" => whole(span, jiff::Span::try_years)?,
+            "months" => whole(span, jiff::Span::try_months)?,
+            "weeks" => whole(span, jiff::Span::try_weeks)?,
+            "days" => whole(span, jiff::Span::try_days)?,
             unit => {
                 let seconds = match unit {
                     "hours" => 3600.0,

@@ -58,7 +58,7 @@ pub fn xmlattr(_: &State, value: &Value, args: &Args<'_>) -> Result<Value, Error
         out.push_str(&format!(" {}=\"{}\"", escaped(&name), escaped(&value.to_string())));
     }
     if args.get(0, "autospace").is_some_and(|space| !space.is_true()) {
-        out = out.trim_start().to_owned();
+        return Ok(out.trim_start().into());
     }
     Ok(out.into())
 }
@@ -112,11 +112,9 @@ pub fn truncate(_: &State, value: &Value, args: &Args<'_>) -> Result<Value, Erro
         return Ok(chars.into_iter().collect::<String>().into());
     }
     let keep = length.checked_sub(end.chars().count()).ok_or_else(|| fail("truncate: the end is longer than all"))?;
-    let mut kept: String = chars[..keep].iter().collect();
-    if !kill && let Some((words, _)) = kept.rsplit_once(' ') {
-        kept = words.to_owned();
-    }
-    Ok((kept + &end).into())
+    let kept: String = chars[..keep].iter().collect();
+    let words = if kill { &kept } else { kept.rsplit_once(' ').map_or(kept.as_str(), |(words, _)| words) };
+    Ok(format!("{words}{end}").into())
 }
 
 /// `wordwrap`: lines no longer than a width, as Python's `textwrap` makes them.
@@ -260,16 +258,13 @@ pub fn slugify(state: &State, value: &Value, args: &Args<'_>) -> Result<Value, E
     text = text.replace('\'', "");
     let commas = Regex::new(r"(?<=\d),(?=\d)").map_err(|error| fail(error.to_string()))?;
     text = commas.replace_all(&text, "").into_owned();
-    text = match args.text(9, "regex_pattern")? {
-        Some(pattern) => {
-            state.consume_fuel(500 + pattern.len() as u64)?;
-            let pattern = fancy_regex::RegexBuilder::new(&pattern).delegate_size_limit(1 << 20).build();
-            pattern.map_err(|_| fail("slugify: no regular expression"))?.replace_all(&text, "-").into_owned()
-        }
-        None => {
-            let kept = |c: char| if unicode { c.is_alphanumeric() } else { c.is_ascii_alphanumeric() };
-            text.chars().map(|c| if kept(c) { c } else { '-' }).collect()
-        }
+    text = if let Some(pattern) = args.text(9, "regex_pattern")? {
+        state.consume_fuel(500 + pattern.len() as u64)?;
+        let pattern = fancy_regex::RegexBuilder::new(&pattern).delegate_size_limit(1 << 20).build();
+        pattern.map_err(|_| fail("slugify: no regular expression"))?.replace_all(&text, "-").into_owned()
+    } else {
+        let kept = |c: char| if unicode { c.is_alphanumeric() } else { c.is_ascii_alphanumeric() };
+        text.chars().map(|c| if kept(c) { c } else { '-' }).collect()
     };
     let stop: Vec<String> = match args.get(8, "stopwords") {
         Some(words) => items("slugify", &words)?.iter().map(ToString::to_string).collect(),

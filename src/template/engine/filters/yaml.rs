@@ -1,4 +1,4 @@
-//! YAML as PyYAML writes and reads it.
+//! YAML as `PyYAML` writes and reads it.
 
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
@@ -55,7 +55,7 @@ fn plain(state: &State, value: &Value, depth: usize) -> Result<serde_json::Value
             serde_json::Value::Array(items.collect::<Result<_, _>>()?)
         }
         ValueKind::Map => {
-            let pairs = value.as_object().and_then(|object| object.try_iter_pairs());
+            let pairs = value.as_object().and_then(minijinja::value::DynObject::try_iter_pairs);
             let pairs = pairs.into_iter().flatten();
             let pairs = pairs.map(|(key, value)| Ok((key.to_string(), plain(state, &value, depth + 1)?)));
             serde_json::Value::Object(pairs.collect::<Result<_, Error>>()?)
