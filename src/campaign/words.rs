@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Clash, changelog};
 use crate::blocks::{Block, BlockId};
+use crate::template::Command;
 use crate::text::{neutral_line, shorten};
 use crate::version::Version;
 
@@ -94,6 +95,13 @@ impl Words<'_> {
                 quiet(&changes.replace("\n## ", "\n#### ").replacen("## ", "#### ", 1))
             );
         }
+        let commands = self.commands();
+        if !commands.is_empty() {
+            body.push_str("\n### Not run\n\nA campaign runs nothing. After this update the block would run:\n\n");
+            for command in commands {
+                let _ = writeln!(body, "- {}", code(&command));
+            }
+        }
         let _ = write!(
             body,
             "\n### How to undo it\n\nBefore it is merged: close this pull request. Afterwards: `git revert {}`, or `{}`.\n",
@@ -101,6 +109,17 @@ impl Words<'_> {
             self.way_back()
         );
         shorten(&body, BODY_MAX)
+    }
+
+    /// What the block's own update would run, as its texts stand.
+    fn commands(&self) -> Vec<String> {
+        let actions = &self.to.template.actions;
+        let migrations = actions.migrations.iter().map(|migration| &migration.task);
+        let shown = |command: &Command| match command {
+            Command::Shell(line) => line.clone(),
+            Command::Words(words) => words.join(" "),
+        };
+        actions.tasks.iter().chain(migrations).map(|task| shown(&task.command)).collect()
     }
 
     fn way_back(&self) -> String {

@@ -223,6 +223,33 @@ fn what_the_catalog_changed_since_is_merged_or_left_out() {
 }
 
 #[test]
+fn a_copier_template_gets_a_pull_request_on_its_own_repository() {
+    let mut machine = Machine::new();
+    machine.set("ONRAMP_FORGE", "local");
+    let template = machine.elsewhere("template");
+    let file = |path: &str, text: &str| machine.write(template.join(path), text);
+    file("copier.yml", "_subdirectory: tpl\nname: Shop\nport: 80\n");
+    file("tpl/{{ _copier_conf.answers_file }}.jinja", "{{ _copier_answers|to_nice_yaml }}");
+    file("tpl/{{ name }}.cfg.jinja", "port = {{ port }}\nname = {{ name }}\n");
+    file("tpl/logo.bin", "\0one");
+    machine.git(&template, &["init", "--quiet", "--initial-branch=main"]);
+    machine.git(&template, &["add", "--all"]);
+    machine.git(&template, &["commit", "--quiet", "-m", "first"]);
+    machine.git(&template, &["tag", "v1.0.0"]);
+    machine.onramp("new").arg(template.display().to_string()).arg("shop").arg("--defaults").ok();
+    machine.write("shop/Shop.cfg", "port = 80\nname = 'Shop'\n");
+    machine.write("shop/logo.bin", "\0two");
+    // As a project of Copier's own is: without a lock.
+    std::fs::remove_file(machine.path("shop/onramp.lock")).unwrap();
+    let told = machine.onramp("contribute").dir("shop").ok();
+    assert!(told.stdout.starts_with("opened: #1 template: improve logo.bin and {{ name }}.cfg.jinja"), "{told}");
+    let show = |path: &str| machine.git(&template, &["show", &format!("contribute/template/shop:tpl/{path}")]);
+    assert_eq!(show("{{ name }}.cfg.jinja"), "port = {{ port }}\nname = '{{ name }}'\n");
+    assert_eq!(show("logo.bin"), "\0two");
+    assert!(!machine.path("shop/onramp.lock").exists(), "the project stays as it is");
+}
+
+#[test]
 fn somebody_elses_branch_is_not_overwritten() {
     let machine = machine();
     machine.git(machine.elsewhere("catalog"), &["branch", "contribute/site/shop"]);

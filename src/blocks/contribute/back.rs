@@ -195,6 +195,34 @@ impl<'a> Fabric<'a> {
         }
     }
 
+    /// A change of several lines as changes of one line each, where every line certainly became one other.
+    pub fn split(&self, hunk: &Hunk, new: &str) -> Option<Vec<Hunk>> {
+        let (old_lines, new_lines) = (lines(&self.text()[hunk.old.clone()]), lines(&new[hunk.new.clone()]));
+        if old_lines.len() < 2 || old_lines.len() != new_lines.len() {
+            return None;
+        }
+        let aligned = Lines::align(&old_lines, &new_lines)?;
+        let paired = aligned.steps().iter().all(|step| matches!(step, Step::Pair(i, j) if i == j));
+        if !paired || !(0..old_lines.len()).all(|i| aligned.line_is_certain(i)) {
+            return None;
+        }
+        let (mut old_at, mut new_at) = (hunk.old.start, hunk.new.start);
+        let mut hunks = Vec::new();
+        for (i, (old, new)) in old_lines.iter().zip(new_lines).enumerate() {
+            let (old_line, new_line) = (hunk.old_lines.start + i, hunk.new_lines.start + i);
+            if *old != new {
+                hunks.push(Hunk {
+                    old: old_at..old_at + old.len(),
+                    new: new_at..new_at + new.len(),
+                    old_lines: old_line..old_line + 1,
+                    new_lines: new_line..new_line + 1,
+                });
+            }
+            (old_at, new_at) = (old_at + old.len(), new_at + new.len());
+        }
+        Some(hunks)
+    }
+
     fn insertion(&self, at: usize, text: &str) -> Result<Vec<Edit>, Uncertain> {
         let (old, new) = (self.text().as_bytes(), text.as_bytes());
         // What was inserted here may as well have been inserted a little before or after.

@@ -100,13 +100,18 @@ pub fn turn_back(
     let known = restore::Known::of(parts, &fabric, answers);
     let mut outcome = Outcome { source: parts.source().to_owned(), rendered: given.to_owned(), ..Outcome::default() };
     let mut changes = Vec::new();
-    for hunk in hunks {
+    let mut open: std::collections::VecDeque<Hunk> = hunks.into();
+    while let Some(hunk) = open.pop_front() {
         match fabric.turn_back(&hunk, mine) {
             Ok(mut edits) => {
                 let possible = known.restore(&mut edits);
                 changes.push(Change { hunk, edits, possible });
             }
-            Err(why) => outcome.left_out.push(LeftOut { lines: shown(&hunk), why: why.into() }),
+            Err(why) => match fabric.split(&hunk, mine) {
+                // One line that is not certain does not take its neighbours with it.
+                Some(single) => single.into_iter().rev().for_each(|hunk| open.push_front(hunk)),
+                None => outcome.left_out.push(LeftOut { lines: shown(&hunk), why: why.into() }),
+            },
         }
     }
     prove(&prover, changes, given, mine, &mut outcome);
@@ -203,6 +208,11 @@ mod tests {
 
     #[test]
     fn one_bad_change_does_not_take_the_others_with_it() {
+        // Neighbours, too, where every line certainly became one other.
+        let close = "listen on {{ port }}\nworkers = 4\nname = {{ name }}\n";
+        let found = outcome(close, false, |text| text.replace("80", "90").replace("workers = 4", "workers = 8"));
+        assert_eq!(found.source, close.replace("workers = 4", "workers = 8"));
+        assert_eq!((found.taken.len(), found.left_out.len()), (1, 1));
         let source = "port = {{ port }}\n\nname = {{ name }}\n\nend\n";
         let found = outcome(source, false, |text| {
             text.replace("80", "90").replace("name =", "title =").replace("end", "{% end %}")

@@ -30,6 +30,8 @@ pub struct Fitted {
     pub changes: BTreeMap<TreePath, Entry>,
     /// What is there at those paths.
     pub before: Tree,
+    /// The files that the repository changed itself since the block's version.
+    pub merged: Vec<TreePath>,
     /// Who answers for the block.
     pub reviewers: Vec<String>,
 }
@@ -60,9 +62,12 @@ pub fn fit(mirror: &Mirror, block: &Block, mut contribution: Contribution) -> Re
         if directory.is_empty() { Some(path.clone()) } else { format!("{directory}/{path}").parse().ok() }
     };
     let mut before = Tree::default();
-    let mut changes = BTreeMap::new();
+    let (mut changes, mut merged) = (BTreeMap::new(), Vec::new());
     for (path, entry) in placed {
         let Some(there) = place(&path) else { continue };
+        if tree.get(path.as_str()) != block.template.source.get(path.as_str()) {
+            merged.push(there.clone());
+        }
         if let Some(old) = tree.get(path.as_str()) {
             before.insert(there.clone(), old.clone());
         }
@@ -74,7 +79,7 @@ pub fn fit(mirror: &Mirror, block: &Block, mut contribution: Contribution) -> Re
     let manifest = today.as_ref().or(block.manifest.as_ref());
     let reviewers = manifest
         .map(|manifest| std::iter::once(&manifest.owner).chain(&manifest.trusted_committers).cloned().collect());
-    Ok(Fitted { contribution, head, changes, before, reviewers: reviewers.unwrap_or_default() })
+    Ok(Fitted { contribution, head, changes, before, merged, reviewers: reviewers.unwrap_or_default() })
 }
 
 impl Fitted {
@@ -146,7 +151,7 @@ impl Fitted {
         let _ =
             writeln!(body, "- Rendered with {project}'s answers, the changed templates give its files, byte for byte.");
         let _ = match answer_sets {
-            0 => writeln!(body, "- The block asks nothing that would render it otherwise."),
+            0 => writeln!(body, "- No other answer set than the project's could be tried."),
             sets => writeln!(
                 body,
                 "- Rendered with {sets} other answer sets (every pair of two questions' answers), they differ from {} by \
@@ -154,6 +159,14 @@ impl Fitted {
                 code(&block.version.to_string())
             ),
         };
+        for path in &self.merged {
+            let _ = writeln!(
+                body,
+                "- {} was changed here since {}: both changes are merged, and what they make together was not rendered.",
+                code(path.as_str()),
+                code(&block.version.to_string())
+            );
+        }
         if !left_out.is_empty() {
             body.push_str("\n### Left out\n\nChanges of the project whose place in the block is not certain:\n\n");
             for LeftOut { path, lines, why } in left_out {
