@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::syntax::SyntaxConfig;
 
-use super::{jinja, matrix};
+use super::{jinja, matrix, texts};
 use crate::blocks::facts::Operation;
 use crate::blocks::{Block, Facts};
 use crate::template::question::{Choices, Kind, Values, When};
@@ -52,15 +52,28 @@ pub fn facts() -> Facts {
 /// too, and that answer questions for which onramp finds none.
 pub fn make(block: &Block, known: &[Values]) -> Cases {
     let questions = &block.template.questions;
+    let compared = compared(block);
     let hints: BTreeMap<&str, Vec<&Value>> = questions
         .iter()
         .map(|question| {
             let id = question.id.as_str();
-            (id, known.iter().filter_map(|values| values.get(id)).collect())
+            let written = known.iter().filter_map(|values| values.get(id));
+            (id, written.chain(compared.get(id).into_iter().flatten()).collect())
         })
         .collect();
-    let values: Vec<Vec<Option<Value>>> =
-        questions.iter().map(|question| values(question, &hints[question.id.as_str()])).collect();
+    let taken = |question: &Question, value: &Value| {
+        let id = question.id.to_string();
+        let refused = answer(block, Values::from_iter([(id, value.clone())]), &hints);
+        !matches!(refused, Err(Error::BadAnswer { question: refused, .. }) if refused == question.id)
+    };
+    let values: Vec<Vec<Option<Value>>> = questions
+        .iter()
+        .map(|question| {
+            let mut values = values(question, &hints[question.id.as_str()]);
+            values.retain(|value| value.as_ref().is_none_or(|value| taken(question, value)));
+            values
+        })
+        .collect();
     let sizes: Vec<usize> = values.iter().map(Vec::len).collect();
     let mut made: BTreeMap<Vec<usize>, Case> = BTreeMap::new();
     let mut failed: BTreeMap<String, Error> = BTreeMap::new();
@@ -96,6 +109,26 @@ pub fn make(block: &Block, known: &[Values]) -> Cases {
     let cases = cases.filter(|case| seen.insert(Value::Object(case.answers.all()).to_string())).collect();
     // Where every row fails with the same mistake, it is told once.
     Cases { cases, failed: failed.into_values().collect(), cut }
+}
+
+/// The texts that a block's templates compare answers with, where a question takes any text: each may make a difference.
+fn compared(block: &Block) -> BTreeMap<String, Vec<Value>> {
+    let template = &block.template;
+    let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let Ok(syntax) = crate::template::engine::syntax(&template.label, &template.rules.syntax) else { return found };
+    let open = |name: &str| {
+        let question = template.questions.iter().find(|question| question.id.as_str() == name);
+        question.is_some_and(|question| question.kind == Kind::Str && question.choices == Choices::Any)
+    };
+    for text in texts::texts(block, &syntax, &BTreeSet::new()) {
+        for (name, value) in text.read.map(|parsed| parsed.compared).unwrap_or_default() {
+            let values = if open(&name) { found.entry(name).or_default() } else { continue };
+            if !values.contains(&Value::from(value.as_str())) {
+                values.push(value.into());
+            }
+        }
+    }
+    found
 }
 
 /// A block's own files with these answers, as a project gets them, without the record that onramp adds.
@@ -274,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_nobody_can_guess_is_answered_by_what_is_known() {
-        let questions = "[questions.code]\ntype = \"str\"\nvalidator = \"{% if code != 'zq7' %}wrong{% endif %}\"\n";
+        let questions = "[questions.code]\ntype = \"str\"\nvalidator = \"{% if not (code | regex_search('^zq[0-9]$')) %}wrong{% endif %}\"\n";
         let unanswered = make(&block(questions), &[]);
         assert!(unanswered.cases.is_empty());
         assert_eq!(unanswered.failed[0].to_string(), "nobody answered `code`");

@@ -27,8 +27,21 @@ pub struct Use {
 pub struct Parsed {
     /// The variables that it uses.
     pub uses: Vec<Use>,
-    /// The files that it includes or imports by a fixed name, with the line.
-    pub includes: Vec<(String, usize)>,
+    /// The files that it includes or imports by a fixed name.
+    pub includes: Vec<Include>,
+    /// Texts that it compares variables with: what the variable may well be.
+    pub compared: Vec<(String, String)>,
+}
+
+/// A file that a text includes or imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// Its name, as it is written.
+    pub name: String,
+    /// From 1.
+    pub line: usize,
+    /// Whether it must be there.
+    pub needed: bool,
 }
 
 /// Why a text is no Jinja.
@@ -42,7 +55,7 @@ pub struct Mistake {
 
 /// Parses a text. `yield` in it, which only Copier knows, is a loop.
 pub fn read(text: &str, syntax: &SyntaxConfig) -> Result<Parsed, Mistake> {
-    let text = without_yield(text);
+    let text = crate::template::engine::readable(&without_yield(text), syntax);
     let tree = parse(&text, "", syntax.clone()).map_err(|error| Mistake {
         line: error.line().unwrap_or(1),
         message: match error.detail() {
@@ -179,17 +192,17 @@ impl Reader {
             }
             Stmt::Block(block) => self.inside(Scope::default(), |inner| inner.statements(&block.body)),
             Stmt::Import(import) => {
-                self.include(&import.expr);
+                self.include(&import.expr, true);
                 self.set(&import.name);
             }
             Stmt::FromImport(import) => {
-                self.include(&import.expr);
+                self.include(&import.expr, true);
                 for (name, alias) in &import.names {
                     self.set(alias.as_ref().unwrap_or(name));
                 }
             }
-            Stmt::Extends(extends) => self.include(&extends.name),
-            Stmt::Include(include) => self.include(&include.name),
+            Stmt::Extends(extends) => self.include(&extends.name, true),
+            Stmt::Include(include) => self.include(&include.name, !include.ignore_missing),
             Stmt::Macro(one) => self.define(one),
             Stmt::CallBlock(call) => {
                 self.call(&call.call);
@@ -211,11 +224,32 @@ impl Reader {
         });
     }
 
-    fn include(&mut self, name: &Expr<'_>) {
+    fn include(&mut self, name: &Expr<'_>, needed: bool) {
         let line = name.span().start_line.into();
-        match name.as_const() {
-            Some(name) => self.out.includes.extend(name.as_str().map(|name| (name.to_owned(), line))),
-            None => self.expression(name, false),
+        let Some(value) = name.as_const() else { return self.expression(name, false) };
+        if let Some(name) = value.as_str() {
+            self.out.includes.push(Include { name: name.to_owned(), line, needed });
+        } else {
+            // Of a list, the first that is there.
+            let names = value.try_iter().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned));
+            self.out.includes.extend(names.map(|name| Include { name, line, needed: false }));
+        }
+    }
+
+    /// Remembers the text that a variable is compared with.
+    fn compared(&mut self, one: &Expr<'_>, other: &Expr<'_>) {
+        let Some(name) = variable(one) else { return };
+        let value = other.as_const();
+        let text = value.as_ref().and_then(minijinja::Value::as_str);
+        self.out.compared.extend(text.map(|text| (name.to_owned(), text.to_owned())));
+    }
+
+    /// Remembers the texts of a list that a variable may be in. What may be in a text is no answer.
+    fn compared_in(&mut self, one: &Expr<'_>, list: &Expr<'_>) {
+        let (Some(name), Some(values)) = (variable(one), list.as_const()) else { return };
+        if values.as_str().is_none() {
+            let texts = values.try_iter().into_iter().flatten().filter_map(|value| value.as_str().map(str::to_owned));
+            self.out.compared.extend(texts.map(|text| (name.to_owned(), text)));
         }
     }
 
@@ -246,6 +280,14 @@ impl Reader {
             }
             Expr::UnaryOp(one) => self.expression(&one.expr, guarded),
             Expr::BinOp(two) => {
+                match two.op {
+                    ast::BinOpKind::Eq | ast::BinOpKind::Ne => {
+                        self.compared(&two.left, &two.right);
+                        self.compared(&two.right, &two.left);
+                    }
+                    ast::BinOpKind::In => self.compared_in(&two.left, &two.right),
+                    _ => {}
+                }
                 self.expression(&two.left, guarded);
                 let asked = match two.op {
                     ast::BinOpKind::ScAnd | ast::BinOpKind::ScOr => asked(&two.left),
@@ -254,6 +296,16 @@ impl Reader {
                 self.inside(Scope { asked, ..Scope::default() }, |inner| inner.expression(&two.right, guarded));
             }
             Expr::Compare(compare) => {
+                match compare.ops.as_slice() {
+                    [op] if matches!(op.op, ast::CompareOpKind::Eq | ast::CompareOpKind::Ne) => {
+                        self.compared(&compare.expr, &op.expr);
+                        self.compared(&op.expr, &compare.expr);
+                    }
+                    [op] if matches!(op.op, ast::CompareOpKind::In | ast::CompareOpKind::NotIn) => {
+                        self.compared_in(&compare.expr, &op.expr);
+                    }
+                    _ => {}
+                }
                 self.expression(&compare.expr, guarded);
                 compare.ops.iter().for_each(|op| self.expression(&op.expr, guarded));
             }
@@ -294,6 +346,15 @@ impl Reader {
             Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expression(item, false)),
             Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.expression(item, false)),
         }
+    }
+}
+
+/// The variable that an expression is, in `cookiecutter` or by itself.
+fn variable<'e>(expression: &Expr<'e>) -> Option<&'e str> {
+    match expression {
+        Expr::Var(name) => Some(name.id),
+        Expr::GetAttr(get) if matches!(&get.expr, Expr::Var(root) if root.id == COOKIECUTTER) => Some(get.name),
+        _ => None,
     }
 }
 
@@ -344,6 +405,7 @@ mod tests {
         );
         assert_eq!(uses("{% from 'x' import f as h, i %}{% import y as j %}{{ h }}{{ i }}{{ j.k }}"), ["1:y"]);
         assert_eq!(uses("{% with w = v %}{{ w }}{% endwith %}{% set b %}{{ n }}{% endset %}{{ b }}"), ["1:v", "1:n"]);
+        assert_eq!(uses("{% now 'utc', '%Y' %}{{ '%s' % a }}"), ["1:__now", "1:a"]);
         assert_eq!(uses("{% raw %}{{ a }}{% endraw %}{# {{ b }} #}"), [String::new(); 0]);
     }
 
@@ -375,8 +437,16 @@ mod tests {
     fn mistakes_have_a_line() {
         let mistake = read("a\n{{ b\n", &SyntaxConfig::default()).unwrap_err();
         assert!(mistake.line >= 2, "{mistake:?}");
-        let includes = read("\n{% include 'a.jinja' %}", &SyntaxConfig::default()).unwrap().includes;
-        assert_eq!(includes, [("a.jinja".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn includes_and_comparisons_are_told() {
+        let text = "\n{% include 'a.jinja' %}{% include ['b', 'c'] ignore missing %}{% if x == 'one' or 'two' == cookiecutter.y or z in ['three'] %}{% endif %}";
+        let parsed = read(text, &SyntaxConfig::default()).unwrap();
+        let told: Vec<_> = parsed.includes.iter().map(|one| (one.name.as_str(), one.line, one.needed)).collect();
+        assert_eq!(told, [("a.jinja", 2, true), ("b", 2, false), ("c", 2, false)]);
+        let told: Vec<_> = parsed.compared.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        assert_eq!(told, [("x", "one"), ("y", "two"), ("z", "three")]);
     }
 
     proptest::proptest! {

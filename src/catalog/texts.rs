@@ -10,6 +10,9 @@ use crate::template::question::{Choices, Question, When};
 use crate::template::{Command, Dialect, Suffix, Value};
 use crate::tree::TreePath;
 
+/// Endings of what speaks of a template: its manifests and words for people. They are read elsewhere, or not at all.
+const SPOKEN: [&str; 5] = [".toml", ".yml", ".yaml", ".json", ".md"];
+
 /// A text.
 #[derive(Clone, Debug)]
 pub struct Text {
@@ -28,6 +31,8 @@ pub struct Text {
 pub enum Role {
     /// A file's contents.
     Contents,
+    /// Contents of a file that is no template by its name, and may be included by one.
+    Perhaps,
     /// A file's path.
     Name,
     /// Of the question with this index: what decides on its answer, which sees only the questions before.
@@ -43,7 +48,9 @@ impl Text {
     pub fn place(&self, line: usize) -> String {
         let file = crate::text::neutral_line(&self.file, 200);
         match self.line {
-            Some(first) if self.role == Role::Contents => format!("{file}:{}", first + line - 1),
+            Some(first) if matches!(self.role, Role::Contents | Role::Perhaps) => {
+                format!("{file}:{}", first + line - 1)
+            }
             Some(first) => format!("{file}:{first}"),
             None => file,
         }
@@ -80,6 +87,10 @@ impl Texts<'_> {
             return;
         }
         let read = jinja::read(text, self.syntax);
+        // What nobody said is a template need not be one.
+        if role == Role::Perhaps && read.is_err() {
+            return;
+        }
         self.found.push(Text { file: file.to_owned(), line, role, read });
     }
 
@@ -104,11 +115,11 @@ impl Texts<'_> {
             if let Some(name) = rendered {
                 self.add(path.as_str(), None, Role::Name, name);
             }
-            if is_template
-                && !copied.contains(path)
-                && let Some(text) = entry.text()
-            {
+            let Some(text) = entry.text().filter(|_| !copied.contains(path)) else { continue };
+            if is_template {
                 self.add(path.as_str(), Some(1), Role::Contents, text);
+            } else if elsewhere && !SPOKEN.iter().any(|end| path.as_str().ends_with(end)) {
+                self.add(path.as_str(), Some(1), Role::Perhaps, text);
             }
         }
     }

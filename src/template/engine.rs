@@ -302,6 +302,12 @@ fn included(source: &Tree, path: &str) -> Option<String> {
     source.get(path)?.text().map(|text| newlines(text).into_owned())
 }
 
+/// What is parsed of a source: `now` tags, `%` and literals that change in minijinja's words. Lines stay where they are.
+pub fn readable(source: &str, syntax: &SyntaxConfig) -> String {
+    let source = newlines(source);
+    rewrite::apply(&source, &rewrite::edits(&source, syntax)).into_owned()
+}
+
 /// Jinja's comments to the end of a line leave the line's end; minijinja's would take it.
 fn without_line_comments<'s>(source: &'s str, prefix: Option<&str>) -> Cow<'s, str> {
     let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty() && source.contains(prefix)) else {

@@ -41,8 +41,6 @@ fn lint_names_every_mistake_with_its_line_and_cure() {
         .file("blocks/web/files/A.txt", "clash\n");
     assert_snapshot!(machine.onramp("catalog lint web").dir(machine.elsewhere("catalog")).fails(Class::Failed), @r#"
     --- stdout
-    blocks/web/block.toml:28: error: undefined value: `late` is undefined [render]
-      cure: correct the question
     blocks/web/block.toml:28: error: `db_port` uses `late`, which is asked after it [undefined-variable]
       cure: move the question up
     blocks/web/files/a.txt: error: `a.txt` and `A.txt` are one path on macOS and Windows [case-clash]
@@ -61,7 +59,7 @@ fn lint_names_every_mistake_with_its_line_and_cure() {
       cure: call it c.txt.jinja to have it rendered
     blocks/web/block.toml: note: it names no trusted committers [manifest]
       cure: trusted_committers = ["@name"]: `onramp contribute` asks them to review
-    1 block: 7 errors, 2 warnings, 1 note
+    1 block: 6 errors, 2 warnings, 1 note
     "#);
 }
 

@@ -1,6 +1,7 @@
 //! Includes and imports of files that are not there.
 
 use super::{Findings, Rule, Severity, Subject};
+use crate::template::{Dialect, Template};
 use crate::text::did_you_mean;
 
 /// The rule.
@@ -16,15 +17,29 @@ impl Rule for Include {
     }
 
     fn check(&self, subject: &Subject<'_>, findings: &mut Findings) {
-        let source = &subject.block.template.source;
+        let template = &subject.block.template;
+        let source = &template.source;
+        let missing = |name: &str| included(template, name).is_none();
         for (text, parsed) in subject.parsed() {
-            for (name, line) in parsed.includes.iter().filter(|(name, _)| source.get(name).is_none()) {
-                let cure = match did_you_mean(name, source.paths().map(crate::tree::TreePath::as_str)) {
+            for one in parsed.includes.iter().filter(|one| one.needed && missing(&one.name)) {
+                let cure = match did_you_mean(&one.name, source.paths().map(crate::tree::TreePath::as_str)) {
                     Some(meant) => format!("did you mean `{meant}`? Paths begin at the block's directory"),
                     None => "paths begin at the block's directory".to_owned(),
                 };
-                findings.add(Severity::Error, &text.place(*line), format!("`{name}` is not in the block"), cure);
+                let message = format!("`{}` is not in the block", one.name);
+                findings.add(Severity::Error, &text.place(one.line), message, cure);
             }
         }
     }
+}
+
+/// The path of a file that a template includes by this name.
+pub fn included(template: &Template, name: &str) -> Option<String> {
+    let directories = match template.dialect {
+        // As Cookiecutter has them.
+        Dialect::Cookiecutter => vec![format!("{}/", template.rules.subdirectory), "templates/".to_owned()],
+        Dialect::Block | Dialect::Copier => vec![String::new()],
+    };
+    let paths = directories.into_iter().map(|directory| format!("{directory}{name}"));
+    paths.into_iter().find(|path| template.source.get(path).is_some())
 }

@@ -110,6 +110,11 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// The texts that are templates, with what they use.
     pub fn parsed(&self) -> impl Iterator<Item = (&Text, &super::jinja::Parsed)> {
+        self.perhaps().filter(|(text, _)| text.role != Role::Perhaps)
+    }
+
+    /// The same, with the files that a template may include by a name that is computed.
+    pub fn perhaps(&self) -> impl Iterator<Item = (&Text, &super::jinja::Parsed)> {
         self.texts.iter().filter_map(|text| Some((text, text.read.as_ref().ok()?)))
     }
 
@@ -164,6 +169,14 @@ impl Findings {
             message: neutral_line(message.as_ref(), 400),
             cure: neutral_line(cure.as_ref(), 300),
         });
+    }
+}
+
+impl Findings {
+    /// Whether another rule found an error at a place.
+    pub fn has_error(&self, place: &str) -> bool {
+        let place = format!("{}{}", self.prefix, neutral_line(place, 240));
+        self.found.iter().any(|finding| finding.severity == Severity::Error && finding.place == place)
     }
 }
 

@@ -24,7 +24,11 @@ impl Rule for Render {
                 told.entry(located(error)).or_default().push(&case.name);
             }
         }
+        // What another rule explained is not told again.
         for ((place, message), cases) in told {
+            if findings.has_error(&place) {
+                continue;
+            }
             let more = if cases.len() > 1 { format!(" and {} more", cases.len() - 1) } else { String::new() };
             let cure = format!("with {}{more}: `onramp catalog test {}` shows them", cases[0], subject.block.id.name);
             findings.add(Severity::Error, &place, message, cure);
@@ -36,7 +40,9 @@ impl Rule for Render {
                 findings.add(Severity::Warning, &subject.asked_at(question.as_str()), message, cure);
             } else {
                 let (place, message) = located(error);
-                findings.add(Severity::Error, &place, message, "correct the question");
+                if !findings.has_error(&place) {
+                    findings.add(Severity::Error, &place, message, "correct the question");
+                }
             }
         }
         if subject.cases.cut {

@@ -9,7 +9,15 @@ use crate::template::{Dialect, Undefined as Mode};
 use crate::text::did_you_mean;
 
 /// What Jinja and the dialects bring: functions, and variables that are there in some places only.
-const BROUGHT: [&str; 22] = [
+const BROUGHT: [&str; 29] = [
+    // Refused where they are called, with the reason.
+    "random_ascii_string",
+    "uuid4",
+    "make_secret",
+    "__now",
+    "__changeable",
+    "pathjoin",
+    "_cookiecutter",
     "range",
     "dict",
     "debug",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::include::included;
 use super::{Findings, Rule, Severity, Subject};
 
 /// The rule.
@@ -27,13 +28,18 @@ impl Rule for Unreachable {
         if template.dialect != crate::template::Dialect::Block && root.is_empty() || root.contains("{{ ") {
             return;
         }
-        let reached: BTreeSet<&str> = subject
+        let reached: BTreeSet<String> = subject
             .renders
             .iter()
             .flatten()
             .flat_map(|rendered| rendered.origins.values())
-            .map(|origin| origin.source.as_str())
-            .chain(subject.parsed().flat_map(|(_, parsed)| parsed.includes.iter().map(|(name, _)| name.as_str())))
+            .map(|origin| origin.source.to_string())
+            .chain(
+                subject
+                    .parsed()
+                    .flat_map(|(_, parsed)| parsed.includes.iter())
+                    .filter_map(|one| included(template, &one.name)),
+            )
             .collect();
         let rendered = template.source.paths().filter(|path| path.as_str().starts_with(&root));
         for path in rendered.filter(|path| !reached.contains(path.as_str())) {

@@ -23,7 +23,7 @@ impl Rule for Unused {
             if id.starts_with('_') || shares.contains(&question.id) {
                 continue;
             }
-            let mut parsed = subject.parsed().filter(|(text, _)| !is_of(&text.role, index));
+            let mut parsed = subject.perhaps().filter(|(text, _)| !is_of(&text.role, index));
             let used = parsed.any(|(_, parsed)| {
                 parsed.uses.iter().any(|one| one.name == id || (one.name == COOKIECUTTER && !one.nested))
             });

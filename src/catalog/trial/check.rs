@@ -90,6 +90,7 @@ fn archive(tree: &Tree) -> Vec<u8> {
                 }
                 Entry::Link { target } => {
                     header.set_entry_type(tar::EntryType::Symlink);
+                    header.set_mode(0o777);
                     header.set_size(0);
                     archive.append_link(&mut header, path, target)?;
                 }
@@ -124,6 +125,6 @@ mod tests {
                 format!("{:o} {}{link}", entry.header().mode().unwrap(), entry.path().unwrap().display())
             })
             .collect();
-        assert_eq!(told, ["755 work", "755 work/a/run.sh", "0 work/b → a/run.sh"]);
+        assert_eq!(told, ["755 work", "755 work/a/run.sh", "777 work/b → a/run.sh"]);
     }
 }
