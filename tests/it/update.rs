@@ -696,3 +696,37 @@ fn a_full_disk_changes_nothing() {
         std::panic::resume_unwind(panic);
     }
 }
+
+#[test]
+fn a_migration_that_comes_before_is_merged_with() {
+    let machine = Machine::new();
+    copier(&machine);
+    let migration = "name:\n  type: str\n  default: svc\n_migrations:\n  - version: v1.1.0\n    command: sed -i 's/# svc/# svc, migrated/' README.md\n    when: \"{{ _stage == 'before' }}\"\n";
+    machine.write("tpl/copier.yml", migration);
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nfirst\n\nend, new\n");
+    tag(&machine, "v1.1.0");
+    machine.onramp("update --trust").dir("svc").ok();
+    assert_eq!(machine.read("svc/README.md"), "# svc, migrated\n\nfirst\n\nend, new\n");
+    machine.onramp("update svc --to v1.0.0").dir("svc").fails(Class::Usage);
+    machine.onramp("update tpl --to v1.0.0").dir("svc").ok();
+    assert_eq!(machine.read("svc/README.md"), "# svc, migrated\n\nfirst\n\nend\n");
+}
+
+#[test]
+fn a_secret_is_asked_for_again_and_kept_nowhere() {
+    let machine = Machine::new();
+    copier(&machine);
+    let secret = "name:\n  type: str\n  default: svc\ntoken:\n  type: str\n  secret: true\n  default: ''\n";
+    machine.write("tpl/copier.yml", secret);
+    machine.write("tpl/secret.txt.jinja", "{{ token }}\n");
+    tag(&machine, "v1.1.0");
+    machine.onramp("update --data token=hunter2").dir("svc").ok();
+    assert_eq!(machine.read("svc/secret.txt"), "hunter2\n");
+    machine.write("tpl/README.md.jinja", "# {{ name }}\n\nsecond\n\nend\n");
+    tag(&machine, "v1.2.0");
+    machine.onramp("update --data token=hunter2").dir("svc").ok();
+    assert_eq!(machine.read("svc/secret.txt"), "hunter2\n");
+    for file in ["svc/onramp.lock", "svc/.copier-answers.yml"] {
+        assert!(!machine.read(file).contains("hunter2"), "{file}");
+    }
+}

@@ -27,6 +27,14 @@ pub(super) struct Journal {
     pub gone: Vec<TreePath>,
 }
 
+impl Journal {
+    /// Every path that it names.
+    pub fn paths(&self) -> impl Iterator<Item = &TreePath> {
+        let moves = self.moves.iter().map(|change| &change.path);
+        moves.chain(&self.made).chain(&self.gone).chain(self.parents.iter().map(|(path, _)| path))
+    }
+}
+
 /// One path that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

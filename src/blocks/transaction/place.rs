@@ -147,8 +147,13 @@ impl Staging {
                 Err(error) if error.is_not_found() => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            let journal = serde_json::from_slice(&text);
-            Ok(Some(journal.map_err(|error| super::Error::Journal { journal: path, why: error.to_string() })?))
+            // A clone may bring one: it says nothing about git's own files, or what no project may hold.
+            let journal: Result<Journal, String> = serde_json::from_slice(&text).map_err(|error| error.to_string());
+            let checked = journal.and_then(|journal| {
+                let bad = journal.paths().find_map(|path| path.check().err());
+                bad.map_or(Ok(journal), |bad| Err(bad.to_string()))
+            });
+            Ok(Some(checked.map_err(|why| super::Error::Journal { journal: path, why })?))
         };
         if let Some(journal) = read(DONE)? {
             return Ok(Left::Done(journal));

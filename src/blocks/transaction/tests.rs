@@ -321,6 +321,23 @@ fn a_damaged_journal_is_named_and_nothing_is_moved() {
 }
 
 #[test]
+fn a_journal_that_a_clone_brings_reaches_nothing_of_gits() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join(".git/hooks")).unwrap();
+    fs::create_dir(dir.path().join(".onramp-change")).unwrap();
+    write(dir.path(), ".onramp-change/old-0", "#!/bin/sh\n", 0o755);
+    for hook in [".git/hooks/post-checkout", ".GIT/hooks/post-checkout"] {
+        let journal = format!(
+            r#"{{"moves":[{{"path":"{hook}","before":"{}","after":null}}],"made":[],"parents":[],"gone":[]}}"#,
+            crate::reference::Digest::of(b"x"),
+        );
+        fs::write(dir.path().join(".onramp-change/journal"), journal).unwrap();
+        assert!(matches!(Transaction::recover(dir.path()), Err(Error::Journal { .. })), "{hook}");
+        assert!(!dir.path().join(hook).exists());
+    }
+}
+
+#[test]
 fn many_files_are_whole_too() {
     let dir = tempfile::tempdir().unwrap();
     let operations = |before: Option<&'static str>, after: &'static str| -> Vec<Operation> {
