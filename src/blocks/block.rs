@@ -109,9 +109,14 @@ impl Block {
         self
     }
 
-    /// The same block with what its own hooks made of its source. It stays the block that was released.
+    /// The same block with what its own hooks made of its source. That is what a project is rendered from, so the lock tells
+    /// its digest, and it is kept for the next update.
     pub fn with_source(self, source: Tree) -> Result<Self, Error> {
-        Ok(Self { template: dialect::read(&self.template.label, source)?, ..self })
+        let content = source.digest();
+        if let Some(store) = &self.store {
+            store.keep_tree(&content, &source)?;
+        }
+        Ok(Self { template: dialect::read(&self.template.label, source)?, content, ..self })
     }
 
     /// The text of its `block.toml`, for what it adds to `onramp.toml`: comments and order are the author's.

@@ -14,6 +14,7 @@ use crate::reference::Digest;
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
 use crate::template::{Answers, Engine, Rendered, Stage, render, resolve, run};
+use crate::text::neutral;
 use crate::tree::{Entry, Tree, TreePath};
 
 /// The facts of a lock that are a foreign template's own: how it was asked for, what `git describe` called it.
@@ -107,6 +108,25 @@ impl Layer {
     pub fn migrations(&self, block: &Block, stage: Stage, between: run::Between<'_>) -> Result<run::Plan, Error> {
         let engine = self.engine(block, Operation::Update)?;
         Ok(run::Plan::migrations(&block.template, &engine, stage, between)?)
+    }
+
+    /// What the template's author says before and after, rendered and neutral.
+    pub fn messages(&self, block: &Block, operation: Operation) -> Result<[Option<String>; 2], Error> {
+        let messages = &block.template.actions.messages;
+        let [before, after] = match operation {
+            Operation::Copy => [&messages.before_copy, &messages.after_copy],
+            Operation::Update => [&messages.before_update, &messages.after_update],
+        };
+        if before.is_none() && after.is_none() {
+            return Ok([None, None]);
+        }
+        let engine = self.engine(block, operation)?;
+        let said = |message: &Option<String>| -> Result<Option<String>, Error> {
+            let Some(template) = message else { return Ok(None) };
+            let text = engine.text("its message", template)?;
+            Ok(Some(neutral(text.trim())).filter(|text| !text.is_empty()))
+        };
+        Ok([said(before)?, said(after)?])
     }
 
     /// An engine that knows all that the block's texts may see.

@@ -71,7 +71,7 @@ impl Arguments {
         let ask = self.answering.ask(cx);
         let present = if self.merge { Present::Merge } else { Present::Refuse };
         let root = project.root.clone();
-        let (layer, addition, running) = blocking(move || -> Result<_, crate::blocks::Error> {
+        let (layer, addition, running, [first, last]) = blocking(move || -> Result<_, crate::blocks::Error> {
             let mut terminal = Terminal;
             let person = ask.then_some(&mut terminal);
             let (layer, mut added) = block::layers(&found, &facts, Operation::Copy, &sources, person, &lock)?;
@@ -82,10 +82,12 @@ impl Arguments {
                 Ok(Running::new(block, before.then(after)))
             };
             let running = added.iter().map(runs).collect::<Result<Vec<Running>, crate::blocks::Error>>()?;
-            Ok((layer, addition, running))
+            let messages = layer.messages(&added[added.len() - 1].0, Operation::Copy)?;
+            Ok((layer, addition, running, messages))
         })
         .await?;
         block::note_unused(cx, &layer.answers);
+        first.iter().for_each(|message| cx.observer.note(message));
         let mut added = Added::plan(&addition, &layer, &running, &project.name());
         if !cx.proceed(&added) {
             return Ok(Verdict::Ok);
@@ -98,6 +100,7 @@ impl Arguments {
             }
         }
         added.done = true;
+        last.iter().for_each(|message| cx.observer.note(message));
         cx.report(&added);
         Ok(Verdict::Ok)
     }

@@ -143,8 +143,14 @@ impl Chosen {
         let place = Location::from_argument(name, &cx.dir)?;
         let asked = asked(name, &place);
         let (cache, at, offline) = (cx.paths.cache.clone(), self.at(), cx.offline);
+        let observer = cx.observer.clone();
         let work = blocking(move || -> Result<Block, crate::blocks::Error> {
-            Block::fetched(&asked, fetch::fetch(&cache, &place, &at, offline)?)
+            let fetched = fetch::fetch(&cache, &place, &at, offline)?;
+            for path in &fetched.submodules {
+                let path = text::neutral_line(path, 200);
+                observer.note(&format!("the template's submodule {path} is not followed: what is in it is not there"));
+            }
+            Block::fetched(&asked, fetched)
         });
         Ok(Found { block: cx.waiting("fetch the template", work).await?, catalog: None, required: Vec::new() })
     }

@@ -80,16 +80,19 @@ impl Arguments {
         let facts = block::facts(cx, found.catalog.as_ref(), &text::slug(&folder, 40), &folder)?;
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
-        let (layer, mut creation, running) = blocking(move || -> Result<_, crate::blocks::Error> {
+        let (layer, mut creation, running, [first, last]) = blocking(move || -> Result<_, crate::blocks::Error> {
             let mut terminal = Terminal;
             let person = ask.then_some(&mut terminal);
             let (layer, parts) = block::layers(&found, &facts, Operation::Copy, &sources, person, &Lock::default())?;
             let creation = Creation::plan(&found.block, &layer, &parts)?;
-            Ok((layer.clone(), creation, Runs::of(&found.block, &layer, &parts)?))
+            let runs = Runs::of(&found.block, &layer, &parts)?;
+            let messages = layer.messages(&found.block, Operation::Copy)?;
+            Ok((layer, creation, runs, messages))
         })
         .await?;
         block::note_unused(cx, &layer.answers);
         lock_images(cx, &mut creation).await;
+        first.iter().for_each(|message| cx.observer.note(message));
         let mut made = Made::plan(&creation, &layer, &running, &target, &cx.dir);
         if !cx.proceed(&made) {
             return Ok(Verdict::Ok);
@@ -105,6 +108,7 @@ impl Arguments {
         // Short, and not interrupted: a signal waits until the project is there or the directory is as it was.
         made.commit = staged.publish(&author)?.map(|commit| commit.to_string());
         made.done = true;
+        last.iter().for_each(|message| cx.observer.note(message));
         cx.report(&made);
         Ok(Verdict::Ok)
     }
