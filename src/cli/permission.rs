@@ -7,6 +7,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::{output, prompt};
 use crate::blocks::Block;
+use crate::template::engine::Python;
 use crate::template::run::{self, Plan, Shown, Surroundings};
 use crate::template::{Actions, Template};
 use crate::text;
@@ -14,6 +15,9 @@ use crate::trust::{self, Capability, Decision, NotTrusted, Trust};
 
 /// How long one command of a template may take, where `--timeout` does not say more.
 const LIMIT: Duration = Duration::from_mins(10);
+
+/// The Python that runs a template's Jinja extensions: the one that the user's `PATH` leads to.
+const PYTHON: &str = "python3";
 
 /// What the user says about a template's commands.
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -46,7 +50,10 @@ impl Trusting {
         let place = trust::place(&cx.paths);
         let new = match Trust::load(&place)?.decide(&block.id.source, &wanted) {
             Decision::Nothing if self.skip_tasks => return Ok(Permission::Files),
-            Decision::Nothing | Decision::Known => return Ok(Permission::Everything),
+            Decision::Nothing | Decision::Known => {
+                allow_python(block);
+                return Ok(Permission::Everything);
+            }
             Decision::Ask(new) => new,
         };
         if cx.dry_run {
@@ -58,7 +65,15 @@ impl Trusting {
             return Err(NotTrusted { label: block.id.to_string(), new }.into());
         }
         Trust::allow(&place, &block.id.source, &block.id.commit, &wanted)?;
+        allow_python(block);
         Ok(Permission::Everything)
+    }
+}
+
+/// Lets a trusted template's Jinja extensions run, by the user's own Python.
+fn allow_python(block: &mut Block) {
+    if !block.template.rules.extensions.is_empty() {
+        block.template.rules.python = Python::Allowed { program: PYTHON.into() };
     }
 }
 

@@ -188,3 +188,27 @@ fn hooks_that_git_would_fire_in_a_project_are_not() {
     machine.git("shop", &["commit", "-q", "--allow-empty", "-m", "x"]);
     assert!(trap.exists());
 }
+
+#[test]
+fn a_jinja_extension_is_named_with_its_line_and_runs_only_with_trust() {
+    let mut machine = Machine::new();
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin");
+    assert!(venv.join("python3").exists(), "scripts/setup test makes {}", venv.display());
+    let extension = "from jinja2.ext import Extension\n\n\
+                     class Shout(Extension):\n    def __init__(self, environment):\n        super().__init__(environment)\n        \
+                     environment.filters['shout'] = lambda text: text.upper() + '!'\n";
+    machine.write("modules/shout.py", extension);
+    machine.write("template/copier.yml", "name: shop\n_jinja_extensions:\n  - shout.Shout\n");
+    machine.write("template/README.md.jinja", "{{ name | shout }}\n");
+    let path = format!("{}:{}", venv.display(), machine.environment()["PATH"]);
+    let modules = machine.path("modules").display().to_string();
+    machine.set("PATH", path).set("PYTHONPATH", modules);
+    let told = machine.onramp("new ./template shop --defaults").fails(Class::Security);
+    assert!(told.stderr.contains("the Jinja extension shout.Shout (copier.yml:3)"), "{}", told.stderr);
+    assert!(!machine.path("shop").exists());
+    machine.onramp("new ./template shop --defaults --trust").ok();
+    assert_eq!(machine.read("shop/README.md"), "SHOP!\n");
+    machine.write("template/README.md.jinja", "{{ name | shout }}\nmore\n");
+    machine.onramp("update --defaults").dir("shop").ok();
+    assert_eq!(machine.read("shop/README.md"), "SHOP!\nmore\n");
+}

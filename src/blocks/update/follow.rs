@@ -147,7 +147,8 @@ impl Follow<'_> {
         if same && nothing_new && !new_facts && !locked.files.is_empty() {
             return Ok(None);
         }
-        let from = if same { to.clone() } else { self.base(name, locked)? };
+        let mut from = if same { to.clone() } else { self.base(name, locked)? };
+        from.template.rules.python = to.template.rules.python.clone();
         let new = Layer::make(&to, &facts, Operation::Update, &sources, person)?;
         if same && new.answers.kept == values && !new_facts && !locked.files.is_empty() {
             return Ok(None);

@@ -185,7 +185,11 @@ impl Arguments {
         self.answering.check(targets.values().map(|block| &block.template))?;
         let (mut followed, mut changed) = (Vec::new(), Values::new());
         for name in in_order(&targets) {
-            let (to, locked) = (targets[&name].clone(), &lock.blocks[&name]);
+            let (mut to, locked) = (targets[&name].clone(), &lock.blocks[&name]);
+            // What renders with Python asks before it renders, all else before it runs.
+            if !to.template.rules.extensions.is_empty() {
+                self.trusting.decide(cx, &mut to)?;
+            }
             let mut sources = self.answering.sources(cx, &to.template)?;
             sources.reask = self.reask;
             let mut terminal = Terminal;
