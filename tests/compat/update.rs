@@ -184,11 +184,24 @@ fn a_new_question_takes_its_default() {
 }
 
 #[test]
-fn a_question_that_is_gone_or_no_longer_takes_its_answer() {
-    let twins = Twins::of(&[("copier.yml", "name: shop\ngone: x\nport: \"80\"\n"), ("a.txt.jinja", "{{ name }}\n")]);
+fn a_question_that_is_gone() {
+    let twins = Twins::of(&[("copier.yml", "name: shop\ngone: x\n"), ("a.txt.jinja", "{{ name }} {{ gone }}\n")]);
+    twins.release("v1.1.0", &[("copier.yml", "name: shop\n"), ("a.txt.jinja", "{{ name }} {{ gone }}\n")]);
+    twins.update_same();
+}
+
+#[test]
+fn an_answer_that_the_question_no_longer_takes() {
+    let twins = Twins::of(&[("copier.yml", "name: shop\nport: \"80\"\n"), ("a.txt.jinja", "{{ name }}\n")]);
     let questions = "name: shop\nport:\n  type: str\n  default: \"8080\"\n  choices: [\"8080\", \"9090\"]\n";
     twins.release("v1.1.0", &[("copier.yml", questions), ("a.txt.jinja", "{{ name }} {{ port }}\n")]);
-    twins.update_same();
+    // Copier takes the default instead, without a word; onramp names it, and how to answer.
+    twins.update_theirs();
+    let (code, told) = twins.update_ours();
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.stderr.contains("`80` is no answer to `port`") && told.stderr.contains("--data port="), "{told}");
+    twins.machine.onramp("update --defaults --data port=8080").dir(&twins.ours).ok();
+    twins.same();
 }
 
 #[test]

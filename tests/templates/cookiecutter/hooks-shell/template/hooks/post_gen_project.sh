@@ -2,4 +2,4 @@
 set -e
 {% if cookiecutter.keep == 'no' %}rm keep.txt{% endif %}
 chmod +x run.sh
-mkdir -p made && basename "$PWD" > made/where
+mkdir -p made && ls *.sh > made/listing
