@@ -53,7 +53,7 @@ pub struct LockedBlock {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub json: BTreeMap<String, String>,
     /// The files that it owns, with the digest of what was rendered ([`crate::tree::Entry::digest`]).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "own_files", skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<TreePath, Digest>,
 }
 
@@ -80,6 +80,17 @@ impl LockedBlock {
             }
         }
     }
+}
+
+/// A block owns nothing that a project may not be given, whoever wrote the lock: what it owns can be removed.
+fn own_files<'de, D: serde::Deserializer<'de>>(lock: D) -> Result<BTreeMap<TreePath, Digest>, D::Error> {
+    let files = BTreeMap::<TreePath, Digest>::deserialize(lock)?;
+    for path in files.keys() {
+        let wrong =
+            |why| serde::de::Error::custom(format!("`{}`: {why}", crate::text::neutral_line(path.as_str(), 200)));
+        path.check().map_err(wrong)?;
+    }
+    Ok(files)
 }
 
 /// What JSON makes of a TOML value; dates become text.

@@ -104,11 +104,9 @@ fn copiers_facts(engine: &mut Engine, template: &Template, answers: &Answers) ->
         _ => Map::new(),
     };
     let mut conf = object(engine.get("_copier_conf"));
-    let file = if let Some(file) = conf.get("answers_file").and_then(Value::as_str) {
-        file.to_owned()
-    } else {
-        let file = template.rules.answers_file.as_deref().unwrap_or(ANSWERS_FILE);
-        engine.text("its answers file", file)?
+    let file = match &template.rules.answers_file {
+        Some(file) => engine.text("its answers file", file)?,
+        None => conf.get("answers_file").and_then(Value::as_str).unwrap_or(ANSWERS_FILE).to_owned(),
     };
     conf.insert("answers_file".to_owned(), file.clone().into());
     engine.set("_copier_conf", &conf.into());

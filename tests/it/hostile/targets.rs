@@ -64,8 +64,8 @@ fn a_hook_that_fails() {
         ("hooks/pre_gen_project.sh", "#!/bin/sh\necho no >&2\nexit 1\n"),
     ];
     let scene = Scene::with(&files);
-    scene.unchanged_but_trust(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["pre_gen_project"]);
     scene.unchanged(|| scene.new_shop().fails(Class::Security), &["hooks/pre_gen_project.sh", "--trust"]);
+    scene.unchanged_but_trust(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["pre_gen_project"]);
 }
 
 /// A directory with room for 256 KiB; none where nothing may be mounted.
