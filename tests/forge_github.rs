@@ -113,7 +113,7 @@ async fn every_request_is_one_that_github_describes() {
 #[tokio::test]
 async fn an_organisation_tells_its_repositories() {
     let found = contract(None).repositories("acme").await.unwrap();
-    let found: Vec<&str> = found.iter().map(|url| url.as_str()).collect();
+    let found: Vec<&str> = found.iter().map(onramp::git::RepoUrl::as_str).collect();
     assert_eq!(found, ["https://github.com/octocat/Hello-World.git"], "the description's example");
     // Page after page; what is archived takes no pull request.
     let link = "link: <http://127.0.0.1:PORT/more>; rel=\"next\"\r\n";
@@ -126,7 +126,7 @@ async fn an_organisation_tells_its_repositories() {
     ]);
     let found = github(server.port, None).repositories("acme").await.unwrap();
     assert_eq!(
-        found.iter().map(|url| url.as_str()).collect::<Vec<_>>(),
+        found.iter().map(onramp::git::RepoUrl::as_str).collect::<Vec<_>>(),
         ["https://h/acme/a.git", "https://h/acme/c.git"]
     );
     assert!(server.requests.lock().unwrap()[0].starts_with("GET /orgs/acme/repos?"));

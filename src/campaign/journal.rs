@@ -121,7 +121,9 @@ impl Journal {
         }
         // Written anew: what was torn is gone, and what is gone on with stands right behind the first line.
         let mut text = line(&head);
-        before.values().for_each(|visit| text.push_str(&line(visit)));
+        for visit in before.values() {
+            text.push_str(&line(visit));
+        }
         files::write(&path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path).map_err(FileError::io("write", &path))?;
         Ok(Self { path, file, before })

@@ -95,13 +95,12 @@ fn row(visit: &Visit) -> String {
         Outcome::Branched(branch) => ("branched", format!("updated from {}", escape(&branch.from))),
         Outcome::Failed { message } => ("failed", escape(message)),
         Outcome::Conflicts { from, conflicts, .. } => {
-            let items: String = conflicts
-                .iter()
-                .map(|clash| {
-                    let line = clash.line.map(|line| format!(":{line}")).unwrap_or_default();
-                    format!("<li><code>{}{line}</code> {}</li>", escape(clash.path.as_str()), escape(&clash.detail))
-                })
-                .collect();
+            let mut items = String::new();
+            for clash in conflicts {
+                let line = clash.line.map(|line| format!(":{line}")).unwrap_or_default();
+                let (path, detail) = (escape(clash.path.as_str()), escape(&clash.detail));
+                items.push_str(&format!("<li><code>{path}{line}</code> {detail}</li>"));
+            }
             ("conflicts", format!("conflicts with {}<ul>{items}</ul>", escape(from)))
         }
     };

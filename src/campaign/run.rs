@@ -41,6 +41,13 @@ pub type Proposer<'a> = dyn Fn(crate::git::Mirror) -> Connecting<'a> + Sync + 'a
 /// A forge, in time.
 pub type Connecting<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Box<dyn Forge>, forge::Error>> + Send + 'a>>;
 
+/// What the stop rule looks at.
+#[derive(Default)]
+struct Tally {
+    troubled: usize,
+    with_block: usize,
+}
+
 impl Run<'_> {
     /// Visits the repositories that the journal does not know of, and writes down what came of each.
     pub async fn go(&self, mut journal: Option<&mut Journal>) -> Result<Campaign, FileError> {
@@ -50,6 +57,8 @@ impl Run<'_> {
                 visits.insert(index, visit.clone());
             }
         }
+        // Who goes on has seen what was before: the rule looks at what comes now.
+        let mut tally = Tally::default();
         let mut stopped = None;
         let waves = self.waves.of(self.targets.len());
         for (number, wave) in (1..).zip(&waves) {
@@ -59,7 +68,7 @@ impl Run<'_> {
             }
             let task = format!("wave {number} of {}: {} repositories", waves.len(), open.len());
             self.observer.started(&task);
-            let done = self.wave(number, open, &mut visits, journal.as_deref_mut()).await;
+            let done = self.wave(number, open, &mut visits, &mut tally, journal.as_deref_mut()).await;
             self.observer.ended(&task);
             stopped = done?;
             if stopped.is_some() {
@@ -88,6 +97,7 @@ impl Run<'_> {
         number: usize,
         open: Vec<usize>,
         visits: &mut BTreeMap<usize, Visit>,
+        tally: &mut Tally,
         mut journal: Option<&mut Journal>,
     ) -> Result<Option<String>, FileError> {
         let (next, halt) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -122,11 +132,11 @@ impl Run<'_> {
                 halt.store(true, Ordering::Relaxed);
                 failure = Some(error);
             }
+            tally.troubled += usize::from(visit.outcome.is_trouble());
+            tally.with_block += usize::from(visit.outcome.has_block());
             visits.insert(index, visit);
-            let troubled = visits.values().filter(|visit| visit.outcome.is_trouble()).count();
-            let with_block = visits.values().filter(|visit| visit.outcome.has_block()).count();
             if stopped.is_none()
-                && let Some(rule) = self.stop.filter(|rule| rule.is_reached(troubled, with_block))
+                && let Some(rule) = self.stop.filter(|rule| rule.is_reached(tally.troubled, tally.with_block))
             {
                 halt.store(true, Ordering::Relaxed);
                 stopped = Some(rule.words());

@@ -123,9 +123,10 @@ impl Goal {
         let changes: Vec<Placed> = plan.changes.into_iter().map(|change| (change.path, change.after)).collect();
         let words = Words { to: &self.to, from: &locked.version, clashes: &clashes, files: changes.len() };
         let (branch, proposable) = self.branch(&known, &changes, &words)?;
-        let outcome = match clashes.is_empty() {
-            true => Outcome::Branched(branch),
-            false => Outcome::Conflicts { from, conflicts: clashes, branch: Some(branch) },
+        let outcome = if clashes.is_empty() {
+            Outcome::Branched(branch)
+        } else {
+            Outcome::Conflicts { from, conflicts: clashes, branch: Some(branch) }
         };
         Ok((outcome, proposable))
     }

@@ -94,10 +94,13 @@ impl Arguments {
             return Err(Failure::usage("pull requests are opened on a forge; --offline forbids it"));
         }
         let (name, version) = split(&self.block);
-        let exact = version.map(|version| match crate::blocks::location::block_name(name).is_some() {
-            true => format!("={}", version.trim_start_matches('v')),
-            false => version.to_owned(),
-        });
+        let in_catalog = crate::blocks::location::block_name(name).is_some();
+        let exact =
+            version.map(
+                |version| {
+                    if in_catalog { format!("={}", version.trim_start_matches('v')) } else { version.to_owned() }
+                },
+            );
         let found = Chosen::exactly(exact).find(cx, name, None).await?;
         let targets = self.targets(cx).await?;
         let plan = Plan {

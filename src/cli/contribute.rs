@@ -66,6 +66,7 @@ struct One {
     title: String,
     reviewers: Vec<String>,
     taken: Vec<Taken>,
+    already: Vec<Taken>,
     left_out: Vec<LeftOut>,
     answer_sets: usize,
     diff: String,
@@ -106,7 +107,7 @@ impl Arguments {
             .await?
         };
         let chosen = self.chosen(&place, &paths)?;
-        let mut works = Vec::new();
+        let mut all = Vec::new();
         for (name, locked) in chosen {
             let (block, contribution) = {
                 let (cache, place, offline) = (cx.paths.cache.clone(), place.clone(), cx.offline);
@@ -128,16 +129,16 @@ impl Arguments {
                 work.contribution = fitted.contribution.clone();
                 work.fitted = Some(fitted);
             }
-            works.push(work);
+            all.push(work);
         }
         let project = place.name();
         let words = Words { project: &project, message: self.message.as_deref(), named: &paths };
-        let contributions = works.iter().map(|work| One::of(work, &words)).collect::<Result<Vec<_>, Failure>>()?;
+        let contributions = all.iter().map(|work| One::of(work, &words)).collect::<Result<Vec<_>, Failure>>()?;
         let mut report = Contributed { contributions, patch: self.patch.clone(), done: false };
         if !cx.proceed(&report) {
             return Ok(report.verdict());
         }
-        for (work, one) in works.iter().zip(&mut report.contributions) {
+        for (work, one) in all.iter().zip(&mut report.contributions) {
             if one.taken.is_empty() {
                 continue;
             }
@@ -275,6 +276,7 @@ impl One {
             title,
             reviewers,
             taken: contribution.taken.clone(),
+            already: contribution.already.clone(),
             left_out: contribution.left_out.clone(),
             answer_sets: contribution.answer_sets,
             diff: String::from_utf8_lossy(&patch).into_owned(),
@@ -290,7 +292,8 @@ impl Contributed {
     /// Something was asked for, and nothing of it could be turned back.
     fn verdict(&self) -> Verdict {
         let nothing = self.contributions.iter().all(|one| one.taken.is_empty());
-        if nothing && !self.contributions.is_empty() { Verdict::Failed } else { Verdict::Ok }
+        let left = self.contributions.iter().any(|one| !one.left_out.is_empty());
+        if nothing && left { Verdict::Failed } else { Verdict::Ok }
     }
 }
 
@@ -323,6 +326,13 @@ impl One {
                 ));
             }
         }
+        for there in &self.already {
+            lines.push(format!(
+                "  have  {}, in {} of the block's repository",
+                at(&there.path, there.lines),
+                there.source
+            ));
+        }
         for left in &self.left_out {
             lines.push(format!("  leave {}: {}", at(&left.path, left.lines), text::neutral_line(&left.why, 300)));
         }
@@ -333,7 +343,9 @@ impl One {
     }
 
     fn done(&self, lines: &mut Vec<String>, patch: Option<&Path>) {
-        if self.taken.is_empty() {
+        if self.taken.is_empty() && self.left_out.is_empty() {
+            lines.push(format!("{}: the block's repository has all of it already", self.block));
+        } else if self.taken.is_empty() {
             lines.push(format!("{}: nothing could be turned back with certainty", self.block));
         } else if let Some(file) = patch {
             lines.push(format!("{}: written to {}", self.block, file.display()));
@@ -343,9 +355,10 @@ impl One {
             lines.push(format!("{verb}: #{} {}", pull.number, text::neutral_line(&pull.title, 120)));
             lines.push(format!("  on branch {} of {}", self.branch, text::neutral_line(&self.block.source, 200)));
             // The local forge has no pages.
-            if pull.url.starts_with("http") {
-                lines.push(format!("  {}", text::neutral_line(&pull.url, 200)));
-            }
+            lines.push(match pull.url.starts_with("http") {
+                true => format!("  {}", text::neutral_line(&pull.url, 200)),
+                false => format!("  next: onramp pr show {} --catalog", pull.number),
+            });
             if !self.reviewers.is_empty() {
                 lines.push(format!("  asked to review: {}", text::neutral_line(&self.reviewers.join(", "), 200)));
             }

@@ -128,12 +128,12 @@ fn every_repository_gets_a_branch_and_nothing_else_changes() {
         assert_eq!(text, format!("# Shop\nlisten = 80\nworkers = 8\ncache = 1\n{logs}\n"), "{name}");
     }
     assert_eq!(machine.git("repos/c", &["branch", "--list", BRANCH]), "", "a conflict makes no branch");
-    assert_snapshot!(machine.filter(&machine.git("repos/b", &["show", "--format=%an%n%B", "--stat", BRANCH])), @r"
+    assert_snapshot!(machine.filter(&machine.git("repos/b", &["show", "--format=%an%n%B", "--stat", BRANCH])).replace('\u{200b}', "·"), @r"
     Dev
     Update site from 1.0.0 to 1.1.0
 
     ## 1.1.0
-    - More workers, asked for by @​ana
+    - More workers, asked for by @·ana
 
     To undo it: git revert this commit, or onramp update site --to 1.0.0.
 

@@ -127,8 +127,8 @@ impl Between {
     }
 
     fn cut_by(&self, range: &Range<usize>) -> bool {
-        let apart = self.output.end <= range.start || self.output.start >= range.end;
-        !self.is_place() && !apart && !(range.start <= self.output.start && self.output.end <= range.end)
+        let touches = self.output.end > range.start && self.output.start < range.end;
+        !self.is_place() && touches && (self.output.start < range.start || self.output.end > range.end)
     }
 
     fn inside(&self, range: &Range<usize>) -> bool {
@@ -156,17 +156,17 @@ impl<'a> Fabric<'a> {
         let mut last: Option<usize> = None;
         for span in &trace.spans {
             let output = span.output.clone();
-            if !is_literal(span.part) {
-                let sort = if parts.part(span.part).kind == Kind::Expression { Sort::Value } else { Sort::Opaque };
-                let around = (span.part - 1, span.part + 1);
-                fabric.between.push(Between { output, part: span.part, around, sort });
-            } else {
+            if is_literal(span.part) {
                 if let Some(before) = last.filter(|&before| is_literal(before)) {
                     let place = output.start..output.start;
                     let around = (before, span.part);
                     fabric.between.push(Between { output: place, part: span.part, around, sort: Sort::Border });
                 }
                 fabric.literals.push((span.part, output));
+            } else {
+                let sort = if parts.part(span.part).kind == Kind::Expression { Sort::Value } else { Sort::Opaque };
+                let around = (span.part - 1, span.part + 1);
+                fabric.between.push(Between { output, part: span.part, around, sort });
             }
             last = Some(span.part);
         }
@@ -336,15 +336,14 @@ impl<'a> Fabric<'a> {
                     if near.iter().any(|x| touches(&x) || x.inside(&line)) && !aligned.line_is_certain(i) {
                         return Err(Uncertain::Lines);
                     }
-                    match step {
-                        Step::Pair(_, j) => self.line(&line, new[j], &mut edits)?,
-                        _ => {
-                            let wrong = |x: &&&Between| x.inside(&line) && (x.is_place() || x.sort == Sort::Opaque);
-                            if let Some(found) = near.iter().find(wrong) {
-                                return Err(self.border(found));
-                            }
-                            edits.extend(self.delete(&line)?);
+                    if let Step::Pair(_, j) = step {
+                        self.line(&line, new[j], &mut edits)?;
+                    } else {
+                        let wrong = |x: &&&Between| x.inside(&line) && (x.is_place() || x.sort == Sort::Opaque);
+                        if let Some(found) = near.iter().find(wrong) {
+                            return Err(self.border(found));
                         }
+                        edits.extend(self.delete(&line)?);
                     }
                     at = line.end;
                 }
@@ -365,7 +364,7 @@ impl<'a> Fabric<'a> {
         let mut within = inside(&old);
         // Text before a tag at the end of a line is on its inner side, where the line's own text is.
         let at_end = |x: &&Between| x.is_place() && x.output.start + 1 == old.end;
-        if within.iter().any(|x| at_end(x)) && within.iter().all(|x| !x.is_place() || at_end(x)) {
+        if within.iter().any(at_end) && within.iter().all(|x| !x.is_place() || at_end(x)) {
             let Some(body) = new.strip_suffix('\n').filter(|_| self.text()[..old.end].ends_with('\n')) else {
                 return Err(self.border(within[within.len() - 1]));
             };

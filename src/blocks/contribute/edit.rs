@@ -57,7 +57,7 @@ impl Parts {
         let (start, end) = &self.syntax().variable;
         let mut text = String::new();
         let mut cursor = 0;
-        for index in 0..self.len() {
+        for index in 0..self.count() {
             let part = self.part(index);
             if edits.iter().any(|edit| edit.part == index && edit.change == Change::Remove) {
                 // With the blanks around it that its own signs take away.

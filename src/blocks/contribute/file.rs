@@ -114,13 +114,13 @@ pub fn turn_back(
             },
         }
     }
-    prove(&prover, changes, given, mine, &mut outcome);
+    prove(&prover, &changes, given, mine, &mut outcome);
     outcome.left_out.sort_by_key(|left| left.lines.start);
     Ok(outcome)
 }
 
 /// Proves all changes together, and where that fails one after the other.
-fn prove(prover: &Prover<'_>, changes: Vec<Change>, given: &str, mine: &str, outcome: &mut Outcome) {
+fn prove(prover: &Prover<'_>, changes: &[Change], given: &str, mine: &str, outcome: &mut Outcome) {
     let try_all = |changes: &[&Change]| {
         let edits: Vec<Edit> = changes.iter().flat_map(|change| change.edits.clone()).collect();
         let expected = with(given, mine, changes.iter().map(|change| &change.hunk));

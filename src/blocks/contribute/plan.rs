@@ -66,6 +66,8 @@ pub struct Contribution {
     pub files: BTreeMap<TreePath, (Option<Entry>, Entry)>,
     /// What is taken.
     pub taken: Vec<Taken>,
+    /// What the block's repository has already, released or not.
+    pub already: Vec<Taken>,
     /// What is left out.
     pub left_out: Vec<LeftOut>,
     /// How many other answer sets every taken change was held against.
@@ -86,6 +88,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Contribution, Error> {
         block: block.id.clone(),
         files: BTreeMap::new(),
         taken: Vec::new(),
+        already: Vec::new(),
         left_out: Vec::new(),
         answer_sets: worlds.len() - 1,
     };
@@ -337,6 +340,10 @@ impl Contribution {
             let clashes: BTreeSet<TreePath> = merged.conflicts.iter().map(|conflict| conflict.path.clone()).collect();
             let clashes: Vec<TreePath> = self.files.keys().filter(|path| clashes.contains(*path)).cloned().collect();
             if clashes.is_empty() && merged.conflicts.is_empty() {
+                let changes = |path: &TreePath| merged.changes.iter().any(|change| change.path == *path);
+                let (new, already) =
+                    std::mem::take(&mut self.taken).into_iter().partition(|taken: &Taken| changes(&taken.source));
+                (self.taken, self.already) = (new, already);
                 return merged.changes.into_iter().filter_map(|change| Some((change.path, change.after?))).collect();
             }
             let why = format!("the block's repository changed the same place since {}", self.block.version);

@@ -11,8 +11,11 @@ pub struct World<'a> {
     /// What it is called: `database=true`.
     pub label: String,
     /// Renders a text.
-    pub render: Box<dyn Fn(&str) -> Result<String, String> + 'a>,
+    pub render: Box<Render<'a>>,
 }
+
+/// Renders a template's text; or why it does not render.
+pub type Render<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
 
 /// Why a change is not taken although it could be turned back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

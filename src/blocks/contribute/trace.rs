@@ -64,7 +64,7 @@ pub struct Part {
 #[derive(Clone, Debug)]
 pub struct Parts {
     source: String,
-    parts: Vec<Part>,
+    all: Vec<Part>,
     marked: String,
     syntax: Syntax,
 }
@@ -100,28 +100,28 @@ impl Parts {
         splitter.split()?;
         let parts = splitter.parts;
         let marked = marked(source, syntax, &parts);
-        Ok(Self { source: source.to_owned(), parts, marked, syntax: syntax.clone() })
+        Ok(Self { source: source.to_owned(), all: parts, marked, syntax: syntax.clone() })
     }
 
     /// The template of a file that is copied as it is: one literal.
     pub fn copied(text: &str) -> Self {
         let part = Part { kind: Kind::Literal { raw: true }, source: 0..text.len() };
-        Self { source: text.to_owned(), parts: vec![part], marked: String::new(), syntax: Syntax::default() }
+        Self { source: text.to_owned(), all: vec![part], marked: String::new(), syntax: Syntax::default() }
     }
 
     /// The part at a place.
     pub fn part(&self, index: usize) -> &Part {
-        &self.parts[index]
+        &self.all[index]
     }
 
     /// The source of a part.
     pub fn text(&self, index: usize) -> &str {
-        &self.source[self.parts[index].source.clone()]
+        &self.source[self.all[index].source.clone()]
     }
 
     /// How many parts there are.
-    pub fn len(&self) -> usize {
-        self.parts.len()
+    pub fn count(&self) -> usize {
+        self.all.len()
     }
 
     /// The whole source.
@@ -144,20 +144,20 @@ impl Parts {
 
     /// The line of the source that a part begins on, from 1.
     pub fn line(&self, index: usize) -> usize {
-        1 + self.source[..self.parts[index].source.start].matches('\n').count()
+        1 + self.source[..self.all[index].source.start].matches('\n').count()
     }
 
     /// Renders it with marks and reads the map. `render` renders a template's text.
     pub fn trace(&self, render: &dyn Fn(&str) -> Result<String, String>) -> Result<Trace, NoMap> {
         if self.marked.is_empty() {
             // One literal, which a renderer would not give as it is.
-            let spans = self.parts.iter().map(|part| Span { part: 0, output: part.source.clone() }).collect();
+            let spans = self.all.iter().map(|part| Span { part: 0, output: part.source.clone() }).collect();
             return Ok(Trace { text: self.source.clone(), spans });
         }
         let plain = render(&self.source).map_err(NoMap::Fails)?;
         let trace = read(&render(&self.marked).map_err(NoMap::Fails)?).ok_or(NoMap::Unfaithful)?;
         let literal = |span: &Span| {
-            let is_literal = matches!(self.parts[span.part].kind, Kind::Literal { .. });
+            let is_literal = matches!(self.all[span.part].kind, Kind::Literal { .. });
             !is_literal || trace.text[span.output.clone()] == *self.text(span.part)
         };
         if trace.text != plain || !trace.spans.iter().all(literal) {
@@ -440,7 +440,7 @@ pub(super) mod tests {
         #[test]
         fn no_template_makes_it_panic(text in "([a-z \\n]|\\{\\{|\\}\\}|\\{%|%\\}|-|\\{#|#\\}|if|endif|raw|endraw|set|for){0,24}") {
             if let Ok(parts) = Parts::of(&text, &Syntax::default()) {
-                proptest::prop_assert!(parts.len() % 2 == 1);
+                proptest::prop_assert!(!parts.count().is_multiple_of(2));
                 let _ = parts.trace(&renderer(&Syntax::default(), serde_json::json!({})));
             }
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Of;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::forge::{Desk, headline, missing};
@@ -34,13 +35,13 @@ struct Shown {
 
 impl Arguments {
     /// Asks the forge, and the state repository for the change itself.
-    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+    pub async fn run(self, cx: &Context, of: Of) -> Result<Verdict, Failure> {
         let desk = Desk::open(cx).await?;
         let pull = desk.forge.get(self.number).await?;
         let (state, shown) = (desk.state.clone(), pull.clone());
         let diff = blocking(move || diff::of(&state, &shown)).await?;
         let (mut findings, mut lacks, mut trouble) = (Vec::new(), String::new(), None);
-        if pull.state == Standing::Open {
+        if pull.state == Standing::Open && of == Of::State {
             // What cannot be judged is shown all the same, with the reason.
             match desk.examine(&pull).await {
                 Ok(gate) if gate.is_open() => {
@@ -65,9 +66,11 @@ impl Report for Shown {
     fn text(&self) -> String {
         let pull = &self.pull;
         let approvals: Vec<String> = pull.approved_by().map(|person| neutral_line(&person.name, 40)).collect();
+        let reviewers: Vec<String> = pull.reviewers.iter().map(|name| neutral_line(name, 60)).collect();
+        let reviewers = if reviewers.is_empty() { String::new() } else { format!(", asked: {}", reviewers.join(", ")) };
         let approvals = if approvals.is_empty() { "nobody yet".to_owned() } else { approvals.join(", ") };
         format!(
-            "{}\n  by {} from {} into {}\n  approved by {approvals}\n{}\n{}\n\n{}",
+            "{}\n  by {} from {} into {}\n  approved by {approvals}{reviewers}\n{}\n{}\n\n{}",
             headline(pull),
             neutral_line(&pull.author.name, 60),
             neutral_line(&pull.head_branch, 120),
