@@ -1,4 +1,4 @@
-//! How lively a block is: the repository activity score of the InnerSource Commons.
+//! How lively a block is: the repository activity score of the `InnerSource` Commons.
 //!
 //! The formula is the pattern's own, constant by constant:
 //! <https://patterns.innersourcecommons.org/p/repository-activity-score>. Its words speak of bonuses that multiply by 1 to

@@ -63,7 +63,7 @@ impl About {
 /// How lively a block is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Activity {
-    /// The InnerSource Commons score.
+    /// The `InnerSource` Commons score.
     pub score: i64,
     /// What it means.
     pub level: Level,

@@ -1,4 +1,4 @@
-//! `repos.json`: what SAP's project portal for InnerSource shows, written and read.
+//! `repos.json`: what SAP's project portal for `InnerSource` shows, written and read.
 //!
 //! The fields are those of the portal's crawler guide
 //! (<https://github.com/SAP/project-portal-for-innersource/blob/main/docs/CRAWLING.md>): the answer of GitHub's search

@@ -101,9 +101,10 @@ impl Context {
     /// Puts right what an onramp that was killed in the middle of a change left in a project; whether there was something.
     fn recovered(&self, root: &std::path::Path) -> Result<bool, Failure> {
         let Some(recovered) = Transaction::recover(root)? else { return Ok(false) };
-        self.observer.note(match recovered.completed {
-            true => "an earlier onramp was killed when its change was all but done; it is complete now",
-            false => "an earlier onramp was killed in the middle of a change; everything is back as it was before it",
+        self.observer.note(if recovered.completed {
+            "an earlier onramp was killed when its change was all but done; it is complete now"
+        } else {
+            "an earlier onramp was killed in the middle of a change; everything is back as it was before it"
         });
         for (path, beside) in &recovered.beside {
             self.observer.note(&format!("{path} was edited since, and stays; what stood there before is in {beside}"));

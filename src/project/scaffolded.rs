@@ -27,10 +27,7 @@ impl Scaffolded {
         let marks =
             |dir: &&Path| [manifest::FILE, lock::FILE].iter().chain(&FOREIGN).any(|name| dir.join(name).is_file());
         let root = start.ancestors().find(marks).ok_or_else(|| Error::NoProject { start: start.clone() })?;
-        let manifest = match root.join(manifest::FILE).is_file() {
-            true => Some(Project::find(root)?.manifest),
-            false => None,
-        };
+        let manifest = if root.join(manifest::FILE).is_file() { Some(Project::find(root)?.manifest) } else { None };
         Ok(Self { root: root.to_owned(), manifest, lock: Lock::load(root)? })
     }
 

@@ -56,7 +56,7 @@ fn a_file_of_five_megabytes() {
     let mut text = String::with_capacity(5 << 20);
     while text.len() < 5 << 20 {
         text += "a line that is copied as it is, without anything of Jinja in it\n";
-        if text.len() % 977 == 0 {
+        if text.len().is_multiple_of(977) {
             text += "{{ name }} {% if port > 80 %}{{ owner|upper }}{% endif %}\n";
         }
     }

@@ -1,4 +1,4 @@
-//! The real programs, from PyPI, in the virtual environment that `scripts/setup test` makes.
+//! The real programs, from `PyPI`, in the virtual environment that `scripts/setup test` makes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -235,23 +235,22 @@ fn unreadable(error: &Error, checkout: &Checkout, name: &Name, findings: &mut Fi
     let (place, message) = match error {
         Error::Document(DocumentError::Wrong { path, line, message, .. })
         | Error::Template(template::Error::Document(DocumentError::Wrong { path, line, message, .. }))
-        | Error::Block(crate::blocks::Error::Document(DocumentError::Wrong { path, line, message, .. }))
-        | Error::Block(crate::blocks::Error::Template(template::Error::Document(DocumentError::Wrong {
-            path,
-            line,
-            message,
-            ..
-        }))) => {
+        | Error::Block(
+            crate::blocks::Error::Document(DocumentError::Wrong { path, line, message, .. })
+            | crate::blocks::Error::Template(template::Error::Document(DocumentError::Wrong {
+                path, line, message, ..
+            })),
+        ) => {
             let path = path.display().to_string();
             // The template's reader calls it `block.toml of web 1.0.0`.
             let file = path.split(" of ").next().unwrap_or(&path);
             (format!("{}:{line}", below(file)), message.clone())
         }
-        Error::Block(crate::blocks::Error::Wrong { place, message, .. })
-        | Error::Template(template::Error::Wrong { place, message, .. })
-        | Error::Block(crate::blocks::Error::Template(template::Error::Wrong { place, message, .. })) => {
-            (place.clone(), message.clone())
-        }
+        Error::Block(
+            crate::blocks::Error::Wrong { place, message, .. }
+            | crate::blocks::Error::Template(template::Error::Wrong { place, message, .. }),
+        )
+        | Error::Template(template::Error::Wrong { place, message, .. }) => (place.clone(), message.clone()),
         Error::Block(_) | Error::Template(_) | Error::Document(_) => (String::new(), error.to_string()),
         Error::Git(_)
         | Error::File(_)

@@ -32,9 +32,12 @@ impl Rule for Suffix {
             origins.filter(|origin| !origin.rendered).map(|origin| origin.source.as_str()).collect();
         // Where nothing could be rendered, any file may be one that is copied.
         let broken = subject.renders.iter().all(Result::is_err);
-        let is_copied = |path: &str| match broken {
-            true => path.starts_with(&subject.root()) && !path.ends_with(suffix.as_str()),
-            false => copied.contains(path),
+        let is_copied = |path: &str| {
+            if broken {
+                path.starts_with(&subject.root()) && !path.ends_with(suffix.as_str())
+            } else {
+                copied.contains(path)
+            }
         };
         for (path, entry) in template.source.iter().filter(|(path, _)| is_copied(path.as_str())) {
             let Some(text) = entry.text().filter(|text| text.contains(syntax.variable_delimiters().0)) else {

@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
 use crate::task::blocking;
 
-/// Tell portals of the catalog's blocks: SAP's project portal for InnerSource, or Backstage.
+/// Tell portals of the catalog's blocks: SAP's project portal for `InnerSource`, or Backstage.
 ///
 /// Reads the work tree of the catalog that the command stands in. What only a forge knows (stars, forks, issues) comes
 /// from a repos.json that a crawler wrote, and counts as none without one.
@@ -40,7 +40,7 @@ pub struct Arguments {
 #[derive(Clone, Copy, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Format {
-    /// SAP's project portal for InnerSource.
+    /// SAP's project portal for `InnerSource`.
     #[value(name = "repos.json")]
     #[serde(rename = "repos.json")]
     Repos,

@@ -30,7 +30,7 @@ pub struct Arguments {
 enum Sort {
     /// Their names.
     Name,
-    /// The InnerSource Commons activity score, the liveliest first.
+    /// The `InnerSource` Commons activity score, the liveliest first.
     Activity,
 }
 

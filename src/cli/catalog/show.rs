@@ -22,7 +22,7 @@ use crate::text;
 
 /// Show what a building block asks, adds and says of itself; who answers for it, who uses it, how lively it is.
 ///
-/// The activity score is the InnerSource Commons formula over the block's commits (merges count once), and over stars,
+/// The activity score is the `InnerSource` Commons formula over the block's commits (merges count once), and over stars,
 /// forks and issues where a repos.json tells them.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:

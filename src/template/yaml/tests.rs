@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 
-/// What PyYAML makes of these: printed by `yaml.safe_load`.
+/// What `PyYAML` makes of these: printed by `yaml.safe_load`.
 #[test]
 fn plain_scalars_mean_what_they_meant_in_yaml_1_1() {
     let cases = [
@@ -269,7 +269,7 @@ for line in sys.stdin:
             print(json.dumps({"error": str(error)}))
 "#;
 
-/// The answers of a Python that has PyYAML; none where there is no such Python.
+/// The answers of a Python that has `PyYAML`; none where there is no such Python.
 fn oracle(questions: &[Value]) -> Option<Vec<Value>> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
     if !python.exists() {

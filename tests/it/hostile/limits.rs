@@ -7,7 +7,7 @@ use onramp::error::Class;
 use super::Scene;
 
 /// The longest that a debug build on a busy machine may take to refuse. Without limits these take hours.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[track_caller]
 fn refused(files: &[(&str, &str)], words: &[&str]) {

@@ -47,7 +47,7 @@ fn references_that_look_like_options_or_commands() {
         "-v1.0.0".to_owned(),
         "v1.0.0:../x".to_owned(),
         "v1..v2".to_owned(),
-        "".to_owned(),
+        String::new(),
         "a b".to_owned(),
         "v1.0.0^{/x}".to_owned(),
         "@{-1}".to_owned(),
