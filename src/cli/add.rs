@@ -87,7 +87,9 @@ impl Arguments {
         })
         .await?;
         block::note_unused(cx, &layer.answers);
-        first.iter().for_each(|message| cx.observer.note(message));
+        if let Some(message) = first {
+            cx.observer.note(&message);
+        }
         let mut added = Added::plan(&addition, &layer, &running, &project.name());
         if !cx.proceed(&added) {
             return Ok(Verdict::Ok);
@@ -100,7 +102,9 @@ impl Arguments {
             }
         }
         added.done = true;
-        last.iter().for_each(|message| cx.observer.note(message));
+        if let Some(message) = last {
+            cx.observer.note(&message);
+        }
         cx.report(&added);
         Ok(Verdict::Ok)
     }

@@ -92,7 +92,9 @@ impl Arguments {
         .await?;
         block::note_unused(cx, &layer.answers);
         lock_images(cx, &mut creation).await;
-        first.iter().for_each(|message| cx.observer.note(message));
+        if let Some(message) = first {
+            cx.observer.note(&message);
+        }
         let mut made = Made::plan(&creation, &layer, &running, &target, &cx.dir);
         if !cx.proceed(&made) {
             return Ok(Verdict::Ok);
@@ -108,7 +110,9 @@ impl Arguments {
         // Short, and not interrupted: a signal waits until the project is there or the directory is as it was.
         made.commit = staged.publish(&author)?.map(|commit| commit.to_string());
         made.done = true;
-        last.iter().for_each(|message| cx.observer.note(message));
+        if let Some(message) = last {
+            cx.observer.note(&message);
+        }
         cx.report(&made);
         Ok(Verdict::Ok)
     }

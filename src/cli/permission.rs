@@ -61,7 +61,8 @@ impl Trusting {
             cx.observer.note(&format!("{} would need --trust: {list}", block.id));
             return Ok(Permission::Files);
         }
-        if !self.trust && !(cx.interactive && agreed(block, &new)?) {
+        let agreed = self.trust || (cx.interactive && agreed(block, &new)?);
+        if !agreed {
             return Err(NotTrusted { label: block.id.to_string(), new }.into());
         }
         Trust::allow(&place, &block.id.source, &block.id.commit, &wanted)?;

@@ -60,7 +60,7 @@ impl Score {
 
     /// Lines that the project has, of 100.
     pub fn percent(&self) -> usize {
-        if self.lines == 0 { 0 } else { self.lines_same * 100 / self.lines }
+        (self.lines_same * 100).checked_div(self.lines).unwrap_or(0)
     }
 }
 
