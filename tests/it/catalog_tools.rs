@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use onramp::error::Class;
 
 use crate::catalog_repository::{CatalogRepository, WEB};
+use crate::engine;
 use crate::run::{Machine, Told};
 
 /// A run in the catalog's work tree.
@@ -324,6 +325,42 @@ fn a_release_is_pushed_when_that_is_asked_for() {
     machine.onramp("catalog release cache --push").dir(&root).ok();
     let tags = machine.git(&origin, &["for-each-ref", "--format=%(refname)"]);
     assert_eq!(tags, "refs/heads/main\nrefs/tags/cache/v1.0.1\n");
+}
+
+#[test]
+fn a_blocks_own_checks_run_in_containers_over_a_fresh_render() {
+    let mut machine = Machine::new();
+    machine.on_engine();
+    engine::import_shell("onramp-test/shell", "checks");
+    let catalog = CatalogRepository::small(&mut machine);
+    let machine = catalog.machine();
+    let check = |name: &str, script: &str| {
+        let run = format!("[\"sh\", \"-c\", {script:?}]");
+        format!("\n[checks.{name}]\nimage = \"onramp-test/shell:checks\"\nrun = {run}\n")
+    };
+    let manifest = WEB.replace("name = \"web\"", "name = \"checked\"");
+    let checks = [
+        check("front-page", "read -r line < src/index.php && test \"$line\" = \"<?php echo '{{ not a template }}';\""),
+        check("script", "test -x run.sh && test ! -w /proc/sys && echo seen && exit 3"),
+    ];
+    catalog
+        .file("blocks/checked/block.toml", &format!("{manifest}{}", checks.concat()))
+        .file("blocks/checked/files/src/index.php", "<?php echo '{{ not a template }}';\n")
+        .file("blocks/checked/files/name.txt.jinja", "{{ name }} {{ php }} {{ db_port }}\n")
+        .file("blocks/checked/files/run.sh", "#!/bin/sh\n")
+        .executable("blocks/checked/files/run.sh");
+    let told =
+        machine.onramp("catalog test checked --checks --json").dir(machine.elsewhere("catalog")).fails(Class::Failed);
+    let document = told.json();
+    let checks = document["tests"].as_array().unwrap().iter().filter(|test| test["kind"] == "check");
+    let checks: Vec<String> =
+        checks.map(|test| format!("{} {} {}", test["name"], test["result"], test["detail"])).collect();
+    assert_snapshot!(checks.join("\n"), @r#"
+    "front-page" "passed" ""
+    "script" "failed" "sh -c test -x run.sh && test ! -w /proc/sys && echo seen && exit 3 ended with 3\nseen"
+    "#);
+    assert_eq!(engine::containers("onramp-check-checked-"), [String::new(); 0]);
+    engine::untag("onramp-test/shell:checks");
 }
 
 /// What is told of a block but its activity, which depends on the day.

@@ -70,3 +70,44 @@ pub fn create_volume(name: &str) {
 pub fn remove_volume(name: &str) -> bool {
     with_engine(async |docker| docker.remove_volume(name, None::<RemoveVolumeOptions>).await.is_ok())
 }
+
+/// Makes an image of this machine's own shell and nothing else.
+pub fn import_shell(repository: &str, tag: &str) {
+    let root = tempfile::tempdir().unwrap();
+    let copy = |from: &str| {
+        let to = root.path().join(from.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+    };
+    let needed = std::process::Command::new("ldd").arg("/bin/sh").output().unwrap();
+    let needed = String::from_utf8(needed.stdout).unwrap();
+    copy("/bin/sh");
+    needed.split_whitespace().filter(|word| word.starts_with('/')).for_each(copy);
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append_dir_all(".", root.path()).unwrap();
+    let rootfs = bytes::Bytes::from(archive.into_inner().unwrap());
+    let host = std::env::var("DOCKER_HOST").ok();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let engine = onramp::engine::Engine::connect(host.as_deref(), false).await.unwrap();
+        let rootfs = futures_util::stream::once(async move { Ok(rootfs) });
+        engine.import(repository, tag, Vec::new(), rootfs).await.unwrap();
+    });
+}
+
+/// Takes an image's name away from the engine.
+pub fn untag(name: &str) {
+    with_engine(async |docker| {
+        docker.remove_image(name, None::<bollard::query_parameters::RemoveImageOptions>, None).await.unwrap();
+    });
+}
+
+/// The containers whose names begin so.
+pub fn containers(prefix: &str) -> Vec<String> {
+    with_engine(async |docker| {
+        let options = bollard::query_parameters::ListContainersOptions { all: true, ..Default::default() };
+        let found = docker.list_containers(Some(options)).await.unwrap();
+        let names = found.into_iter().flat_map(|container| container.names.unwrap_or_default());
+        names.map(|name| name.trim_start_matches('/').to_owned()).filter(|name| name.starts_with(prefix)).collect()
+    })
+}

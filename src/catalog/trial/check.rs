@@ -1,6 +1,7 @@
 //! A block's own checks: a program in a container, in the directory of a fresh render, without a way out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 
@@ -13,13 +14,21 @@ use crate::tree::{Entry, Tree};
 
 /// Where the render lies in the container.
 const PLACE: &str = "work";
+/// How long a check may take.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// The most lines of output that are told.
 const TOLD: usize = 40;
+
+/// Stands for the exit code of a program that was ended.
+const STOPPED: i64 = -1;
 
 /// Runs one check of a block over what it renders to.
 pub async fn run(engine: &Engine, block: &Name, name: &Name, check: &Check, rendered: &Tree) -> Outcome {
     let outcome = |result, detail: String| Outcome::new(block, Kind::Check, name.as_str(), result, detail);
     match in_container(engine, block, name, check, rendered).await {
+        Ok((code, _)) if code == STOPPED => {
+            outcome(Result::Failed, format!("it did not end within {} minutes", PATIENCE.as_secs() / 60))
+        }
         Ok((0, _)) => outcome(Result::Passed, String::new()),
         Ok((code, mut words)) => {
             words.insert(0, format!("{} ended with {code}", check.run.join(" ")));
@@ -60,7 +69,10 @@ async fn in_container(
     let ran = async {
         engine.put_files(&container, "/", archive(rendered)).await?;
         engine.start_container(&container).await?;
-        let watch = engine.wait_for_exit(&container).await?;
+        let Ok(watch) = tokio::time::timeout(PATIENCE, engine.wait_for_exit(&container)).await else {
+            return Ok((STOPPED, Vec::new()));
+        };
+        let watch = watch?;
         let logs = std::pin::pin!(engine.logs(&container, Some(u32::try_from(TOLD).unwrap_or(u32::MAX)), false));
         let words = logs.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
         Ok((watch.exit_code, words))
