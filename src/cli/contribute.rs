@@ -355,10 +355,9 @@ impl One {
             lines.push(format!("{verb}: #{} {}", pull.number, text::neutral_line(&pull.title, 120)));
             lines.push(format!("  on branch {} of {}", self.branch, text::neutral_line(&self.block.source, 200)));
             // The local forge has no pages.
-            lines.push(match pull.url.starts_with("http") {
-                true => format!("  {}", text::neutral_line(&pull.url, 200)),
-                false => format!("  next: onramp pr show {} --catalog", pull.number),
-            });
+            let page = pull.url.starts_with("http").then(|| text::neutral_line(&pull.url, 200));
+            let page = page.unwrap_or_else(|| format!("next: onramp pr show {} --catalog", pull.number));
+            lines.push(format!("  {page}"));
             if !self.reviewers.is_empty() {
                 lines.push(format!("  asked to review: {}", text::neutral_line(&self.reviewers.join(", "), 200)));
             }

@@ -44,6 +44,11 @@ fn regions<'a>(lines: &[Line<'a>]) -> Vec<Region<'a>> {
     if open.is_some() { Vec::new() } else { regions }
 }
 
+/// The lines of a file, from 0, that are inside of regions.
+pub fn kept(text: &[u8]) -> Vec<Range<usize>> {
+    regions(&lines(text)).into_iter().map(|region| region.inside).collect()
+}
+
 /// Where the regions of each name are, in order.
 fn by_name<'a>(regions: &[Region<'a>]) -> HashMap<&'a [u8], Vec<Range<usize>>> {
     let mut places: HashMap<_, Vec<_>> = HashMap::new();

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use keep::kept;
 pub use markers::has_markers;
 use outcome::Outcome;
 

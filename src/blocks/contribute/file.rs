@@ -7,6 +7,7 @@ use super::edit::Edit;
 use super::prove::{Prover, Unproved, World};
 use super::restore::{self, Possible};
 use super::trace::{NoMap, Parts};
+use crate::merge;
 
 /// The largest file that is looked into, in bytes.
 const SIZE_CAP: usize = 1024 * 1024;
@@ -40,6 +41,9 @@ pub enum Why {
     /// It could not be proved.
     #[error(transparent)]
     Unproved(#[from] Unproved),
+    /// It is nobody else's.
+    #[error("it is in a region that the project keeps for itself")]
+    Kept,
 }
 
 /// What came of a file.
@@ -101,7 +105,15 @@ pub fn turn_back(
     let mut outcome = Outcome { source: parts.source().to_owned(), rendered: given.to_owned(), ..Outcome::default() };
     let mut changes = Vec::new();
     let mut open: std::collections::VecDeque<Hunk> = hunks.into();
+    let (kept_given, kept_mine) = (merge::kept(given.as_bytes()), merge::kept(mine.as_bytes()));
+    let overlaps = |lines: &Range<usize>, kept: &[Range<usize>]| {
+        kept.iter().any(|kept| lines.start < kept.end && kept.start < lines.end)
+    };
     while let Some(hunk) = open.pop_front() {
+        if overlaps(&hunk.old_lines, &kept_given) || overlaps(&hunk.new_lines, &kept_mine) {
+            outcome.left_out.push(LeftOut { lines: shown(&hunk), why: Why::Kept });
+            continue;
+        }
         match fabric.turn_back(&hunk, mine) {
             Ok(mut edits) => {
                 let possible = known.restore(&mut edits);
@@ -222,6 +234,14 @@ mod tests {
         assert_eq!(found.taken.iter().map(|taken| taken.lines.clone()).collect::<Vec<_>>(), [3..4, 5..6]);
         assert_eq!(found.left_out.len(), 1);
         assert_eq!(found.left_out[0].lines, 1..2);
+    }
+
+    #[test]
+    fn what_a_project_keeps_for_itself_stays_with_it() {
+        let source = "a\n# onramp:keep begin\nyours\n# onramp:keep end\nz\n";
+        let found = outcome(source, false, |text| text.replace("yours", "mine\nalso mine").replace("a\n", "A\n"));
+        assert_eq!(found.source, source.replace("a\n", "A\n"));
+        assert_eq!(found.left_out.iter().map(|left| left.why.clone()).collect::<Vec<_>>(), [Why::Kept]);
     }
 
     #[test]

@@ -104,7 +104,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Contribution, Error> {
         let Some(origin) = inputs.layer.rendered.origins.get(path) else { continue };
         let mine = inputs.project.get(path.as_str());
         let own = path.as_str() == manifest::FILE;
-        if mine == Some(given) || (own && !inputs.paths.contains(path)) {
+        // What is given once is the project's own from then on.
+        let own_by_now = own || inputs.layer.rendered.once.contains(path);
+        if mine == Some(given) || (own_by_now && !inputs.paths.contains(path)) {
             continue;
         }
         let whole = if own {
