@@ -197,7 +197,9 @@ fn values(question: &Question, hints: &[&Value]) -> Vec<Option<Value>> {
         Choices::Any if question.kind == Kind::Bool => [true, false].into_iter().for_each(|yes| add(yes.into())),
         Choices::Any | Choices::Computed(_) => {}
     }
-    hints.iter().for_each(|hint| add((*hint).clone()));
+    for hint in hints {
+        add((*hint).clone());
+    }
     if question.when == When::Fixed(false) {
         values.truncate(1);
     }

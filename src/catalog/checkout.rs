@@ -10,7 +10,6 @@ use crate::files;
 use crate::git::history::File;
 use crate::git::{Commit, Worktree, without_credentials};
 use crate::name::Name;
-use crate::template::dialect;
 use crate::text::{did_you_mean, slug};
 use crate::tree::Tree;
 use crate::version::Version;
@@ -217,9 +216,4 @@ impl Checkout {
         let asked = name.to_string();
         BlockId { name: name.clone(), version, source: self.address(), commit, asked, described: String::new() }
     }
-}
-
-/// Whether a source tree is a template at all.
-pub fn is_template(source: &Tree) -> bool {
-    dialect::detect(source).is_some()
 }

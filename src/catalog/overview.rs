@@ -122,13 +122,15 @@ impl<'a> Overview<'a> {
             Catalog::Git(mirror) => Some((mirror, mirror.head()?)),
             Catalog::Builtin => None,
         };
-        let mut overview = Self { catalog, at, portal: portal.clone().unwrap_or_default(), now };
-        if portal.is_none()
-            && let Some(text) = overview.file("repos.json", portal::CAP)?
-        {
+        let mut overview = Self { catalog, at, portal: Vec::new(), now };
+        overview.portal = match portal {
+            Some(portal) => portal,
             // Somebody else's file: where it cannot be read, nothing is known from it.
-            overview.portal = portal::read("repos.json", &text).unwrap_or_default();
-        }
+            None => match overview.file("repos.json", portal::CAP)? {
+                Some(text) => portal::read("repos.json", &text).unwrap_or_default(),
+                None => Vec::new(),
+            },
+        };
         Ok(overview)
     }
 

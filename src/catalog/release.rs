@@ -77,9 +77,9 @@ pub fn plan(checkout: &Checkout, name: &Name, wanted: &Wanted, now: Timestamp) -
         return Err(no("its repository is one template, not a catalog of blocks".to_owned(), None, next));
     }
     let place = checkout.place(name);
-    let changed = checkout.worktree.changed(&checkout.root().join(&place))?;
-    if !changed.is_empty() {
-        let why = format!("it has changes that are not committed: {}", changed.join(", "));
+    let dirty = checkout.worktree.changed(&checkout.root().join(&place))?;
+    if !dirty.is_empty() {
+        let why = format!("it has changes that are not committed: {}", dirty.join(", "));
         return Err(no(why, None, vec![format!("git add {place} && git commit")]));
     }
     let block = checkout.working(name)?;

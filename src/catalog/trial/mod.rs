@@ -116,7 +116,7 @@ pub fn run(
     for release in checkout.releases(name)? {
         let task = format!("update {name} from {}", release.version);
         observer.started(&task);
-        outcomes.extend(from_release(checkout, &block, &release, &known)?);
+        outcomes.extend(from_release(checkout, &block, &release, &known));
         observer.ended(&task);
     }
     Ok(outcomes)
@@ -166,14 +166,14 @@ fn from_release(
     block: &Block,
     release: &Release,
     known: &[crate::template::question::Values],
-) -> std::result::Result<Vec<Outcome>, Error> {
+) -> Vec<Outcome> {
     let name = &block.id.name;
     let label = format!("from {}", release.version);
-    Ok(match checkout.released(name, release) {
+    match checkout.released(name, release) {
         Ok(old) if old.content == block.content => Vec::new(),
         Ok(old) => update::from(&old, block, &label, known),
         // Projects of a version that cannot be read cannot be updated from it either: that is told, and is no mistake of
         // this version.
         Err(error) => vec![Outcome::new(name, Kind::Update, label, Result::Skipped, chain(&error))],
-    })
+    }
 }

@@ -34,7 +34,7 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Looked {
     catalog: String,
-    looked_at: usize,
+    repositories_read: usize,
     #[serde(flatten)]
     adopters: Adopters,
     written: bool,
@@ -55,7 +55,8 @@ impl Arguments {
             if write {
                 crate::files::write(&checkout.root().join(adopters::FILE), adopters.render().as_bytes())?;
             }
-            let looked = Looked { catalog: checkout.address(), looked_at: targets.len(), adopters, written: write };
+            let looked =
+                Looked { catalog: checkout.address(), repositories_read: targets.len(), adopters, written: write };
             Ok((looked, unread))
         });
         let (looked, unread) = cx.waiting("look into the repositories", looking).await?;
@@ -78,7 +79,7 @@ impl Report for Looked {
         rows.sort();
         let mut out = text::table(&rows);
         let adopters = self.adopters.repositories.len();
-        out.push_str(&format!("{adopters} of {} repositories use this catalog\n", self.looked_at));
+        out.push_str(&format!("{adopters} of {} repositories use this catalog\n", self.repositories_read));
         if self.written {
             out.push_str(&format!("{} is written; commit it\n", adopters::FILE));
         }

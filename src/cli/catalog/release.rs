@@ -74,7 +74,7 @@ impl Arguments {
         let (directory, block) = (cx.dir.clone(), self.block);
         let (checkout, plan) = blocking(move || -> Result<_, Error> {
             let checkout = Arc::new(Checkout::find(&directory)?);
-            let chosen = checkout.choose(&[block.clone()], &directory)?;
+            let chosen = checkout.choose(std::slice::from_ref(&block), &directory)?;
             let [name] = chosen.as_slice() else {
                 return Err(Error::NoBlock { name: block, path: checkout.root().to_owned(), meant: None });
             };

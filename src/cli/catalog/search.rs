@@ -35,7 +35,7 @@ struct Found {
 #[derive(Serialize)]
 struct Hit {
     #[serde(flatten)]
-    hit: search::Hit,
+    found: search::Hit,
     version: String,
     description: String,
     owner: String,
@@ -54,7 +54,7 @@ impl Arguments {
             let hits = search::search(&documents, &query).into_iter().filter_map(|hit| {
                 let block = blocks.iter().find(|block| block.id.name.as_str() == hit.name)?;
                 let About { description, owner, support, .. } = About::of(block);
-                Some(Hit { hit, version: block.id.version.to_string(), description, owner, support })
+                Some(Hit { found: hit, version: block.id.version.to_string(), description, owner, support })
             });
             Ok(Found { catalog: catalog.source().to_owned(), hits: hits.collect(), query })
         })
@@ -71,10 +71,10 @@ impl Report for Found {
         }
         let row = |hit: &Hit| {
             vec![
-                hit.hit.name.clone(),
+                hit.found.name.clone(),
                 hit.version.clone(),
                 text::neutral_line(&hit.description, 100),
-                format!("({})", hit.hit.found_in.join(", ")),
+                format!("({})", hit.found.found_in.join(", ")),
             ]
         };
         text::table(&self.hits.iter().map(row).collect::<Vec<_>>())

@@ -91,7 +91,9 @@ impl Arguments {
             let adopters = match repos {
                 Some(targets) => {
                     let (found, unread) = adopters::look(&targets, &[catalog.source().to_owned()], &cache, offline);
-                    unread.iter().for_each(|(name, why)| observer.note(&format!("{name} was passed over: {why}")));
+                    for (name, why) in unread {
+                        observer.note(&format!("{name} was passed over: {why}"));
+                    }
                     Some(found)
                 }
                 None => overview.adopters()?,
