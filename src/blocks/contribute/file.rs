@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::back::{self, Fabric, Hunk, Uncertain};
+use super::back::{Fabric, Uncertain};
 use super::edit::Edit;
+use super::hunk::{self, Hunk};
 use super::prove::{Prover, Unproved, World};
 use super::restore::{self, Possible};
 use super::trace::{NoMap, Parts};
@@ -96,7 +97,7 @@ pub fn turn_back(
     if prover.mine().text != *given {
         return Err(NoFile::Other);
     }
-    let hunks = back::hunks(given, mine);
+    let hunks = hunk::hunks(given, mine);
     if hunks.len() > HUNKS_CAP {
         return Err(NoFile::TooLarge);
     }
@@ -267,7 +268,7 @@ mod tests {
             let render = &worlds(&syntax)[0].render;
             let mine = std::cell::RefCell::new(String::new());
             let found = outcome(&source, trim, |text| {
-                let mut lines: Vec<String> = back::lines(text).into_iter().map(str::to_owned).collect();
+                let mut lines: Vec<String> = hunk::lines(text).into_iter().map(str::to_owned).collect();
                 for (at, how, new) in &changes {
                     let at = at % (lines.len() + 1);
                     match how {
@@ -297,7 +298,7 @@ mod tests {
             // A new line between others, of which none is like it, is always certain.
             let source = source.join("\n") + "\n";
             let found = outcome(&source, true, |text| {
-                let mut lines = back::lines(text);
+                let mut lines = hunk::lines(text);
                 lines.insert(at % (lines.len() + 1), "A NEW LINE\n");
                 lines.concat()
             });

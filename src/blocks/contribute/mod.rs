@@ -7,6 +7,7 @@ pub mod align;
 pub mod back;
 pub mod edit;
 pub mod file;
+pub mod hunk;
 pub mod plan;
 pub mod propose;
 pub mod prove;
