@@ -51,6 +51,7 @@ use failure::Failure;
 use output::Verdict;
 
 use crate::error::Class;
+use crate::template::engine::room;
 
 /// Help shows what it is for, then examples, then the rest.
 const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -212,6 +213,8 @@ pub fn main() -> ExitCode {
             outcome = run(cli) => outcome,
             number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted")
                 .hint("what was begun stays as it is; the same command goes on from there")),
+            () = exhausted() => Err(Failure::new(Class::Config, "a template takes too long or too much memory")
+                .hint("nothing was changed; the template's owner can correct it")),
         }
     };
     // The panic's own words are on stderr by then, with the place in onramp's code.
@@ -270,6 +273,14 @@ async fn interrupted() -> u8 {
     tokio::select! {
         _ = interrupt.recv() => 2,
         _ = terminate.recv() => 15,
+    }
+}
+
+/// Waits for a template that takes what no honest one does.
+async fn exhausted() {
+    const PAUSE: Duration = Duration::from_millis(100);
+    while !room::exhausted() {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -16,6 +16,7 @@ mod docs_generated;
 mod engine;
 mod hostile;
 mod isolation;
+mod layers;
 mod new;
 mod playground;
 mod run;
