@@ -263,6 +263,7 @@ impl Tree {
     }
 
     /// The tree under a directory; its paths begin there. An empty path is the whole tree.
+    #[must_use]
     pub fn under(&self, directory: &str) -> Self {
         if directory.is_empty() {
             return self.clone();

@@ -359,7 +359,7 @@ fn a_blocks_own_checks_run_in_containers_over_a_fresh_render() {
     "front-page" "passed" ""
     "script" "failed" "sh -c test -x run.sh && test ! -w /proc/sys && echo seen && exit 3 ended with 3\nseen"
     "#);
-    assert_eq!(engine::containers("onramp-check-checked-"), [String::new(); 0]);
+    assert!(engine::containers("onramp-check-checked-").is_empty());
     engine::untag("onramp-test/shell:checks");
 }
 
@@ -447,6 +447,7 @@ fn show_tells_people_adopters_and_what_is_nearly_the_same() {
     ");
 }
 
+#[expect(clippy::too_many_lines, reason = "what is written and read is shown whole")]
 #[test]
 fn portals_are_told_and_their_figures_are_heard() {
     let mut machine = Machine::new();

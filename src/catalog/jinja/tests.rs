@@ -26,7 +26,7 @@ fn what_a_text_sets_itself_is_no_use() {
     assert_eq!(uses("{% from 'x' import f as h, i %}{% import y as j %}{{ h }}{{ i }}{{ j.k }}"), ["1:y"]);
     assert_eq!(uses("{% with w = v %}{{ w }}{% endwith %}{% set b %}{{ n }}{% endset %}{{ b }}"), ["1:v", "1:n"]);
     assert_eq!(uses("{% now 'utc', '%Y' %}{{ '%s' % a }}"), ["1:__now", "1:a"]);
-    assert_eq!(uses("{% raw %}{{ a }}{% endraw %}{# {{ b }} #}"), [String::new(); 0]);
+    assert!(uses("{% raw %}{{ a }}{% endraw %}{# {{ b }} #}").is_empty());
 }
 
 #[test]

@@ -53,13 +53,12 @@ impl Arguments {
         if !cx.proceed(&Merge { merge: pull.clone(), commit: None }) {
             return Ok(Verdict::Ok);
         }
-        let commit = match gate {
-            Some(gate) => gate::merge(&*desk.forge, &pull, &gate).await?,
-            None => {
-                let base = desk.state.mirror().resolve(&format!("refs/heads/{}", pull.base_branch))?;
-                let message = format!("Merge pull request #{}\n\n{}\n", pull.number, neutral_line(&pull.title, 200));
-                desk.forge.merge(pull.number, Checked { head: pull.head_commit.clone(), base, message }).await?
-            }
+        let commit = if let Some(gate) = gate {
+            gate::merge(&*desk.forge, &pull, &gate).await?
+        } else {
+            let base = desk.state.mirror().resolve(&format!("refs/heads/{}", pull.base_branch))?;
+            let message = format!("Merge pull request #{}\n\n{}\n", pull.number, neutral_line(&pull.title, 200));
+            desk.forge.merge(pull.number, Checked { head: pull.head_commit.clone(), base, message }).await?
         };
         let pull = PullRequest { state: Standing::Merged, ..pull };
         cx.report(&Merge { merge: pull, commit: Some(commit) });

@@ -241,7 +241,7 @@ mod tests {
             (Kind::Float, json!("3"), Some(json!(3.0))),
             (Kind::Float, json!("3.5"), Some(json!(3.5))),
             (Kind::Float, json!(" .5 "), Some(json!(0.5))),
-            (Kind::Float, json!("1e5"), Some(json!(100000.0))),
+            (Kind::Float, json!("1e5"), Some(json!(100_000.0))),
             (Kind::Float, json!("1_0.5"), Some(json!(10.5))),
             (Kind::Float, json!("x"), None),
             (Kind::Float, json!(""), None),

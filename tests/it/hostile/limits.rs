@@ -131,7 +131,7 @@ fn deep_expressions() {
 #[track_caller]
 fn not_a_crash(text: &str) {
     let (code, told) = Scene::copier(&[("bomb.txt.jinja", text)]).new_shop().outcome();
-    assert!([Some(0), Some(3), Some(7)].contains(&code), "{:.40}: {code:?}: {told}", text);
+    assert!([Some(0), Some(3), Some(7)].contains(&code), "{text:.40}: {code:?}: {told}");
 }
 
 #[test]

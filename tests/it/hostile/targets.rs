@@ -116,7 +116,7 @@ fn killed_at_any_moment_a_project_is_whole_or_not_there() {
         } else {
             scene.new_shop_at(&target).ok();
         }
-        assert_eq!(scene.machine.tree(&target).keys().filter(|path| path.ends_with(".txt")).count(), 60);
+        assert_eq!(scene.machine.tree(&target).keys().filter(|path| is_text(path)).count(), 60);
     }
     scene.new_shop_at("last").ok();
     let left: Vec<String> = scene.machine.tree("").into_keys().filter(|name| name.starts_with('.')).collect();
@@ -134,7 +134,7 @@ fn killed_at_any_moment_an_addition_is_whole_or_not_there() {
         // The next run puts right what the killed one left, or has nothing to do.
         let (code, told) = scene.add().outcome();
         let made = scene.machine.tree("project");
-        let count = made.keys().filter(|path| path.starts_with("d-") && path.ends_with(".txt")).count();
+        let count = made.keys().filter(|path| path.starts_with("d-") && is_text(path)).count();
         assert!(count == 60 && made.contains_key("onramp.lock"), "{count} files after {code:?}: {told}");
         assert!(made["mine.txt"].ends_with("mine\n"));
         scene.machine.git("project", &["clean", "--quiet", "-fdx"]);
@@ -146,4 +146,9 @@ impl Scene {
     fn new_shop_at(&self, target: &str) -> crate::run::Run<'_> {
         self.machine.onramp("new --defaults").arg(self.template()).arg(target)
     }
+}
+
+/// Whether a path is one of the template's own files.
+fn is_text(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "txt")
 }
