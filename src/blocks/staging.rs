@@ -129,14 +129,25 @@ pub fn write_new(root: &Path, path: &TreePath, entry: &Entry) -> Result<(), File
     written.map_err(FileError::io("write", &path))
 }
 
-/// Writes to the disk what the system still holds: every file, then every directory.
+/// Writes to the disk what the system still holds of a tree. The whole file system at once, since that waits once and not
+/// for every file; where the system cannot, every file, then every directory.
 fn sync(directory: &Path) -> Result<(), FileError> {
+    #[cfg(target_os = "linux")]
+    if let Ok(handle) = File::open(directory)
+        && rustix::fs::syncfs(&handle).is_ok()
+    {
+        return Ok(());
+    }
+    sync_each(directory)
+}
+
+fn sync_each(directory: &Path) -> Result<(), FileError> {
     for entry in fs::read_dir(directory).map_err(FileError::io("read", directory))? {
         let entry = entry.map_err(FileError::io("read", directory))?;
         let path = entry.path();
         let kind = entry.file_type().map_err(FileError::io("read", &path))?;
         if kind.is_dir() {
-            sync(&path)?;
+            sync_each(&path)?;
         } else if kind.is_file() {
             File::open(&path).and_then(|file| file.sync_all()).map_err(FileError::io("write", &path))?;
         }

@@ -145,19 +145,15 @@ impl Goal {
                 (mirror.snapshot(&mirror.head()?)?, Some(mirror), root)
             }
         };
-        let text = |name: &str| -> Result<Option<String>, git::Error> {
+        let text = |name: &str, cap: u64| -> Result<Option<String>, git::Error> {
             let path: TreePath = name.parse().expect("a plain name");
             let entry = snapshot.get(&path)?;
-            Ok(entry
-                .as_ref()
-                .and_then(Entry::text)
-                .filter(|text| text.len() as u64 <= document::CAP)
-                .map(str::to_owned))
+            Ok(entry.as_ref().and_then(Entry::text).filter(|text| text.len() as u64 <= cap).map(str::to_owned))
         };
-        let lock = text(lock::FILE)?;
+        let lock = text(lock::FILE, lock::CAP)?;
         let lock: Lock =
             lock.map(|text| document::parse(Path::new(lock::FILE), &text)).transpose()?.unwrap_or_default();
-        let own = text(manifest::FILE)?;
+        let own = text(manifest::FILE, document::CAP)?;
         let manifest = own.map(|text| manifest::parse(Path::new(manifest::FILE), &text)).transpose()?;
         Ok(Some(Known { snapshot, mirror, place: Scaffolded { root, manifest, lock } }))
     }

@@ -12,7 +12,7 @@ use crate::error::chain;
 use crate::files;
 use crate::git::{Mirror, Reader, Wanted, Worktree, without_credentials};
 use crate::name::Name;
-use crate::project::lock::{FILE as LOCK, Lock};
+use crate::project::lock::{CAP as LOCK_CAP, FILE as LOCK, Lock};
 use crate::text::neutral_line;
 use crate::tree::Cap;
 use crate::version::Version;
@@ -97,7 +97,7 @@ fn lock_of(target: &Target, cache: &Path, offline: bool) -> Result<Option<(Strin
                 && worktree.root.canonicalize().ok() == directory.canonicalize().ok()
             {
                 let address = worktree.remote("origin")?.map_or(shown, |url| without_credentials(&url));
-                return match files::read_text(&place, document::CAP) {
+                return match files::read_text(&place, LOCK_CAP) {
                     Ok(text) => Ok(Some((address, document::parse(&place, &text)?))),
                     Err(error) if error.is_not_found() => Ok(None),
                     Err(error) => Err(error.into()),
@@ -113,7 +113,7 @@ fn lock_of(target: &Target, cache: &Path, offline: bool) -> Result<Option<(Strin
         Place::Remote(url) => {
             let mirror = Mirror::new(cache, url.clone(), Wanted::Branches);
             mirror.refresh(offline)?;
-            let Some(bytes) = mirror.read(&mirror.head()?, LOCK, document::CAP)? else { return Ok(None) };
+            let Some(bytes) = mirror.read(&mirror.head()?, LOCK, LOCK_CAP)? else { return Ok(None) };
             let place = format!("{LOCK} of {url}");
             let lock = document::parse(Path::new(&place), &String::from_utf8_lossy(&bytes))?;
             Ok(Some((url.to_string(), lock)))

@@ -146,7 +146,7 @@ impl Adoption {
         if place.lock.blocks.contains_key(&block.id.name) {
             return Err(Error::Taken { table: format!("blocks.{}", block.id.name) });
         }
-        let text = |name: &str| match files::read_text(&place.root.join(name), crate::document::CAP) {
+        let text = |name: &str| match files::read_text(&place.root.join(name), lock::CAP) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
