@@ -129,10 +129,8 @@ impl Arguments {
             (_, true) => Begin::Restart,
             _ => Begin::Fresh,
         };
-        let turn = (!cx.dry_run).then(|| {
-            let id = crate::campaign::journal::id(&goal.to.id, &targets);
-            crate::turn::Turn::take(&cx.paths.state, &format!("campaign {id}"))
-        });
+        // Two may have a repository in common, so there is one at a time.
+        let turn = (!cx.dry_run).then(|| crate::turn::Turn::take(&cx.paths.state, "campaigns"));
         let _turn = turn.transpose()?;
         let mut journal = (!cx.dry_run)
             .then(|| Journal::open(&cx.paths.state, &goal.to.id, &goal.to.content, &targets, begin))

@@ -141,7 +141,8 @@ impl Snapshot {
         Ok(of(one)? == of(other)?)
     }
 
-    /// Moves a branch, or makes it, if it is where it was seen. One that somebody has checked out stays.
+    /// Moves a branch, or makes it, if it is where it was seen. One that somebody has checked out stays. The branch is one
+    /// that only onramp makes, one process at a time: a lock of it is what a killed one left.
     pub fn set_branch(&self, branch: &str, expected: Option<&Commit>, target: &Commit) -> Result<(), Error> {
         let name = format!("refs/heads/{branch}");
         let moved = |detail: &str| Error::Moved { url: self.shown(), detail: detail.to_owned() };
@@ -149,11 +150,18 @@ impl Snapshot {
             return Err(moved(&format!("{branch} is checked out there")));
         }
         let log = "onramp campaign";
-        let set = match expected {
-            None => self.repository.reference(&name, target.oid(), false, log),
-            Some(seen) => self.repository.reference_matching(&name, target.oid(), true, seen.oid(), log),
+        let set = || match expected {
+            None => self.repository.reference(&name, target.oid(), false, log).map(drop),
+            Some(seen) => self.repository.reference_matching(&name, target.oid(), true, seen.oid(), log).map(drop),
         };
-        set.map(drop).map_err(|error| match error.code() {
+        let set = match set() {
+            Err(error) if error.code() == git2::ErrorCode::Locked || error.class() == git2::ErrorClass::Os => {
+                let lock = self.repository.commondir().join(format!("{name}.lock"));
+                if std::fs::remove_file(lock).is_ok() { set() } else { Err(error) }
+            }
+            done => done,
+        };
+        set.map_err(|error| match error.code() {
             git2::ErrorCode::Exists | git2::ErrorCode::Modified => moved(&format!("{branch} moved")),
             _ => self.library(error),
         })
@@ -241,6 +249,9 @@ mod tests {
         let changes =
             [(path("d/x"), None), (path("e/run"), Some(Entry::File { contents: "2".into(), executable: true }))];
         let commit = snapshot.make(&changes, "second", &me).unwrap();
+        // What a killed one left.
+        std::fs::create_dir_all(dir.path().join(".git/refs/heads/onramp")).unwrap();
+        std::fs::write(dir.path().join(".git/refs/heads/onramp/x-1.lock"), "").unwrap();
         snapshot.set_branch("onramp/x-1", None, &commit).unwrap();
         assert!(matches!(snapshot.set_branch("onramp/x-1", None, &commit), Err(Error::Moved { .. })));
         let head = snapshot.branch.clone().unwrap();

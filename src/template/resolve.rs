@@ -108,6 +108,10 @@ pub fn resolve(
     engine: &mut Engine,
 ) -> Result<Answers, Error> {
     check_names(template, sources.typed.keys().map(String::as_str))?;
+    let gone = of_questions_that_are_gone(template, sources);
+    for (id, value) in &gone {
+        engine.set(id, value);
+    }
     let mut round = Round {
         template,
         sources,
@@ -138,7 +142,20 @@ pub fn resolve(
         round.tell(engine);
         index += 1;
     }
-    Ok(round.answers())
+    let mut answers = round.answers();
+    answers.passing.extend(gone);
+    Ok(answers)
+}
+
+/// The answers of before to questions that a Copier template does not ask any more: its texts still see them, once, and
+/// they are not kept.
+fn of_questions_that_are_gone(template: &Template, sources: &Sources) -> Values {
+    let asks = |id: &str| template.questions.iter().any(|question| question.id.as_str() == id);
+    let gone = sources.before.iter().filter(|(id, _)| !id.starts_with('_') && !asks(id));
+    match template.dialect {
+        Dialect::Copier => gone.map(|(id, value)| (id.clone(), value.clone())).collect(),
+        Dialect::Block | Dialect::Cookiecutter => Values::new(),
+    }
 }
 
 /// Whether the template asks all of these; the first that it does not ask is a mistake of whoever typed it.

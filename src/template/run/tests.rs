@@ -132,7 +132,7 @@ async fn the_first_that_fails_is_the_last_that_runs() {
     let dir = tempfile::tempdir().unwrap();
     let template = with_tasks(vec![
         shell("touch before"),
-        shell("for i in $(seq 30); do echo line $i; done; printf '\\033[2Jlast' >&2; exit 7"),
+        shell("for i in $(seq 30); do echo line $i; done; printf '\\033[2Jlast'; exit 7"),
         shell("touch after"),
     ]);
     let error = run(&template, dir.path()).await.unwrap_err();
