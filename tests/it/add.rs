@@ -157,9 +157,9 @@ fn killed_at_any_moment_the_same_addition_works_again() {
     let machine = machine();
     for moment in (0..40).step_by(4) {
         machine.onramp("add cache --offline").dir("shop").killed_after(Duration::from_millis(moment));
-        if !machine.read("shop/onramp.toml").contains("[blocks.cache]") {
-            machine.onramp("add cache --offline").dir("shop").ok();
-        }
+        // The next run first puts right what the killed one left: the part is there, or it is added now.
+        let code = machine.onramp("add cache --offline").dir("shop").code();
+        assert!([0, i32::from(Class::Conflict.exit_code())].contains(&code), "{code}");
         machine.onramp("add cache --offline").dir("shop").fails(Class::Conflict);
         assert!(machine.read("shop/onramp.lock").contains("[blocks.cache]"));
         assert_eq!(machine.read("shop/src/shop/Cache.php"), "<?php\n");
