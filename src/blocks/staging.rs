@@ -178,11 +178,15 @@ fn sweep(parent: &Path) {
         let path = entry.path();
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir() && found.uid() == me);
-        if ours
-            && let Ok(marker) = File::open(path.join(MARKER))
-            && marker.try_lock().is_ok()
-        {
-            let _ = fs::remove_dir_all(&path);
+        match File::open(path.join(MARKER)) {
+            Ok(marker) if ours && marker.try_lock().is_ok() => {
+                let _ = fs::remove_dir_all(&path);
+            }
+            // Killed before it was marked: it is empty, or it is none of ours and stays.
+            Err(_) if ours => {
+                let _ = fs::remove_dir(&path);
+            }
+            _ => {}
         }
     }
 }
@@ -234,6 +238,7 @@ mod tests {
     #[test]
     fn only_what_dead_processes_left_is_swept() {
         let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".onramp-new-early")).unwrap();
         for (name, marked) in [(".onramp-new-dead", true), (".onramp-new-foreign", false), ("other", true)] {
             fs::create_dir_all(dir.path().join(name).join(TREE)).unwrap();
             if marked {

@@ -145,12 +145,15 @@ impl Shown {
         if let Some(activity) = &self.activity {
             let recent: u64 = activity.weekly.iter().rev().take(13).sum();
             let commits = if recent == 1 { "commit" } else { "commits" };
-            let age = text::age(activity.updated, Timestamp::now());
+            let age = match text::age(activity.updated, Timestamp::now()) {
+                now if now == "just now" => now,
+                age => format!("{age} ago"),
+            };
             let forge = if activity.forge { "" } else { "; stars and forks not known" };
             let (score, level) = (activity.score, activity.level.words());
             facts.push((
                 "activity",
-                format!("{score}, {level}: {recent} {commits} in 13 weeks, the last {age} ago{forge}"),
+                format!("{score}, {level}: {recent} {commits} in 13 weeks, the last {age}{forge}"),
             ));
         }
         if let Some(adopters) = &self.adopters {
