@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{self, DocumentError};
 use crate::error::{Class, Fault};
 use crate::files::{self, FileError};
+use crate::git::RepoUrl;
 use crate::paths::Paths;
 use crate::reference::Digest;
 use crate::text::neutral_line;
@@ -121,7 +122,7 @@ impl Trust {
         if wanted.is_empty() {
             return Decision::Nothing;
         }
-        let may = self.templates.get(url).map(|allowed| &allowed.may);
+        let may = self.templates.get(&canonical(url)).map(|allowed| &allowed.may);
         let known = |capability: &&Capability| may.is_some_and(|may| may.contains_key(&capability.digest));
         let new: Vec<Capability> = wanted.iter().filter(|capability| !known(capability)).cloned().collect();
         if new.is_empty() { Decision::Known } else { Decision::Ask(new) }
@@ -135,7 +136,7 @@ impl Trust {
     /// Keeps the user's word: the template at this address may do this, from this commit on.
     pub fn allow(path: &Path, url: &str, commit: &str, wanted: &[Capability]) -> Result<(), DocumentError> {
         Self::change(path, |trust| {
-            let allowed = trust.templates.entry(url.to_owned()).or_default();
+            let allowed = trust.templates.entry(canonical(url)).or_default();
             commit.clone_into(&mut allowed.commit);
             allowed.may.extend(wanted.iter().map(|capability| (capability.digest.clone(), capability.to_string())));
             true
@@ -145,7 +146,7 @@ impl Trust {
 
     /// Takes the user's word back; whether there was one.
     pub fn revoke(path: &Path, url: &str) -> Result<bool, DocumentError> {
-        Self::change(path, |trust| trust.templates.remove(url).is_some())
+        Self::change(path, |trust| trust.templates.remove(&canonical(url)).is_some())
     }
 
     /// One process at a time changes the file, so that no word is lost.
@@ -163,6 +164,11 @@ impl Trust {
         }
         Ok(changed)
     }
+}
+
+/// One text for all the ways to write the same address.
+pub fn canonical(url: &str) -> String {
+    url.parse::<RepoUrl>().map_or_else(|_| url.to_owned(), |url| url.canonical())
 }
 
 /// A template wants to do what the user did not allow.
@@ -217,6 +223,7 @@ mod tests {
         Trust::allow(&path, url, "abc", &[make.clone(), git.clone()]).unwrap();
         assert_eq!(decide(url, &[make.clone(), git.clone()]), Decision::Known);
         assert_eq!(decide(url, std::slice::from_ref(&git)), Decision::Known, "less is no reason to ask");
+        assert_eq!(decide("https://GIT.acme.test:443/tpl.git/", std::slice::from_ref(&git)), Decision::Known);
         assert_eq!(decide(url, &[make.clone(), net.clone()]), Decision::Ask(vec![net.clone()]));
         assert_eq!(
             decide("https://git.acme.test/other", std::slice::from_ref(&make)),

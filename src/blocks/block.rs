@@ -11,6 +11,7 @@ use super::fetch::Fetched;
 use super::manifest::{self, Kind, Manifest};
 use crate::name::Name;
 use crate::reference::Digest;
+use crate::template::engine::{PROGRAM_OF_USER, Python};
 use crate::template::{Template, dialect};
 use crate::text::slug;
 use crate::tree::Tree;
@@ -107,6 +108,13 @@ impl Block {
     pub fn kept_in(mut self, cache: &Path) -> Self {
         self.store = Some(Store::new(cache));
         self
+    }
+
+    /// Lets its Jinja extensions run, by the user's own Python: for those who trust it.
+    pub fn allow_python(&mut self) {
+        if !self.template.rules.extensions.is_empty() {
+            self.template.rules.python = Python::Allowed { program: PROGRAM_OF_USER.into() };
+        }
     }
 
     /// The same block with what its own hooks made of its source. That is what a project is rendered from, so the lock tells

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::block::{Block, BlockId, check_identity};
 use super::fetch::Release;
 use super::manifest::{self, Kind, Manifest, Support};
-use super::{Error, builtin};
+use super::{Error, builtin, fetch};
 use crate::catalog::overview::About;
 use crate::document;
 use crate::error::chain;
@@ -17,13 +17,13 @@ use crate::git::{Commit, Mirror, RepoUrl, Wanted};
 use crate::name::Name;
 use crate::settings::{Company, Forge};
 use crate::text::{did_you_mean, neutral_line};
-use crate::tree::{Entry, Tree};
+use crate::tree::{Cap, Entry, Tree};
 use crate::{template, version};
 
 /// The file with the company's defaults.
 pub const FILE: &str = "catalog.toml";
-/// The most that one block may weigh, in bytes.
-const BLOCK_CAP: u64 = 64 * 1024 * 1024;
+/// The most that one block may hold.
+const BLOCK_CAP: Cap = Cap { files: Cap::TEMPLATE.files, bytes: 64 * 1024 * 1024 };
 
 /// Where blocks come from.
 pub enum Catalog {
@@ -178,7 +178,7 @@ impl Catalog {
         };
         let (Self::Git(mirror), Some(commit)) = (self, commit) else { return builtin::block(&name, version) };
         let id = self.id(name.clone(), version, commit);
-        let source = tree(&id, mirror.files(commit, &format!("blocks/{name}"), BLOCK_CAP)?)?;
+        let source = fetch::take(mirror, commit, &format!("blocks/{}", id.name), BLOCK_CAP)?;
         let place = place(&name, version);
         Block::read(id, Path::new(&place), source)
     }

@@ -154,16 +154,16 @@ pub fn versions(cache: &Path, location: &Location, offline: bool) -> Result<Vec<
     }
 }
 
-/// What is under a directory of a repository at a commit (`blocks/php-web` of a catalog), with its digest; kept in the cache.
-pub fn take(cache: &Path, mirror: &Mirror, commit: &Commit, directory: &str) -> Result<(Tree, Digest), Error> {
-    let taken = mirror.reader()?.take(commit, directory, Cap::TEMPLATE)?;
-    let content = kept(&Store::new(cache), &taken.tree)?;
-    Ok((taken.tree, content))
+/// What is under a directory of a repository at a commit (`blocks/php-web` of a catalog), at most so much; kept in the cache.
+pub fn take(mirror: &Mirror, commit: &Commit, directory: &str, cap: Cap) -> Result<Tree, Error> {
+    let taken = mirror.reader()?.take(commit, directory, cap)?;
+    kept(&Store::new(mirror.cache()), &taken.tree)?;
+    Ok(taken.tree)
 }
 
 /// The source that a project's block was rendered from: from the cache, else from the locked commit. Either way it is what
-/// the lock says, byte by byte. `directory` is where it lies in its repository (`blocks/php-web`; empty: all of it); relative
-/// sources are from the project's `root`.
+/// the lock says, byte by byte. `directory` is where it lies in a catalog (`blocks/php-web`); a repository that is a template
+/// of its own is taken whole. Relative sources are from the project's `root`.
 pub fn base(cache: &Path, locked: &LockedBlock, directory: &str, root: &Path, offline: bool) -> Result<Tree, Error> {
     let store = Store::new(cache);
     if let Some(tree) = store.tree(&locked.content) {
@@ -176,33 +176,46 @@ pub fn base(cache: &Path, locked: &LockedBlock, directory: &str, root: &Path, of
         why,
     };
     let location = Location::recorded(&locked.source, root).map_err(|error| gone(error.to_string()))?;
-    let opened = open(cache, &location, offline).map_err(|error| gone(crate::error::chain(&error)))?;
-    let tree = match (&opened, locked.commit.parse::<Commit>()) {
-        (Some(opened), Ok(commit)) => {
-            opened.ensure(&commit, offline).map_err(|error| gone(crate::error::chain(&error)))?;
-            opened.reader.take(&commit, directory, Cap::TEMPLATE)?.tree
+    let places = [directory, ""];
+    let mut trees: Vec<Tree> = match (&location, locked.commit.parse::<Commit>()) {
+        (_, Ok(commit)) => {
+            let reader = holding(cache, &location, &commit, offline).map_err(|e| gone(crate::error::chain(&e)))?;
+            let take = |place: &&str| reader.take(&commit, place, Cap::TEMPLATE).map(|taken| taken.tree);
+            places.iter().map(take).collect::<Result<_, _>>()?
         }
         // A directory may still be what it was; nothing else could say so.
-        (None, _) => {
-            let Location::Directory(path) = &location else { unreachable!("what is no directory is a repository") };
-            let tree = disk::read(&path.join(directory), Cap::TEMPLATE)?;
-            if tree.digest() != locked.content {
+        (Location::Directory(path), Err(_)) => {
+            let there = places.iter().map(|place| path.join(place)).filter(|path| path.is_dir());
+            let trees: Vec<Tree> = there.map(|path| disk::read(&path, Cap::TEMPLATE)).collect::<Result<_, _>>()?;
+            if trees.iter().all(|tree| tree.digest() != locked.content) {
                 return Err(gone("the directory was changed since".to_owned()));
             }
-            tree
+            trees
         }
-        (Some(_), Err(_)) => return Err(gone("it was never committed there".to_owned())),
+        (Location::Repository(_), Err(_)) => return Err(gone("it was never committed there".to_owned())),
     };
-    let found = kept(&store, &tree)?;
-    if found == locked.content {
+    if let Some(found) = trees.iter().position(|tree| tree.digest() == locked.content) {
+        let tree = trees.swap_remove(found);
+        store.keep_tree(&locked.content, &tree)?;
         return Ok(tree);
     }
-    Err(Error::Changed {
-        source_of: location.to_string(),
-        commit: locked.commit.clone(),
-        locked: locked.content.clone(),
-        found,
-    })
+    let found = trees.iter().find(|tree| !tree.is_empty()).unwrap_or(&trees[0]).digest();
+    let (source_of, commit, locked) = (location.to_string(), locked.commit.clone(), locked.content.clone());
+    Err(Error::Changed { source_of, commit, locked, found })
+}
+
+/// The repository at a location, with a commit in it. Nothing is fetched where it is here already.
+fn holding(cache: &Path, location: &Location, commit: &Commit, offline: bool) -> Result<Reader, Error> {
+    if let Ok(Some(here)) = open(cache, location, true)
+        && here.reader.has(commit)
+    {
+        return Ok(here.reader);
+    }
+    let Some(opened) = open(cache, location, offline)? else {
+        return Err(Error::NoCommit { commit: commit.to_string() });
+    };
+    opened.ensure(commit, offline)?;
+    Ok(opened.reader)
 }
 
 /// A repository that can be read.

@@ -10,12 +10,11 @@ use super::{Block, Error};
 use crate::document;
 use crate::project::lock::{LockedBlock, to_toml};
 use crate::project::{self, manifest};
-use crate::reference::Digest;
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
 use crate::template::{Answers, Engine, Rendered, Stage, render, resolve, run};
 use crate::text::neutral;
-use crate::tree::{Entry, Tree, TreePath};
+use crate::tree::{Entry, TreePath};
 
 /// The facts of a lock that are a foreign template's own: how it was asked for, what `git describe` called it.
 const ASKED: &str = "asked";
@@ -373,14 +372,4 @@ pub fn edit(text: &str, file: &str) -> Result<DocumentMut, Error> {
 /// The digests of files that several blocks may want at once are one owner's: who else has the path.
 pub fn owners<'a>(lock: &'a project::Lock, path: &TreePath) -> BTreeSet<&'a str> {
     lock.blocks.iter().filter(|(_, block)| block.files.contains_key(path)).map(|(name, _)| name.as_str()).collect()
-}
-
-/// Whether a tree holds exactly what a lock says that the block rendered: a base that can be trusted.
-pub fn is_as_locked(tree: &Tree, locked: &LockedBlock) -> bool {
-    let digests: std::collections::BTreeMap<&TreePath, Digest> = tree
-        .iter()
-        .filter(|(path, _)| path.as_str() != manifest::FILE)
-        .map(|(path, entry)| (path, entry.digest()))
-        .collect();
-    digests.len() == locked.files.len() && locked.files.iter().all(|(path, digest)| digests.get(path) == Some(digest))
 }

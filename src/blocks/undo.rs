@@ -288,7 +288,8 @@ impl Record {
         Ok(Self { file: file.to_owned(), head, contents })
     }
 
-    fn plan(self, root: &Directory) -> Result<Plan, Error> {
+    /// What undoing this change would do.
+    pub fn plan(self, root: &Directory) -> Result<Plan, Error> {
         let Self { file, head, mut contents } = self;
         let (mut operations, mut edited) = (Vec::new(), Vec::new());
         let now = root.read(head.paths.iter().map(|was| &was.path))?;

@@ -20,6 +20,7 @@ use crate::template::question::Values;
 use crate::template::resolve::Sources;
 use crate::text::neutral_line;
 use crate::tree::{Entry, TreePath};
+use crate::trust::Trust;
 
 /// The most renders that are kept in memory.
 const RENDERS: usize = 64;
@@ -94,6 +95,7 @@ impl Goal {
             catalog: self.catalog.as_ref(),
             place: &known.place,
             facts: &facts,
+            trust: Trust::default(),
         };
         let mut lock = known.place.lock.clone();
         follow.take_over(&known.snapshot, &mut lock)?;

@@ -97,8 +97,11 @@ impl Arguments {
         addition.apply(&project.root)?;
         for command in &running {
             if let Err(failure) = command.run(cx, &project.root).await {
-                addition.take_back(&project.root)?;
-                return Err(failure.hint("the block was taken out again; what the command itself did stays"));
+                let hint = match addition.take_back(&project.root) {
+                    Ok(()) => "the block was taken out again; what the command itself did stays".to_owned(),
+                    Err(second) => format!("the block could not be taken out again and stays: {second}"),
+                };
+                return Err(failure.hint(hint));
             }
         }
         added.done = true;

@@ -159,7 +159,7 @@ impl Chosen {
     pub async fn all(&self, cx: &Context, name: &str, project: Option<&Manifest>) -> Result<Candidates, Failure> {
         const MOST: usize = 50;
         let newest = self.find(cx, name, project).await?;
-        let (this, cache, here, offline) = (self.clone(), cx.paths.cache.clone(), cx.dir.clone(), cx.offline);
+        let (this, cache, here) = (self.clone(), cx.paths.cache.clone(), cx.dir.clone());
         let name = name.to_owned();
         blocking(move || -> Result<Candidates, Failure> {
             let mut blocks = Vec::new();
@@ -174,7 +174,7 @@ impl Chosen {
                 let place = Location::from_argument(&name, &here)?;
                 // It was fetched a moment ago.
                 for release in fetch::versions(&cache, &place, true)?.into_iter().take(MOST) {
-                    let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), offline)?;
+                    let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), true)?;
                     blocks.push(Block::fetched(&asked(&name, &place), fetched)?);
                 }
             }

@@ -23,6 +23,7 @@ use crate::settings::{Forge, ForgeKind};
 use crate::task::blocking;
 use crate::text;
 use crate::tree::TreePath;
+use crate::trust::Trust;
 
 /// Give improvements of a block's files back to the block, as a pull request.
 ///
@@ -99,7 +100,14 @@ impl Arguments {
             let (cache, offline, facts) = (cx.paths.cache.clone(), cx.offline, facts.clone());
             blocking(move || -> Result<Scaffolded, crate::blocks::Error> {
                 let mut lock = place.lock.clone();
-                let follow = Follow { cache: &cache, offline, catalog: None, place: &place, facts: &facts };
+                let follow = Follow {
+                    cache: &cache,
+                    offline,
+                    catalog: None,
+                    place: &place,
+                    facts: &facts,
+                    trust: Trust::default(),
+                };
                 follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
                 place.lock = lock;
                 Ok(place)
@@ -113,7 +121,14 @@ impl Arguments {
                 let (cache, place, offline) = (cx.paths.cache.clone(), place.clone(), cx.offline);
                 let (facts, paths) = (facts.clone(), paths.clone());
                 blocking(move || {
-                    let follow = Follow { cache: &cache, offline, catalog: None, place: &place, facts: &facts };
+                    let follow = Follow {
+                        cache: &cache,
+                        offline,
+                        catalog: None,
+                        place: &place,
+                        facts: &facts,
+                        trust: Trust::default(),
+                    };
                     planned(&follow, &name, &locked, &paths)
                 })
                 .await?

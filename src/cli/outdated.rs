@@ -12,6 +12,7 @@ use crate::blocks::outdated::{Behind, Outdated};
 use crate::blocks::update::Follow;
 use crate::task::blocking;
 use crate::text;
+use crate::trust::Trust;
 
 /// Show which blocks of this project have newer versions.
 ///
@@ -48,7 +49,8 @@ impl Arguments {
         let work = blocking(move || -> Result<(String, Outdated), crate::blocks::Error> {
             let mut lock = place.lock.clone();
             let catalog = catalog.as_ref();
-            let follow = Follow { cache: &cache, offline, catalog, place: &place, facts: &facts };
+            let follow =
+                Follow { cache: &cache, offline, catalog, place: &place, facts: &facts, trust: Trust::default() };
             follow.take_over(&crate::directory::Directory::open(&place.root)?, &mut lock)?;
             Ok((place.name(), Outdated::find(&follow, &lock)?))
         });

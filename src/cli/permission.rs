@@ -7,7 +7,6 @@ use super::context::Context;
 use super::failure::Failure;
 use super::{output, prompt};
 use crate::blocks::Block;
-use crate::template::engine::Python;
 use crate::template::run::{self, Plan, Shown, Surroundings};
 use crate::template::{Actions, Template};
 use crate::text;
@@ -15,9 +14,6 @@ use crate::trust::{self, Capability, Decision, NotTrusted, Trust};
 
 /// How long one command of a template may take, where `--timeout` does not say more.
 const LIMIT: Duration = Duration::from_mins(10);
-
-/// The Python that runs a template's Jinja extensions: the one that the user's `PATH` leads to.
-const PYTHON: &str = "python3";
 
 /// What the user says about a template's commands.
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -51,7 +47,7 @@ impl Trusting {
         let new = match Trust::load(&place)?.decide(&block.id.source, &wanted) {
             Decision::Nothing if self.skip_tasks => return Ok(Permission::Files),
             Decision::Nothing | Decision::Known => {
-                allow_python(block);
+                block.allow_python();
                 return Ok(Permission::Everything);
             }
             Decision::Ask(new) => new,
@@ -66,15 +62,8 @@ impl Trusting {
             return Err(NotTrusted { label: block.id.to_string(), new }.into());
         }
         Trust::allow(&place, &block.id.source, &block.id.commit, &wanted)?;
-        allow_python(block);
+        block.allow_python();
         Ok(Permission::Everything)
-    }
-}
-
-/// Lets a trusted template's Jinja extensions run, by the user's own Python.
-fn allow_python(block: &mut Block) {
-    if !block.template.rules.extensions.is_empty() {
-        block.template.rules.python = Python::Allowed { program: PYTHON.into() };
     }
 }
 
@@ -107,11 +96,13 @@ impl Running {
 /// A block after its `pre_prompt` hooks, which may change what it asks.
 pub async fn prompted(cx: &Context, block: Block, permission: Permission) -> Result<Block, Failure> {
     let asks = block.template.actions.hooks.iter().any(|hook| hook.name == "pre_prompt");
-    if !asks || permission != Permission::Everything {
+    if !asks || permission != Permission::Everything || cx.dry_run {
         return Ok(block);
     }
     let source = run::pre_prompt(&block.template, &surroundings(cx, &cx.dir)).await?;
-    Ok(block.with_source(source)?)
+    let mut block = block.with_source(source)?;
+    block.allow_python();
+    Ok(block)
 }
 
 fn surroundings<'a>(cx: &'a Context, directory: &'a Path) -> Surroundings<'a> {

@@ -11,6 +11,7 @@ use crate::blocks::removal::Removal;
 use crate::blocks::update::Follow;
 use crate::task::blocking;
 use crate::text;
+use crate::trust::Trust;
 
 /// Take a block out of this project.
 ///
@@ -54,7 +55,8 @@ impl Arguments {
         let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
         let work = blocking(move || -> Result<_, crate::blocks::Error> {
             let catalog = catalog.as_ref();
-            let follow = Follow { cache: &cache, offline, catalog, place: &place, facts: &facts };
+            let follow =
+                Follow { cache: &cache, offline, catalog, place: &place, facts: &facts, trust: Trust::default() };
             let removal = Removal::plan(&follow, &place.lock, &self.block)?;
             Ok((place, removal))
         });

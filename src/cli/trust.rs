@@ -71,8 +71,10 @@ impl Arguments {
         match self.command {
             Command::List {} => cx.report(&Listing { templates: trust.templates().map(listed).collect() }),
             Command::Revoke { template } => {
-                let canonical = Location::from_argument(&template, &cx.dir).map(|location| location.canonical());
-                let meant = |url: &str| url == template || canonical.as_ref().is_ok_and(|canonical| url == canonical);
+                // A template that moved, or a directory that is gone, is named as the list names it.
+                let located = Location::from_argument(&template, &cx.dir);
+                let canonical = located.map_or_else(|_| trust::canonical(&template), |place| place.canonical());
+                let meant = |url: &str| url == template || url == canonical;
                 let Some(found) = trust.templates().find(|(url, _)| meant(url)).map(listed) else {
                     let message = format!("you allowed nothing to {}", neutral_line(&template, 200));
                     return Err(Failure::usage(message).next("onramp trust list"));

@@ -49,6 +49,11 @@ impl Mirror {
         Self { path: cache.join("repositories").join(format!("{}.git", key.short())), url, wanted }
     }
 
+    /// The cache directory that it lies in.
+    pub fn cache(&self) -> &Path {
+        self.path.ancestors().nth(2).expect("a mirror lies two levels below the cache")
+    }
+
     /// The remote's address.
     pub fn url(&self) -> &RepoUrl {
         &self.url

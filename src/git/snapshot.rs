@@ -155,7 +155,7 @@ impl Snapshot {
             Some(seen) => self.repository.reference_matching(&name, target.oid(), true, seen.oid(), log).map(drop),
         };
         let set = match set() {
-            Err(error) if error.code() == git2::ErrorCode::Locked || error.class() == git2::ErrorClass::Os => {
+            Err(error) if error.code() == git2::ErrorCode::Locked => {
                 let lock = self.repository.commondir().join(format!("{name}.lock"));
                 if std::fs::remove_file(lock).is_ok() { set() } else { Err(error) }
             }

@@ -21,7 +21,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Map;
 
 use self::bridge::Bridge;
-pub use self::bridge::Python;
+pub use self::bridge::{PROGRAM_OF_USER, Python};
 pub use self::filters::ITEMS;
 use self::variables::Variables;
 use super::question::cast::python_float;

@@ -74,7 +74,7 @@ impl Plan {
         for task in &template.actions.tasks {
             plan.add(task, engine, &[("stage", "task".into())])?;
         }
-        Ok(plan)
+        Ok(plan.without_secrets(template, engine))
     }
 
     /// The migrations of one stage of an update: those whose version is above the one that the project has, and not above
@@ -121,7 +121,7 @@ impl Plan {
             }
             plan.add(&migration.task, engine, &known)?;
         }
-        Ok(plan)
+        Ok(plan.without_secrets(template, engine))
     }
 
     /// Cookiecutter's hooks of one name: `pre_gen_project` or `post_gen_project`.
@@ -132,6 +132,22 @@ impl Plan {
             plan.commands.push(Planned::script(&hook.path, contents));
         }
         Ok(plan)
+    }
+
+    /// The same plan, whose commands are shown with stars where a secret answer stands.
+    fn without_secrets(mut self, template: &Template, engine: &Engine) -> Self {
+        let secrets = template.questions.iter().filter(|question| question.secret);
+        let values: Vec<String> = secrets
+            .filter_map(|question| engine.get(question.id.as_str()))
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            .filter(|value| !value.is_empty())
+            .collect();
+        for command in &mut self.commands {
+            for value in &values {
+                command.shown.words = command.shown.words.replace(value.as_str(), "***");
+            }
+        }
+        self
     }
 
     /// Whether nothing would run.

@@ -38,6 +38,17 @@ fn command(template: &Template, task: &Task) -> Capability {
     };
     parts.extend(task.directory.iter().map(|directory| format!("in {}", directory.display())));
     parts.extend(task.variables.iter().map(|(name, value)| format!("{name}={value}")));
+    let syntax = &template.rules.syntax;
+    let rendered = |text: &String| text.contains(&syntax.variable.0) || text.contains(&syntax.block.0);
+    if parts.iter().any(rendered) {
+        // What is put into a command is as good as the command.
+        parts.extend(template.questions.iter().map(|question| {
+            format!("{}: {:?} {:?} {:?}", question.id, question.default, question.choices, question.when)
+        }));
+        if parts.iter().any(|text| text.contains("include") || text.contains("import")) {
+            parts.push(template.source.digest().to_string());
+        }
+    }
     let mut scripts = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || "\"'`;|&<>()=".contains(c)) {
         // `{{ _copier_conf.src_path }}/tasks/x.py`
@@ -52,7 +63,7 @@ fn command(template: &Template, task: &Task) -> Capability {
 
 /// The files of the template that a word of a command names, before or after they are rendered.
 fn named<'t>(template: &'t Template, word: &str) -> Vec<(&'t str, &'t Entry)> {
-    if word.len() < 3 || !word.contains(['.', '/']) {
+    if word.is_empty() {
         return Vec::new();
     }
     let suffix = match &template.rules.suffix {
@@ -68,14 +79,10 @@ fn is_python(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("py"))
 }
 
-/// A Jinja extension; its module may lie in the template itself.
+/// A Jinja extension. Its module may lie in the template itself, and may import any other that does.
 fn extension(template: &Template, named: &Named) -> Capability {
-    let module = named.name.split('.').next().unwrap_or_default();
-    let (file, directory) = (format!("{module}.py"), format!("{module}/"));
-    let own =
-        |path: &&str| path.split('/').any(|name| name == file) || format!("/{path}").contains(&format!("/{directory}"));
     let all = template.source.iter().map(|(path, entry)| (path.as_str(), entry));
-    let scripts: Vec<_> = all.filter(|(path, _)| is_python(path) && own(path)).collect();
+    let scripts: Vec<_> = all.filter(|(path, _)| is_python(path)).collect();
     let what = format!("the Jinja extension {}", named.name);
     capability(Kind::Python, &what, &named.place, &[&named.name], &scripts)
 }
@@ -166,7 +173,8 @@ mod tests {
             ]
         );
         let (one, hook, extension) = (digests(&with("1", "1")), digests(&with("2", "1")), digests(&with("1", "2")));
-        assert_eq!([one[0] == hook[0], one[1] == hook[1]], [false, true]);
+        // An extension may import whatever Python lies in the template.
+        assert_eq!([one[0] == hook[0], one[1] == hook[1]], [false, false]);
         assert_eq!([one[0] == extension[0], one[1] == extension[1]], [true, false]);
     }
 }

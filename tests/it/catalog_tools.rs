@@ -459,7 +459,7 @@ fn portals_are_told_and_their_figures_are_heard() {
         .file("blocks/web/innersource.json", "{\"title\": \"Web\", \"skills\": [\"PHP\"], \"language\": \"PHP\"}")
         .file(
             "repos.json",
-            r#"[{"id": 7, "name": "catalog", "html_url": "https://git.acme.test/platform/catalog", "forks_count": 40,
+            r#"[{"id": 7, "name": "catalog", "html_url": "https://git.acme.test/platform/catalog", "forks_count": 40000,
              "stargazers_count": 9, "owner": {"login": "platform", "avatar_url": "x.png"}}]"#,
         );
     assert_snapshot!(keep(machine, "catalog export --format backstage").stdout, @r"
@@ -514,7 +514,7 @@ fn portals_are_told_and_their_figures_are_heard() {
       "stargazers_count": 9,
       "watchers_count": 0,
       "language": "PHP",
-      "forks_count": 40,
+      "forks_count": 40000,
       "open_issues_count": 0,
       "license": null,
       "default_branch": "main",

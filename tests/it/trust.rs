@@ -212,3 +212,33 @@ fn a_jinja_extension_is_named_with_its_line_and_runs_only_with_trust() {
     machine.onramp("update --defaults").dir("shop").ok();
     assert_eq!(machine.read("shop/README.md"), "SHOP!\nmore\n");
 }
+
+#[test]
+fn a_word_is_taken_back_however_the_address_is_written() {
+    let template = Template::new("  - echo made > made.txt\n");
+    let machine = &template.machine;
+    let url = format!("file://{}", machine.path("tpl").display());
+    machine.onramp("new --defaults --trust").arg(format!("{url}/")).arg("shop").ok();
+    machine.onramp("new --defaults").arg(&url).arg("again").ok();
+    machine.onramp("trust revoke").arg(&url).ok();
+    machine.onramp("new --defaults").arg(format!("{url}/")).arg("third").fails(Class::Security);
+}
+
+#[test]
+fn what_feeds_a_command_is_pinned_like_the_command() {
+    let template = Template::new("  - \"{{ what }}\"\nwhat: {type: str, default: 'true', when: false}\n");
+    let machine = &template.machine;
+    machine.onramp("new ./tpl shop --defaults --trust").ok();
+    template.release("v1.1.0", "  - \"{{ what }}\"\nwhat: {type: str, default: 'touch /tmp/x', when: false}\n");
+    let refused = machine.onramp("new ./tpl other --defaults").fails(Class::Security);
+    assert!(refused.stderr.contains("wants to do what you have not allowed"), "{refused}");
+}
+
+#[test]
+fn a_secret_in_a_command_is_shown_as_stars() {
+    let template = Template::new("  - echo {{ token }} > token.txt\ntoken: {type: str, secret: true, default: none}\n");
+    let machine = &template.machine;
+    let told = machine.onramp("new ./tpl shop --defaults --trust --data token=hunter2secret").ok();
+    assert!(told.stderr.contains("echo *** > token.txt") && !told.to_string().contains("hunter2secret"), "{told}");
+    assert_eq!(machine.read("shop/token.txt"), "hunter2secret\n");
+}

@@ -150,6 +150,8 @@ impl Transaction {
         for step in self.steps() {
             if let Err(error) = self.run(step, &staging) {
                 return Err(match journal::put_right(&self.root, &staging) {
+                    // All was in place when it failed, so it was brought to its end.
+                    Ok(Some(recovered)) if recovered.completed => return Ok(()),
                     Ok(_) => error,
                     Err(second) => Error::Stuck { first: Box::new(error), second: Box::new(second) },
                 });

@@ -19,6 +19,7 @@ use crate::project::lock::LockedBlock;
 use crate::project::{Lock, Scaffolded};
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
+use crate::trust::{self, Decision, Trust};
 use crate::version::Version;
 
 /// Which version a block shall come to.
@@ -47,6 +48,8 @@ pub struct Follow<'a> {
     pub place: &'a Scaffolded,
     /// What is the case there now.
     pub facts: &'a Facts,
+    /// What the user allowed templates to do.
+    pub trust: Trust,
 }
 
 impl Follow<'_> {
@@ -77,7 +80,12 @@ impl Follow<'_> {
             described: String::new(),
         };
         let place = format!("{} of {id}", crate::blocks::manifest::FILE);
-        Ok(Block::read(id, Path::new(&place), source)?.kept_in(self.cache))
+        let mut block = Block::read(id, Path::new(&place), source)?.kept_in(self.cache);
+        // The old version's Python runs if the user allowed it then, not because the new one's is allowed.
+        if self.trust.decide(&block.id.source, &trust::wanted(&block.template)) == Decision::Known {
+            block.allow_python();
+        }
+        Ok(block)
     }
 
     /// What a block shall be.
@@ -147,8 +155,7 @@ impl Follow<'_> {
         if same && nothing_new && !new_facts && !locked.files.is_empty() {
             return Ok(None);
         }
-        let mut from = if same { to.clone() } else { self.base(name, locked)? };
-        from.template.rules.python = to.template.rules.python.clone();
+        let from = if same { to.clone() } else { self.base(name, locked)? };
         let new = Layer::make(&to, &facts, Operation::Update, &sources, person)?;
         if same && new.answers.kept == values && !new_facts && !locked.files.is_empty() {
             return Ok(None);

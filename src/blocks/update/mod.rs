@@ -132,7 +132,10 @@ fn one(working: &mut Working<'_>, plan: &mut Plan, block: &Followed, manner: &Ma
     }
     for path in answers_files(block) {
         // It says what was rendered, so it is as the template has it, whoever wrote into it.
-        if let Some(own) = mine.get(path.as_str()) {
+        let says = |own: &Entry| own.text().is_some_and(|text| text.contains("_src_path"));
+        if let Some(own) = mine.get(path.as_str())
+            && (FOREIGN.contains(&path.as_str()) || says(own))
+        {
             base.insert(path, own.clone());
         }
     }

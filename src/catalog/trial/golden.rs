@@ -119,10 +119,18 @@ impl Golden {
         if self.expected.is_some() {
             std::fs::rename(&expected, old.path().join(EXPECTED)).map_err(FileError::io("move", &expected))?;
         }
-        let aside = aside.keep();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&aside, open).map_err(FileError::io("write", &aside))?;
-        std::fs::rename(&aside, &expected).map_err(FileError::io("write", &expected))?;
+        let placed =
+            std::fs::set_permissions(aside.path(), open).and_then(|()| std::fs::rename(aside.path(), &expected));
+        if let Err(error) = placed {
+            // The former tree goes back to its place before its directory goes.
+            if self.expected.is_some() {
+                let _ = std::fs::rename(old.path().join(EXPECTED), &expected);
+            }
+            return Err(FileError::io("write", &expected)(error).into());
+        }
+        // It is not there any more under its old name.
+        let _ = aside.keep();
         Ok(true)
     }
 }

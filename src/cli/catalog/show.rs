@@ -151,10 +151,8 @@ impl Shown {
             };
             let forge = if activity.forge { "" } else { "; stars and forks not known" };
             let (score, level) = (activity.score, activity.level.words());
-            facts.push((
-                "activity",
-                format!("{score}, {level}: {recent} {commits} in 13 weeks, the last {age}{forge}"),
-            ));
+            facts
+                .push(("activity", format!("{score}, {level}: {recent} {commits} in 13 weeks, the last {age}{forge}")));
         }
         if let Some(adopters) = &self.adopters {
             let told = adopters.iter().take(20).map(|one| format!("{} {}", line(&one.repository), one.version));

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::blocks::Error;
 use crate::blocks::facts::Operation;
-use crate::blocks::undo::{Record, Undo};
+use crate::blocks::undo::{self, Record, Undo};
 use crate::blocks::update::Followed;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::permission::Running;
+use crate::directory::Directory;
 use crate::template::Stage;
 use crate::template::run::{Between, Shown};
 
@@ -61,13 +62,23 @@ impl Commands {
     pub async fn run_after(&self, cx: &Context, root: &Path, mut record: Record) -> Result<(), Failure> {
         for command in &self.after {
             if let Err(failure) = command.run(cx, root).await {
-                record.settle(root)?;
-                let undo = Undo::of(&cx.paths.state, root);
-                undo.apply(&undo.plan()?, false)?;
-                let hint = "the update was taken back; what the command did to other files stays";
+                let hint = match taken_back(cx, root, record) {
+                    Ok(()) => "the update was taken back; what the command did to other files stays".to_owned(),
+                    Err(second) => format!("the update could not be taken back and stays: {second}"),
+                };
                 return Err(failure.hint(hint).next("onramp update --skip-tasks"));
             }
         }
         Ok(record.settle(root)?)
     }
+}
+
+/// Takes this update back, and no other one.
+fn taken_back(cx: &Context, root: &Path, mut record: Record) -> Result<(), undo::Error> {
+    record.settle(root)?;
+    let plan = record.plan(&Directory::open(root)?)?;
+    if !plan.operations.is_empty() {
+        Undo::of(&cx.paths.state, root).apply(&plan, false)?;
+    }
+    Ok(())
 }

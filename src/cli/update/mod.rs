@@ -23,6 +23,7 @@ use crate::project::{Lock, Scaffolded};
 use crate::task::blocking;
 use crate::template::question::Values;
 use crate::template::resolve::Ask;
+use crate::trust::{self, Trust};
 use commands::Commands;
 use report::Report;
 
@@ -138,7 +139,14 @@ impl Arguments {
         facts: &Facts,
     ) -> Result<Prepared, Failure> {
         let mut lock = place.lock.clone();
-        let follow = Follow { cache: &cx.paths.cache, offline: cx.offline, catalog, place: &place, facts };
+        let follow = Follow {
+            cache: &cx.paths.cache,
+            offline: cx.offline,
+            catalog,
+            place: &place,
+            facts,
+            trust: Trust::load(&trust::place(&cx.paths))?,
+        };
         let taken = follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
         let followed = self.follow(cx, &follow, &lock)?;
         let style = match self.conflict {

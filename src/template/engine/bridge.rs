@@ -21,6 +21,9 @@ const TEXT_LIMIT: Duration = Duration::from_secs(20);
 /// How long all of them may take.
 const WHOLE_LIMIT: Duration = Duration::from_mins(5);
 
+/// The Python of those who say nothing else: the one that the user's `PATH` leads to.
+pub const PROGRAM_OF_USER: &str = "python3";
+
 /// Whether Python of a template may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Python {
@@ -63,7 +66,14 @@ impl Bridge {
     /// Starts a process for a template.
     pub fn start(template: &Template, program: &Path) -> Result<Self, Wrong> {
         let files = unpacked(&template.source).map_err(|error| Wrong::new(format!("its files: {error}")))?;
-        let spawned = Command::new(program)
+        let mut command = Command::new(program);
+        // What steers git and onramp is nothing to a template.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("GIT_") || name.starts_with("ONRAMP_")) {
+                command.env_remove(name);
+            }
+        }
+        let spawned = command
             .args(["-B", "-c", PROGRAM])
             .current_dir(files.path())
             .stdin(Stdio::piped())
