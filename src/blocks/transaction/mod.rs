@@ -187,8 +187,9 @@ impl Transaction {
             }
             Step::Journal => Ok(staging.begin(&self.journal)?),
             Step::Take(index) => {
-                let path = &self.operations[index].path;
-                Ok(self.parent(path)?.and_then(|at| staging.take(index, &at, path)).map_err(self.io("remove", path))?)
+                let Operation { path, before, .. } = &self.operations[index];
+                let take = |at| staging.take(index, &at, path, before.as_ref());
+                Ok(self.parent(path)?.and_then(take).map_err(self.io("remove", path))?)
             }
             Step::Room(index) => {
                 let path = &self.room[index];
@@ -208,7 +209,7 @@ impl Transaction {
             Step::Put(index) => {
                 let Operation { path, before, .. } = &self.operations[index];
                 let put = |at| match before {
-                    Some(_) => staging.replace(index, &at, path),
+                    Some(_) => staging.replace(index, &at, path, before.as_ref()),
                     None => staging.put(index, &at, path),
                 };
                 Ok(self.parent(path)?.and_then(put).map_err(self.io("write", path))?)

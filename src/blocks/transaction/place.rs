@@ -169,9 +169,18 @@ impl Staging {
         let _ = fs::remove_dir_all(&self.path);
     }
 
-    /// Moves what stands at a path aside.
-    pub fn take(&self, index: usize, at: &OwnedFd, path: &TreePath) -> io::Result<()> {
-        Ok(renameat(at, path.file_name(), &self.handle, old(index))?)
+    /// Moves what stands at a path aside, if it is what it was when it was checked.
+    pub fn take(&self, index: usize, at: &OwnedFd, path: &TreePath, before: Option<&Entry>) -> io::Result<()> {
+        renameat(at, path.file_name(), &self.handle, old(index))?;
+        self.is(index, before)
+    }
+
+    /// Whether what was kept is what was checked: somebody may have saved a file since.
+    fn is(&self, index: usize, before: Option<&Entry>) -> io::Result<()> {
+        match directory::find(&self.handle, &old(index))? {
+            Found::Entry(entry, _) if Some(&entry) == before => Ok(()),
+            _ => Err(io::Error::other("somebody changed it meanwhile")),
+        }
     }
 
     /// Puts what was written where nothing stands.
@@ -184,11 +193,12 @@ impl Staging {
     }
 
     /// Puts what was written in the place of what stands there, which is kept. At no moment is there nothing.
-    pub fn replace(&self, index: usize, at: &OwnedFd, path: &TreePath) -> io::Result<()> {
+    pub fn replace(&self, index: usize, at: &OwnedFd, path: &TreePath, before: Option<&Entry>) -> io::Result<()> {
         if linkat(at, path.file_name(), &self.handle, old(index), AtFlags::empty()).is_err() {
             // Not every file system has hard links, and not every file may get one.
             renameat(at, path.file_name(), &self.handle, old(index))?;
         }
+        self.is(index, before)?;
         Ok(renameat(&self.handle, new(index), at, path.file_name())?)
     }
 

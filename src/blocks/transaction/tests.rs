@@ -229,6 +229,31 @@ fn what_changed_meanwhile_is_not_overwritten() {
 }
 
 #[test]
+fn what_is_saved_after_the_check_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a", "old", 0o644);
+    write(dir.path(), "edit", "old", 0o644);
+    write(dir.path(), "gone", "old", 0o644);
+    let operations = || {
+        vec![
+            change("a", file("old"), file("new")),
+            change("edit", file("old"), file("new")),
+            change("gone", file("old"), None),
+        ]
+    };
+    for saved in ["edit", "gone"] {
+        let transaction = begin(dir.path(), operations()).unwrap();
+        write(dir.path(), saved, "an editor's", 0o644);
+        let before = snapshot(dir.path());
+        let error = transaction.apply().unwrap_err();
+        assert!(error.to_string().contains(saved), "{error}");
+        assert_eq!(snapshot(dir.path()), before);
+        write(dir.path(), saved, "old", 0o644);
+    }
+    begin(dir.path(), operations()).unwrap().apply().unwrap();
+}
+
+#[test]
 fn no_link_leads_a_change_outside() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("file"), "theirs").unwrap();
