@@ -18,6 +18,7 @@ use crate::git::RepoUrl;
 use crate::paths::Paths;
 use crate::reference::Digest;
 use crate::text::neutral_line;
+use crate::turn::Lock;
 
 pub use wanted::wanted;
 
@@ -155,7 +156,7 @@ impl Trust {
         std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
         let turn = path.with_extension("lock");
         let file = File::create(&turn).map_err(FileError::io("create", &turn))?;
-        file.lock().map_err(FileError::io("lock", &turn))?;
+        let _turn = Lock::wait(file).map_err(FileError::io("lock", &turn))?;
         let mut trust = Self::load(path)?;
         let changed = edit(&mut trust);
         if changed {

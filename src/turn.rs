@@ -7,8 +7,34 @@ use std::path::Path;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
 
+/// The kernel's lock on an open file, given back when it is dropped. Closing the file alone would not do: a child that
+/// another thread just started shares it until it becomes its own program, and the lock with it.
+pub struct Lock(File);
+
+impl Lock {
+    /// Waits until nobody else has it.
+    pub fn wait(file: File) -> std::io::Result<Self> {
+        file.lock()?;
+        Ok(Self(file))
+    }
+
+    /// Takes it if nobody else has it.
+    pub fn take(file: File) -> Result<Self, (File, TryLockError)> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(error) => Err((file, error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Held while a thing is changed.
-pub struct Turn(#[expect(dead_code, reason = "dropping the file ends the turn")] File);
+pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Lock);
 
 /// Why a turn could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -49,26 +75,38 @@ impl Turn {
         std::fs::create_dir_all(&directory).map_err(FileError::io("create", &directory))?;
         let path = directory.join(what.replace(' ', "-"));
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(FileError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        let lock = match Lock::take(open.map_err(FileError::io("open", &path))?) {
+            Ok(lock) => lock,
+            Err((file, TryLockError::WouldBlock)) => {
                 let mut holder = String::new();
                 let _ = file.take(20).read_to_string(&mut holder);
                 return Err(Error::Busy { what: what.to_owned(), process: holder.trim().parse().ok() });
             }
-            Err(TryLockError::Error(error)) => return Err(FileError::io("lock", &path)(error).into()),
-        }
+            Err((_, TryLockError::Error(error))) => return Err(FileError::io("lock", &path)(error).into()),
+        };
         // Only for the message that others see.
+        let mut file = &lock.0;
         let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         write.map_err(FileError::io("write", &path))?;
-        Ok(Self(file))
+        Ok(Self(lock))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_does_not_keep_a_lock_that_was_given_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || File::open(file.path()).unwrap();
+        let first = open();
+        // As a child shares it until it becomes its own program.
+        let shared = first.try_clone().unwrap();
+        drop(Lock::wait(first).unwrap());
+        assert!(Lock::take(open()).is_ok());
+        drop(shared);
+    }
 
     #[test]
     fn the_second_is_told_who_is_at_it() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::files::FileError;
 use crate::tree::{Entry, TreePath};
+use crate::turn::Lock;
 
 /// What staging directories are called, before a random end.
 const PREFIX: &str = ".onramp-new-";
@@ -23,7 +24,7 @@ pub struct Staging {
     // Order matters: the lock is held until the directory is gone.
     directory: tempfile::TempDir,
     made: Vec<PathBuf>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Staging {
@@ -31,11 +32,12 @@ impl Staging {
     pub fn begin(target: &Path) -> Result<Self, Error> {
         let parent = target.parent().unwrap_or(Path::new("/"));
         let made = create_missing(parent)?;
-        let begin = || -> Result<(PathBuf, tempfile::TempDir, File), FileError> {
+        let begin = || -> Result<(PathBuf, tempfile::TempDir, Lock), FileError> {
             // One at a time, so that nobody sweeps a directory that is not marked yet. Where a file system cannot lock
             // directories, nothing is swept.
             let turn = File::open(parent).map_err(FileError::io("read", parent))?;
-            if turn.lock().is_ok() {
+            let turn = Lock::wait(turn);
+            if turn.is_ok() {
                 sweep(parent);
             }
             let directory = tempfile::Builder::new()
@@ -44,7 +46,7 @@ impl Staging {
                 .map_err(FileError::io("write to", parent))?;
             let marker = directory.path().join(MARKER);
             let lock = File::create_new(&marker).map_err(FileError::io("create", &marker))?;
-            lock.lock().map_err(FileError::io("lock", &marker))?;
+            let lock = Lock::wait(lock).map_err(FileError::io("lock", &marker))?;
             let tree = directory.path().join(TREE).join(target.file_name().unwrap_or(TREE.as_ref()));
             fs::create_dir_all(&tree).map_err(FileError::io("create", &tree))?;
             Ok((tree, directory, lock))
@@ -178,8 +180,8 @@ fn sweep(parent: &Path) {
         let path = entry.path();
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir() && found.uid() == me);
-        match File::open(path.join(MARKER)) {
-            Ok(marker) if ours && marker.try_lock().is_ok() => {
+        match File::open(path.join(MARKER)).map(Lock::take) {
+            Ok(Ok(_)) if ours => {
                 let _ = fs::remove_dir_all(&path);
             }
             // Killed before it was marked: it is empty, or it is none of ours and stays.

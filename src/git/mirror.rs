@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{Commit, Error, Identity, Reader, RepoUrl, program};
 use crate::files::FileError;
 use crate::reference::Digest;
+use crate::turn::Lock;
 
 /// Which refs a mirror follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -397,13 +398,12 @@ impl Mirror {
     }
 
     /// One process at a time writes a mirror's refs; the kernel ends the turn of one that dies.
-    fn take_turn(&self) -> Result<File, Error> {
+    fn take_turn(&self) -> Result<Lock, Error> {
         let directory = self.path.parent().expect("a mirror lies in the cache");
         std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
         let path = self.path.with_extension("lock");
         let file = File::create(&path).map_err(FileError::io("create", &path))?;
-        file.lock().map_err(FileError::io("lock", &path))?;
-        Ok(file)
+        Ok(Lock::wait(file).map_err(FileError::io("lock", &path))?)
     }
 
     pub(super) fn library(&self, source: git2::Error) -> Error {

@@ -19,6 +19,7 @@ use crate::directory::{Directory, Facts, Found, Parent};
 use crate::files::FileError;
 use crate::merge::Change;
 use crate::tree::{Entry, TreePath};
+use crate::turn::Lock;
 use journal::{Journal, Move};
 use place::Staging;
 
@@ -66,7 +67,7 @@ pub struct Transaction {
     facts: Vec<Option<Facts>>,
     /// Directories that make room for a file of their name, the deepest first.
     room: Vec<TreePath>,
-    _turn: Option<File>,
+    _turn: Option<Lock>,
 }
 
 /// One step. All that may be half-done lies between two of them.
@@ -320,12 +321,12 @@ impl Transaction {
 }
 
 /// The turn on a project's directory; none where its file system knows no locks.
-fn take_turn(root: &Directory) -> Result<Option<File>, Error> {
+fn take_turn(root: &Directory) -> Result<Option<Lock>, Error> {
     let file = File::open(root.path()).map_err(FileError::io("open", root.path()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::Busy { root: root.path().to_owned() }),
-        Err(TryLockError::Error(_)) => Ok(None),
+    match Lock::take(file) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, TryLockError::WouldBlock)) => Err(Error::Busy { root: root.path().to_owned() }),
+        Err((_, TryLockError::Error(_))) => Ok(None),
     }
 }
 
