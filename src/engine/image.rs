@@ -1,6 +1,6 @@
 //! Images in the engine: facts, pull, push, build, import.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Raw;
@@ -197,6 +197,14 @@ impl Engine {
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
             Err(error) => Err(Self::failed(format!("remove image {name}"), error)),
         }
+    }
+
+    /// The digests of all that the engine pulled or pushed.
+    pub async fn digests(&self) -> Result<BTreeSet<Digest>, Error> {
+        let found = self.docker.list_images(None::<ListImagesOptions>).await;
+        let images = found.map_err(|e| Self::failed("list images", e))?;
+        let names = images.iter().flat_map(|image| &image.repo_digests);
+        Ok(names.filter_map(|name| name.split_once('@')?.1.parse().ok()).collect())
     }
 
     /// The images that onramp made and that carry these labels.

@@ -73,6 +73,8 @@ pub struct Build {
     pub context: String,
     /// The base image, by digest.
     pub base: ImageRef,
+    /// The base image, as the project writes it.
+    pub base_name: ImageRef,
     /// What the image is pushed as.
     pub image: ImageRef,
 }
@@ -113,6 +115,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
                     service: name.clone(),
                     context: build.context.clone(),
                     base: locked(&build.base, name)?,
+                    base_name: build.base.clone(),
                     image: format!("{repository}:{}", &inputs.source.as_str()[..12]).parse()?,
                 }),
             }

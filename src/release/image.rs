@@ -8,6 +8,7 @@ use super::{Error, Plan};
 use crate::engine::{BuildSpec, Credentials, Engine, LayerProgress};
 use crate::event::{Event, Observer};
 use crate::git::Worktree;
+use crate::images::about;
 use crate::name::Name;
 use crate::reference::ImageRef;
 use crate::sandbox::source;
@@ -50,7 +51,7 @@ impl Workshop<'_> {
             tag: build.image.to_string(),
             context,
             arguments: [("BASE".to_owned(), build.base.to_string())].into(),
-            labels: [("org.opencontainers.image.revision".to_owned(), plan.source.to_string())].into(),
+            labels: labels(plan, build),
         };
         self.engine.build(spec, &mut |line| self.observer.step(&task, line)).await?;
         self.observer.finished(&task, &format!("from source {}", plan.source.short()));
@@ -68,4 +69,14 @@ impl Workshop<'_> {
         self.observer.finished(&task, &format!("{} in {}", digest.short(), image.repository()));
         Ok(image.at(digest))
     }
+}
+
+/// What the image says of itself (OCI image specification 1.1, annotations).
+fn labels(plan: &Plan, build: &Build) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (about::REVISION.to_owned(), plan.source.to_string()),
+        (about::BASE_NAME.to_owned(), build.base_name.to_string()),
+    ]);
+    labels.extend(build.base.digest().map(|digest| (about::BASE_DIGEST.to_owned(), digest.to_string())));
+    labels
 }

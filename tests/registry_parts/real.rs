@@ -101,7 +101,7 @@ impl RealRegistry {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let host = format!("127.0.0.1:{port}");
             let mut config = format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{host}\"}}\n",
+                "version: 0.1\nlog: {{level: error}}\nstorage: {{delete: {{enabled: true}}, filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{host}\"}}\n",
                 dir.path().join("data").display()
             );
             if private {
@@ -145,13 +145,24 @@ impl RealRegistry {
     /// Pushes a sample; the digest of its manifest.
     pub async fn push(&self, path: &str, tag: &str, sample: &Sample) -> Digest {
         for blob in [sample.layer(), sample.config()] {
-            let url = format!("http://{}/v2/{path}/blobs/uploads/", self.host);
-            let begun = http().post(url).send().await.unwrap().error_for_status().unwrap();
-            let place = begun.headers()["location"].to_str().unwrap();
-            let target = format!("{place}&digest={}", Digest::of(&blob));
-            http().put(target).body(blob).send().await.unwrap().error_for_status().unwrap();
+            self.put_blob(path, blob).await;
         }
         self.put_manifest(path, tag, &sample.manifest(), MANIFEST).await
+    }
+
+    /// Puts a blob.
+    pub async fn put_blob(&self, path: &str, blob: Vec<u8>) {
+        let url = format!("http://{}/v2/{path}/blobs/uploads/", self.host);
+        let begun = http().post(url).send().await.unwrap().error_for_status().unwrap();
+        let place = begun.headers()["location"].to_str().unwrap();
+        let target = format!("{place}&digest={}", Digest::of(&blob));
+        http().put(target).body(blob).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// Takes a manifest away.
+    pub async fn delete(&self, path: &str, digest: &Digest) {
+        let url = format!("http://{}/v2/{path}/manifests/{digest}", self.host);
+        http().delete(url).send().await.unwrap().error_for_status().unwrap();
     }
 
     /// Puts a manifest or index under a tag; its digest.

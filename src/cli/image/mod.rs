@@ -2,13 +2,18 @@
 
 mod inspect;
 mod list;
+mod lock;
+mod outdated;
 mod pull;
+mod tree;
 
 use clap::Subcommand;
+use jiff::SignedDuration;
 
 use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
+use crate::images::catalogue::Freshness;
 use crate::images::name;
 use crate::reference::ImageRef;
 
@@ -17,6 +22,7 @@ use crate::reference::ImageRef;
 #[command(before_help = "Examples:
   onramp image list
   onramp image pull
+  onramp image outdated
   onramp image inspect php-apache:8.2
 ")]
 pub struct Arguments {
@@ -27,7 +33,10 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     List(list::Arguments),
+    Tree(tree::Arguments),
     Pull(pull::Arguments),
+    Lock(lock::Arguments),
+    Outdated(outdated::Arguments),
     Inspect(inspect::Arguments),
 }
 
@@ -36,10 +45,18 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         match self.command {
             Command::List(arguments) => arguments.run(cx).await,
+            Command::Tree(arguments) => arguments.run(cx).await,
             Command::Pull(arguments) => arguments.run(cx).await,
+            Command::Lock(arguments) => arguments.run(cx).await,
+            Command::Outdated(arguments) => arguments.run(cx).await,
             Command::Inspect(arguments) => arguments.run(cx).await,
         }
     }
+}
+
+/// How fresh an answer must be: `--offline` takes what is remembered.
+fn freshness(cx: &Context, age: SignedDuration) -> Freshness {
+    if cx.offline { Freshness::Remembered } else { Freshness::Within(age) }
 }
 
 /// What a person means by an image: a whole reference, or one of the company's registry.

@@ -1,0 +1,296 @@
+//! `onramp image list`, `tree`, `lock` and `outdated` on a real registry: what there is, what derives from what, what is
+//! behind.
+
+mod registry_parts;
+
+use std::path::Path;
+use std::process::Command;
+
+use onramp::project::Lock;
+use onramp::reference::Digest;
+use registry_parts::real::RealRegistry;
+use serde_json::{Value, json};
+
+/// An image whose layers are these texts.
+struct Image<'a> {
+    created: &'a str,
+    layers: &'a [&'a str],
+    labels: Value,
+}
+
+impl Image<'_> {
+    async fn push(&self, registry: &RealRegistry, path: &str, tag: &str) -> Digest {
+        let layers: Vec<Vec<u8>> = self.layers.iter().map(|layer| layer.as_bytes().to_vec()).collect();
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "created": self.created, "config": {"Labels": self.labels},
+            "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|l| Digest::of(l).to_string()).collect::<Vec<_>>()},
+        });
+        let config = serde_json::to_vec(&config).unwrap();
+        let descriptor = |media_type: &str, bytes: &[u8]| {
+            json!({"mediaType": format!("application/vnd.oci.image.{media_type}"), "digest": Digest::of(bytes).as_str(),
+                   "size": bytes.len()})
+        };
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": descriptor("config.v1+json", &config),
+            "layers": layers.iter().map(|layer| descriptor("layer.v1.tar", layer)).collect::<Vec<_>>(),
+        });
+        for blob in layers.into_iter().chain([config]) {
+            registry.put_blob(path, blob).await;
+        }
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        registry.put_manifest(path, tag, &bytes, "application/vnd.oci.image.manifest.v1+json").await
+    }
+}
+
+/// A machine whose company has this registry.
+struct Desk {
+    dir: tempfile::TempDir,
+    registry: RealRegistry,
+}
+
+struct Outcome {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Outcome {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}{}", self.out, self.err))
+    }
+}
+
+impl Desk {
+    async fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), registry: RealRegistry::open().await }
+    }
+
+    fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A project with one service built on this base.
+    fn project(&self, base: &str) {
+        let text = format!(
+            "schema = 1\nname = \"shop\"\n[services.web]\nbuild = {{ context = \".\", base = \"{}/{base}\" }}\nport = 80\n",
+            self.registry.host()
+        );
+        std::fs::write(self.root().join("onramp.toml"), text).unwrap();
+        std::fs::write(self.root().join("Dockerfile"), "ARG BASE\nFROM ${BASE}\n").unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        let home = self.root().join("home");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env("HOME", &home)
+            .env("ONRAMP_REGISTRY", self.registry.host());
+        for (name, directory) in
+            [("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_STATE_HOME", "state")]
+        {
+            command.env(name, home.join(directory));
+        }
+        if let Ok(state) = std::fs::canonicalize(self.root().join("state.git")) {
+            command.env("ONRAMP_STATE", state);
+        }
+        let out = command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
+        Outcome {
+            code: out.status.code().unwrap(),
+            out: String::from_utf8(out.stdout).unwrap(),
+            err: String::from_utf8(out.stderr).unwrap(),
+        }
+    }
+
+    fn locked(&self, image: &str) -> Option<Digest> {
+        let lock = Lock::load(self.root()).unwrap();
+        lock.images.get(&self.registry.image(image)).map(|locked| locked.digest.clone())
+    }
+
+    /// What production runs of the project.
+    fn production(&self, web: &str) {
+        let work = self.root().join("state");
+        std::fs::create_dir_all(work.join("environments/production")).unwrap();
+        std::fs::write(work.join("state.toml"), "schema = 1\n[[environment]]\nname = \"production\"\n").unwrap();
+        let text = format!("schema = 1\n[services.web]\nimage = \"{web}\"\nport = 80\n");
+        std::fs::write(work.join("environments/production/shop.toml"), text).unwrap();
+        let bare = self.root().join("state.git");
+        let git = |arguments: &[&str]| {
+            let done = Command::new("git")
+                .args(["-c", "user.name=Ada", "-c", "user.email=ada@acme.test", "-C", work.to_str().unwrap()])
+                .args(arguments)
+                .output()
+                .unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        };
+        git(&["init", "--quiet", "--initial-branch=main"]);
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "--message", "what runs"]);
+        git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+    }
+}
+
+fn plain<'a>(created: &'a str, layers: &'a [&'a str]) -> Image<'a> {
+    Image { created, layers, labels: json!({}) }
+}
+
+/// The kinds of the findings of the only image.
+fn kinds(outcome: &Outcome) -> Vec<String> {
+    let json = outcome.json();
+    let findings = json["images"][0]["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_is_newest_first_and_remembers() {
+    let desk = Desk::new().await;
+    let owned = json!({
+        "org.opencontainers.image.version": "8.2.29", "dev.onramp.image.owner": "platform@acme.test",
+        "dev.onramp.image.end-of-life": "2020-12-31", "dev.onramp.image.deprecated": "use php:8.4\u{1b}[2J",
+    });
+    plain("2026-01-01T00:00:00Z", &["debian"]).push(&desk.registry, "base/debian", "12").await;
+    for (tag, created) in
+        [("8.2", "2026-03-01T00:00:00Z"), ("8.10", "2026-05-01T00:00:00Z"), ("8.9", "2026-04-01T00:00:00Z")]
+    {
+        Image { created, layers: &["debian", tag], labels: owned.clone() }.push(&desk.registry, "base/php", tag).await;
+    }
+    plain("2026-06-01T00:00:00Z", &["x"]).push(&desk.registry, "apps/shop", "1").await;
+
+    let listed = desk.run(&["image", "list", "--json"]).json();
+    let names = |json: &Value| -> Vec<String> {
+        let images = json["images"].as_array().unwrap();
+        images.iter().map(|image| image["image"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&listed), ["php:8.10", "debian:12"]);
+    let php = &listed["images"][0];
+    assert_eq!((&php["version"], &php["owner"]), (&"8.2.29".into(), &"platform@acme.test".into()));
+    assert_eq!((&php["end_of_life"], &php["platforms"][0]), (&"2020-12-31".into(), &"linux/amd64".into()));
+    let text = desk.run(&["image", "list"]).out;
+    assert!(text.contains("deprecated: use php:8.4\\u{1b}[2J; end of life since 2020-12-31"), "{text}");
+    let tags = desk.run(&["image", "list", "--tags", "php", "--json"]).json();
+    assert_eq!(names(&tags), ["php:8.10", "php:8.9", "php:8.2"]);
+
+    // What was asked before answers when nothing may be asked, and for five minutes when it may.
+    plain("2026-07-01T00:00:00Z", &["n"]).push(&desk.registry, "base/new", "1").await;
+    assert_eq!(names(&desk.run(&["image", "list", "--json", "--offline"]).json()), ["php:8.10", "debian:12"]);
+    assert_eq!(names(&desk.run(&["image", "list", "--json"]).json()), ["php:8.10", "debian:12"]);
+    assert_eq!(names(&desk.run(&["image", "list", "--json", "--refresh"]).json()), ["new:1", "php:8.10", "debian:12"]);
+    let other = Desk::new().await;
+    let nothing = other.run(&["image", "list", "--offline"]);
+    assert_eq!(nothing.code, 6, "{}", nothing.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_by_labels_and_by_layers() {
+    let desk = Desk::new().await;
+    let host = desk.registry.host().to_owned();
+    let old = plain("2026-01-01T00:00:00Z", &["debian"]).push(&desk.registry, "base/debian", "12").await;
+    let labels = json!({
+        "org.opencontainers.image.base.name": format!("{host}/base/debian:12"),
+        "org.opencontainers.image.base.digest": old.as_str(),
+    });
+    let created = "2026-02-01T00:00:00Z";
+    Image { created, layers: &["debian", "php"], labels }.push(&desk.registry, "base/php", "8.2").await;
+    plain(created, &["debian", "php", "cms"]).push(&desk.registry, "base/cms", "1").await;
+    let tree = desk.run(&["image", "tree"]).out;
+    let shape: Vec<String> = tree.lines().map(|line| line.rsplit_once("  ").unwrap().0.to_owned()).collect();
+    assert_eq!(shape, ["debian:12", "└─ php:8.2", "   └─ cms:1"]);
+    assert!(tree.lines().nth(2).unwrap().ends_with("by its layers") && !tree.contains("no longer"), "{tree}");
+
+    plain("2026-03-01T00:00:00Z", &["debian2"]).push(&desk.registry, "base/debian", "12").await;
+    desk.run(&["image", "list", "--refresh"]);
+    let tree = desk.run(&["image", "tree"]).out;
+    assert!(tree.lines().nth(1).unwrap().ends_with("built on what its base no longer is"), "{tree}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_is_kept_until_it_is_updated() {
+    let desk = Desk::new().await;
+    desk.project("base/php:8.2");
+    let first = plain("2026-01-01T00:00:00Z", &["one"]).push(&desk.registry, "base/php", "8.2").await;
+    let dry = desk.run(&["image", "lock", "--dry-run", "--json"]);
+    assert_eq!((dry.code, desk.locked("base/php:8.2")), (0, None), "{}", dry.err);
+    assert_eq!(desk.run(&["image", "lock", "--locked"]).code, 2);
+    assert_eq!(desk.run(&["image", "lock"]).code, 0);
+    assert_eq!(desk.locked("base/php:8.2").as_ref(), Some(&first));
+
+    let second = plain("2026-02-01T00:00:00Z", &["two"]).push(&desk.registry, "base/php", "8.2").await;
+    let kept = desk.run(&["image", "lock"]);
+    assert!(kept.err.contains("--update follows it"), "{}", kept.err);
+    assert_eq!(desk.locked("base/php:8.2").as_ref(), Some(&first));
+    let wrong = desk.run(&["image", "lock", "--update", "mariadb:1"]);
+    assert!(wrong.code == 2 && wrong.err.contains("it uses: "), "{}", wrong.err);
+    assert_eq!(desk.run(&["image", "lock", "--update", "php:8.2"]).code, 0);
+    assert_eq!(desk.locked("base/php:8.2"), Some(second));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_behind_is_told() {
+    let desk = Desk::new().await;
+    let host = desk.registry.host().to_owned();
+    desk.project("base/php:8.2");
+    let debian = plain("2026-01-01T00:00:00Z", &["debian"]).push(&desk.registry, "base/debian", "12").await;
+    let on_debian = json!({
+        "org.opencontainers.image.base.name": format!("{host}/base/debian:12"),
+        "org.opencontainers.image.base.digest": debian.as_str(),
+    });
+    let php = |created, layer| Image { created, layers: layer, labels: on_debian.clone() };
+    let first = php("2026-01-02T00:00:00Z", &["debian", "php"]).push(&desk.registry, "base/php", "8.2").await;
+    assert_eq!(desk.run(&["image", "lock"]).code, 0);
+    let fine = desk.run(&["image", "outdated", "--check", "--json"]);
+    assert_eq!((fine.code, kinds(&fine)), (0, Vec::new()), "{}", fine.err);
+
+    // Production was built on a later php, whose tag moved; a newer version came, and php's own base moved.
+    let second = php("2026-02-02T00:00:00Z", &["debian", "php2"]).push(&desk.registry, "base/php", "8.2").await;
+    php("2026-02-03T00:00:00Z", &["debian", "php3"]).push(&desk.registry, "base/php", "8.3").await;
+    plain("2026-02-01T00:00:00Z", &["debian2"]).push(&desk.registry, "base/debian", "12").await;
+    let on_php = json!({
+        "org.opencontainers.image.base.name": format!("{host}/base/php:8.2"),
+        "org.opencontainers.image.base.digest": second.as_str(),
+    });
+    let web = Image { created: "2026-02-04T00:00:00Z", layers: &["debian", "php2", "web"], labels: on_php };
+    let web = web.push(&desk.registry, "apps/shop-web", "1").await;
+    desk.production(&format!("{host}/apps/shop-web@{web}"));
+    std::fs::remove_dir_all(desk.root().join("home/cache")).unwrap();
+
+    let behind = desk.run(&["image", "outdated", "--check", "--json"]);
+    assert_eq!(behind.code, 1, "{}", behind.err);
+    assert_eq!(kinds(&behind), ["moved", "newer", "environment", "base"]);
+    let findings = &behind.json()["images"][0]["findings"];
+    assert_eq!((&findings[0]["now"], &findings[1]["step"]), (&second.as_str().into(), &"minor".into()));
+    assert_eq!((&findings[2]["later"], &findings[2]["runs"]), (&true.into(), &second.as_str().into()));
+    assert_eq!(findings[3]["built_on"], debian.as_str());
+    assert_eq!(desk.run(&["image", "outdated"]).code, 0, "without --check it only tells");
+    let text = desk.run(&["image", "outdated"]).out;
+    assert!(
+        text.contains("behind production: shop/web") && text.contains("next: onramp image lock --update"),
+        "{text}"
+    );
+
+    // After the update production is not ahead any more; the project can even be ahead of it.
+    assert_eq!(desk.run(&["image", "lock", "--update"]).code, 0);
+    assert_eq!(kinds(&desk.run(&["image", "outdated", "--json"])), ["newer", "base"]);
+    desk.registry.delete("base/php", &first).await;
+    desk.registry.delete("base/php", &second).await;
+    std::fs::remove_dir_all(desk.root().join("home/cache")).unwrap();
+    let gone = desk.run(&["image", "outdated", "--json"]);
+    assert!(kinds(&gone).contains(&"gone".to_owned()), "{}", gone.out);
+    assert_eq!(desk.locked("base/php:8.2"), Some(second), "the lock is as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_that_nobody_names_is_seen_in_the_layers() {
+    let desk = Desk::new().await;
+    desk.project("base/php:8.2");
+    plain("2026-01-01T00:00:00Z", &["debian"]).push(&desk.registry, "base/debian", "12").await;
+    plain("2026-01-02T00:00:00Z", &["debian", "php"]).push(&desk.registry, "base/php", "8.2").await;
+    assert_eq!(desk.run(&["image", "lock"]).code, 0);
+    assert_eq!(kinds(&desk.run(&["image", "outdated", "--json"])), Vec::<String>::new());
+    plain("2026-02-01T00:00:00Z", &["debian2"]).push(&desk.registry, "base/debian", "12").await;
+    assert_eq!(desk.run(&["image", "list", "--tags", "--refresh"]).code, 0);
+    let outdated = desk.run(&["image", "outdated", "--json"]);
+    assert_eq!(kinds(&outdated), ["base"], "{}", outdated.out);
+    assert_eq!(outdated.json()["images"][0]["findings"][0]["by"], "layers");
+}
