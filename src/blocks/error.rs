@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::block::BlockId;
 use super::manifest::Kind;
-use super::{fetch, transaction};
+use super::{fetch, location, transaction};
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
@@ -19,6 +19,9 @@ pub enum Error {
     /// Git failed.
     #[error(transparent)]
     Git(#[from] git::Error),
+    /// It is no place of a template.
+    #[error(transparent)]
+    Location(#[from] location::Error),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -193,6 +196,7 @@ impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::Git(error) => error.class(),
+            Self::Location(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Document(error) => error.class(),
             Self::Template(error) => error.class(),
@@ -219,6 +223,7 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
+            Self::Location(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Document(error) => error.hint(),
             Self::NoBlock { meant, .. } => meant.as_ref().map(|meant| format!("did you mean `{meant}`?")),
@@ -260,6 +265,7 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::Git(error) => error.next(),
+            Self::Location(error) => error.next(),
             Self::File(error) => error.next(),
             Self::Document(error) => error.next(),
             Self::Template(error) => error.next(),

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Class, Fault};
 use crate::files::FileError;
 use crate::git::{self, RepoUrl};
 use crate::name::Name;
+use crate::text::neutral_line;
 
 /// The forges that have an abbreviation, as Copier and Cookiecutter have them.
 const FORGES: [(&str, &str); 3] =
@@ -22,14 +24,59 @@ pub enum Location {
     Repository(RepoUrl),
 }
 
+/// Why a text is no place of a template.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is a path, and nothing is there.
+    #[error("no such directory: {}", neutral_line(path, 200))]
+    NoDirectory {
+        /// The path, as it was written.
+        path: String,
+    },
+    /// It is no repository that onramp talks to.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoDirectory { .. } => Class::Usage,
+            Self::Git(error) => error.class(),
+            Self::File(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDirectory { .. } => {
+                Some("a template is a block of the catalog, a directory, a git URL or gh:owner/repository".to_owned())
+            }
+            Self::Git(error) => error.hint(),
+            Self::File(error) => error.hint(),
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        match self {
+            Self::NoDirectory { .. } => vec!["onramp catalog list".to_owned()],
+            Self::Git(error) => error.next(),
+            Self::File(error) => error.next(),
+        }
+    }
+}
+
 impl Location {
     /// What a person means by a template that is not a catalog's block: a path from `here`, a URL, `gh:owner/repo`.
     /// `~/` is the shell's.
-    pub fn from_argument(text: &str, here: &Path) -> Result<Self, git::Error> {
+    pub fn from_argument(text: &str, here: &Path) -> Result<Self, Error> {
         let text = text.strip_prefix("git+").unwrap_or(text);
         for (short, forge) in FORGES {
             if let Some(place) = text.strip_prefix(short) {
-                return on_forge(text, forge, place.trim_start_matches('/')).map(Self::Repository);
+                return Ok(Self::Repository(on_forge(text, forge, place.trim_start_matches('/'))?));
             }
         }
         let path = text.strip_prefix("file://").unwrap_or(text);
@@ -42,16 +89,24 @@ impl Location {
             // What `git bundle` makes of a repository.
             if path.is_file() && path.extension().is_some_and(|end| end == "bundle") {
                 let path = path.canonicalize().map_err(FileError::io("read", &path))?;
-                return path.to_string_lossy().parse().map(Self::Repository);
+                return Ok(Self::Repository(path.to_string_lossy().parse()?));
+            }
+            // No URL is without a colon.
+            if is_path(text) {
+                return Err(Error::NoDirectory { path: text.to_owned() });
             }
         }
-        lower_scheme(text).parse().map(Self::Repository)
+        Ok(Self::Repository(lower_scheme(text).parse()?))
     }
 
     /// What a lock or an answers file says a template came from; relative paths are from the project's `root`.
     /// Credentials that another tool wrote there are left out.
-    pub fn recorded(text: &str, root: &Path) -> Result<Self, git::Error> {
-        Self::from_argument(&git::without_credentials(text), root)
+    pub fn recorded(text: &str, root: &Path) -> Result<Self, Error> {
+        match Self::from_argument(&git::without_credentials(text), root) {
+            // What is gone may still be in the cache.
+            Err(Error::NoDirectory { path }) if path.starts_with('/') => Ok(Self::Repository(path.parse()?)),
+            located => located,
+        }
     }
 
     /// One text for all the ways to write the same place: what trust is recorded under. Never with credentials.
@@ -85,6 +140,10 @@ pub fn is_template_directory(text: &str, here: &Path) -> bool {
     MARKS.iter().any(|mark| directory.join(mark).is_file())
 }
 
+fn is_path(text: &str) -> bool {
+    text.starts_with("file://") || ["/", "./", "../"].iter().any(|start| text.starts_with(start)) || !text.contains(':')
+}
+
 fn on_forge(text: &str, forge: &str, place: &str) -> Result<RepoUrl, git::Error> {
     let bare = place.trim_end_matches('/');
     let bare = bare.strip_suffix(".git").unwrap_or(bare);
@@ -93,7 +152,7 @@ fn on_forge(text: &str, forge: &str, place: &str) -> Result<RepoUrl, git::Error>
         !name.starts_with('-') && !matches!(name, "" | "." | "..") && name.bytes().all(letters)
     };
     if bare.split('/').count() < 2 || !bare.split('/').all(plain) {
-        let url = crate::text::neutral_line(text, 200);
+        let url = neutral_line(text, 200);
         return Err(git::Error::BadUrl { url, why: "it is not like gh:owner/repository" });
     }
     format!("{forge}/{bare}.git").parse()
@@ -149,6 +208,15 @@ mod tests {
             let said = located(bad);
             assert!(said.starts_with("error: "), "{bad}: {said}");
             assert!(!said.contains("token") && !said.contains("secret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_path_where_nothing_is_is_named() {
+        for missing in ["./nothing", "../nothing", "/nothing", "a/b", "file:///nothing", "nothing", "./a:b"] {
+            let error = Location::from_argument(missing, Path::new("/nonexistent")).unwrap_err();
+            assert!(matches!(error, Error::NoDirectory { .. }), "{missing}: {error}");
+            assert_eq!((error.class(), error.next().len()), (Class::Usage, 1), "{missing}");
         }
     }
 

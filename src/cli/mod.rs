@@ -213,7 +213,7 @@ pub fn main() -> ExitCode {
             outcome = run(cli) => outcome,
             number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted")
                 .hint("what was begun stays as it is; the same command goes on from there")),
-            () = exhausted() => Err(Failure::new(Class::Config, "a template takes too long or too much memory")
+            place = exhausted() => Err(Failure::new(Class::Config, format!("{place} takes too long or too much memory"))
                 .hint("nothing was changed; the template's owner can correct it")),
         }
     };
@@ -276,10 +276,13 @@ async fn interrupted() -> u8 {
     }
 }
 
-/// Waits for a template that takes what no honest one does.
-async fn exhausted() {
+/// Waits for a template that takes what no honest one does; where in it.
+async fn exhausted() -> String {
     const PAUSE: Duration = Duration::from_millis(100);
-    while !room::exhausted() {
+    loop {
+        if let Some(place) = room::exhausted() {
+            return place;
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

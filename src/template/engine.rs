@@ -184,7 +184,8 @@ impl Engine {
         if source.len() < SMALL && !self.statements.iter().any(|start| source.contains(start.as_str())) {
             return run();
         }
-        room::with_room(run).unwrap_or_else(|error| Err(self.mistake(place.name(), &error.to_string())))
+        let watched = format!("{}: {}", self.label, place.name());
+        room::with_room(&watched, run).unwrap_or_else(|error| Err(self.mistake(place.name(), &error.to_string())))
     }
 
     fn compiled(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {

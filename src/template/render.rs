@@ -56,7 +56,7 @@ pub struct Origin {
 /// `_copier_answers` and the answers file's name in `_copier_conf` are made complete here.
 pub fn render(template: &Template, answers: &Answers, facts: &Map<String, Value>) -> Result<Rendered, Error> {
     let mut engine = Engine::new(template, facts)?;
-    room::with_room(|| render_by(&mut engine, template, answers)).unwrap_or_else(|error| {
+    room::with_room(&template.label, || render_by(&mut engine, template, answers)).unwrap_or_else(|error| {
         let place = "its files".to_owned();
         Err(Error::Wrong { label: template.label.clone(), place, message: error.to_string() })
     })

@@ -165,6 +165,17 @@ fn an_unknown_block_and_a_part_are_told_apart() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_named() {
+    let machine = machine();
+    assert_snapshot!(machine.onramp("new ./nothing").fails(Class::Usage), @r"
+    --- stderr
+    error: no such directory: ./nothing
+      hint: a template is a block of the catalog, a directory, a git URL or gh:owner/repository
+      next: onramp catalog list
+    ");
+}
+
+#[test]
 fn nothing_is_ever_overwritten() {
     let machine = machine();
     machine.write("full/mine", "mine");

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{io, panic, thread};
 
+use crate::text::neutral_line;
+
 /// The stack of a thread that renders, in bytes. Nothing of it is memory before it is used.
 const STACK: usize = 256 * 1024 * 1024;
 
@@ -14,23 +16,33 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// How much memory the process may gain while something is rendered, in bytes.
 const MOST_GAINED: u64 = 1024 * 1024 * 1024;
 
-/// Since when a text is rendered, with the memory that the process had when its thread began.
-static SINCE: Mutex<Vec<(thread::ThreadId, Instant, u64)>> = Mutex::new(Vec::new());
+/// What is rendered now.
+static RENDERINGS: Mutex<Vec<Rendering>> = Mutex::new(Vec::new());
+
+/// A text that is rendered.
+struct Rendering {
+    thread: thread::ThreadId,
+    since: Instant,
+    /// The memory that the process had when its thread began.
+    before: u64,
+    /// Where the text stands; nothing before the thread's first one.
+    place: String,
+}
 
 thread_local! {
     static ROOMY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs something where there is room.
-pub fn with_room<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+/// Runs something where there is room. `place` is where the template's text stands: what [`exhausted`] calls it.
+pub fn with_room<T: Send>(place: &str, run: impl FnOnce() -> T + Send) -> io::Result<T> {
     if ROOMY.get() {
-        Watched::next();
+        Watched::next(place);
         return Ok(run());
     }
     thread::scope(|scope| {
         let roomy = || {
             ROOMY.set(true);
-            let _watched = Watched::new();
+            let _watched = Watched::new(place);
             run()
         };
         let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, roomy)?;
@@ -42,40 +54,42 @@ pub fn with_room<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
 struct Watched(thread::ThreadId);
 
 impl Watched {
-    fn new() -> Self {
-        let id = thread::current().id();
-        renderings().push((id, Instant::now(), memory()));
-        Self(id)
+    fn new(place: &str) -> Self {
+        let thread = thread::current().id();
+        renderings().push(Rendering { thread, since: Instant::now(), before: memory(), place: place.to_owned() });
+        Self(thread)
     }
 
     /// The thread's next text begins.
-    fn next() {
+    fn next(place: &str) {
         let id = thread::current().id();
-        if let Some((_, since, _)) = renderings().iter_mut().find(|(other, ..)| *other == id) {
-            *since = Instant::now();
+        if let Some(rendering) = renderings().iter_mut().find(|rendering| rendering.thread == id) {
+            rendering.since = Instant::now();
+            place.clone_into(&mut rendering.place);
         }
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        renderings().retain(|(id, ..)| *id != self.0);
+        renderings().retain(|rendering| rendering.thread != self.0);
     }
 }
 
-fn renderings() -> std::sync::MutexGuard<'static, Vec<(thread::ThreadId, Instant, u64)>> {
+fn renderings() -> std::sync::MutexGuard<'static, Vec<Rendering>> {
     // A thread that panicked left whole entries.
-    SINCE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    RENDERINGS.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Whether a template takes longer, or more memory, than any honest one. Fuel ends most of them; not one that makes an
-/// operation of a single step huge (`x + x` of lists, again and again). A thread cannot be ended from outside, so who asks
-/// ends the process: nothing is written while something is rendered.
-pub fn exhausted() -> bool {
+/// Where the text stands that takes longer, or more memory, than any honest one. Fuel ends most of them; not one that makes
+/// an operation of a single step huge (`x + x` of lists, again and again). A thread cannot be ended from outside, so who
+/// asks ends the process: nothing is written while something is rendered.
+pub fn exhausted() -> Option<String> {
     let renderings = renderings();
-    renderings
-        .iter()
-        .any(|(_, since, before)| since.elapsed() > LONGEST || memory().saturating_sub(*before) > MOST_GAINED)
+    let exhausts = |rendering: &&Rendering| {
+        rendering.since.elapsed() > LONGEST || memory().saturating_sub(rendering.before) > MOST_GAINED
+    };
+    renderings.iter().find(exhausts).map(|rendering| neutral_line(&rendering.place, 200))
 }
 
 /// The memory of this process, in bytes; nothing where the system does not tell.
