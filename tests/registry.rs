@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use onramp::error::{Class, Fault};
 use onramp::reference::Digest;
-use onramp::registry::{Credentials, Error, Registry};
+use onramp::registry::{BlobStream, Credentials, Descriptor, Error, Registry, Upload};
 
 use registry_parts::liar::{Liar, Reply, Seen};
 use registry_parts::real::{RealRegistry, Sample, index_of};
@@ -57,6 +57,70 @@ async fn a_real_registry_tells_what_was_pushed_to_it() {
     assert!(registry.find(&real.image("base/php-apache:9")).await.unwrap().is_none());
     let missing = failed(registry.resolve(&real.image("base/php-apache:9")).await);
     assert_eq!((missing.class(), missing.next()), (Class::Config, vec!["onramp image list".to_owned()]));
+}
+
+/// Everything that a stream gives, to its end.
+async fn read(stream: &mut BlobStream) -> Result<Vec<u8>, Error> {
+    let mut all = Vec::new();
+    while let Some(bytes) = stream.next().await? {
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all)
+}
+
+#[tokio::test]
+async fn a_real_registry_takes_what_is_pushed_and_gives_it_back_in_ranges() {
+    let real = RealRegistry::open().await;
+    let registry = Registry::new(real.host(), None, LIMIT).unwrap();
+    let sample = Sample::new("amd64", "x");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("layer");
+    std::fs::write(&file, sample.layer()).unwrap();
+    let (layer, config) = (sample.layer(), sample.config());
+    let digest = Digest::of(&layer);
+    assert!(!registry.has_blob("base/php", &digest).await.unwrap());
+    for _ in 0..2 {
+        registry.push_blob("base/php", &digest, layer.len() as u64, Upload::File(file.clone())).await.unwrap();
+    }
+    assert!(registry.has_blob("base/php", &digest).await.unwrap());
+    let size = config.len() as u64;
+    registry.push_blob("base/php", &Digest::of(&config), size, config.clone().into()).await.unwrap();
+    let image = real.image("base/php:1");
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let pushed = registry.push_manifest(&image, media_type, sample.manifest()).await.unwrap();
+
+    let found = registry.image(&image, "linux/amd64").await.unwrap();
+    assert_eq!((&found.top, &found.manifest.digest), (&pushed, &pushed));
+    assert_eq!(found.config.rootfs.diff_ids, std::slice::from_ref(&digest));
+    let foreign = failed(registry.image(&image, "linux/s390x").await);
+    assert_eq!(foreign.class(), Class::Config);
+    assert!(foreign.to_string().ends_with("has base/php:1 for linux/amd64, not for linux/s390x"), "{foreign}");
+
+    let blob: &Descriptor = &found.layers[0];
+    let mut whole = registry.blob("base/php", blob, None).await.unwrap();
+    assert_eq!((whole.offset(), read(&mut whole).await.unwrap()), (0, layer.clone()));
+    let mut part = registry.blob("base/php", blob, Some(512..700)).await.unwrap();
+    assert_eq!((part.offset(), read(&mut part).await.unwrap()), (512, layer[512..700].to_vec()));
+    assert_eq!(registry.small_blob("base/php", &Digest::of(&config), 4096).await.unwrap(), config);
+}
+
+#[tokio::test]
+async fn what_refers_to_an_image_is_found_by_the_fallback_tag() {
+    let real = RealRegistry::open().await;
+    let registry = Registry::new(real.host(), None, LIMIT).unwrap();
+    let image = real.push("base/php", "1", &Sample::new("amd64", "x")).await;
+    assert!(registry.referrers("base/php", &image, None).await.unwrap().is_empty());
+    let signature = real.push("base/php", "signature", &Sample::new("amd64", "signature")).await;
+    let list = serde_json::json!({"schemaVersion": 2, "manifests": [{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": signature.as_str(), "size": 500,
+        "artifactType": "application/x.signature", "annotations": {"by": "ann"},
+    }]});
+    let tag = format!("sha256-{}", image.hex());
+    let bytes = serde_json::to_vec(&list).unwrap();
+    real.put_manifest("base/php", &tag, &bytes, "application/vnd.oci.image.index.v1+json").await;
+    let found = registry.referrers("base/php", &image, Some("application/x.signature")).await.unwrap();
+    assert_eq!((found.len(), &found[0].descriptor.digest, found[0].annotations["by"].as_str()), (1, &signature, "ann"));
+    assert!(registry.referrers("base/php", &image, Some("application/x.other")).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The client: what is asked of a registry, and what its answers say about images.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, LINK};
@@ -9,24 +10,24 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::credentials::{self, Credentials, Found};
-use super::manifest::{self, Config, Content, Manifest};
+use super::manifest::{self, Config, Content, Descriptor, Manifest};
 use super::origin::Origin;
 use super::transport::{Request, Transport};
 use crate::reference::{Digest, ImageRef};
 
 /// The largest manifest or config, in bytes, as the distribution project's registry has it.
-const DOCUMENT_CAP: u64 = 4 * 1024 * 1024;
+pub(super) const DOCUMENT_CAP: u64 = 4 * 1024 * 1024;
 /// The largest page of a listing, in bytes.
 const PAGE_CAP: u64 = 1024 * 1024;
 /// How many names a page has (the distribution project's registry refuses more), and how many pages are read.
 const PAGE: usize = 1000;
 const PAGES: usize = 50;
 /// Where a registry says which digest it thinks it sent.
-const CLAIMED_DIGEST: &str = "docker-content-digest";
+pub(super) const CLAIMED_DIGEST: &str = "docker-content-digest";
 
 /// A registry.
 pub struct Registry {
-    transport: Transport,
+    pub(super) transport: Arc<Transport>,
 }
 
 /// What a reference means in the registry now.
@@ -35,6 +36,21 @@ pub struct Resolved {
     /// The digest of the index, or of the one manifest.
     pub digest: Digest,
     /// The manifest for each platform.
+    pub platforms: BTreeMap<String, Digest>,
+}
+
+/// One image: its manifest and config, each verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The digest that the reference names: of an index, or of the one manifest.
+    pub top: Digest,
+    /// Its own manifest.
+    pub manifest: Manifest,
+    /// Its config.
+    pub config: Config,
+    /// Its layers, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// The platforms that the reference is there for.
     pub platforms: BTreeMap<String, Digest>,
 }
 
@@ -59,20 +75,29 @@ impl Registry {
     /// The registry at `host[:port]`. `limit` is for one call, its retries included.
     pub fn new(host: &str, credentials: Option<Credentials>, limit: Duration) -> Result<Self, Error> {
         let found = Found { credentials, trouble: None };
-        Ok(Self { transport: Transport::new(Origin::of(host)?, found, limit) })
+        Ok(Self { transport: Arc::new(Transport::new(Origin::of(host)?, found, limit)) })
     }
 
     /// The same, with the credentials of the user's `docker login`.
     pub async fn of_user(host: &str, limit: Duration) -> Result<Self, Error> {
         let origin = Origin::of(host)?;
-        Ok(Self { transport: Transport::new(origin, credentials::of_user(host).await, limit) })
+        Ok(Self { transport: Arc::new(Transport::new(origin, credentials::of_user(host).await, limit)) })
+    }
+
+    /// `host[:port]`.
+    pub fn host(&self) -> &str {
+        self.transport.origin().host()
+    }
+
+    /// What the registry's operators said so far (`Warning: 299`), neutral, each text once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.transport.warnings().texts()
     }
 
     /// Whether it answers and lets us in (`GET /v2/`).
     pub async fn ping(&self) -> Result<(), Error> {
         let url = self.transport.origin().url("/v2/");
-        let request = Request { what: "/v2/", url, accept: "", scope: "", cap: PAGE_CAP, redirects: false };
-        self.transport.get(&request).await.map(|_| ())
+        self.transport.get(&Request::get("/v2/", url, ""), PAGE_CAP).await.map(|_| ())
     }
 
     /// The repositories whose path begins with `prefix`, sorted (`GET /v2/_catalog`).
@@ -109,17 +134,10 @@ impl Registry {
     pub async fn manifest(&self, image: &ImageRef) -> Result<Manifest, Error> {
         let reference = image.digest().map_or_else(|| image.tag().unwrap_or_default(), Digest::as_str);
         let what = format!("image {}", shown_path(image));
-        let answer = self
-            .transport
-            .get(&Request {
-                what: &what,
-                url: self.transport.origin().url(&format!("/v2/{}/manifests/{reference}", image.path())),
-                accept: manifest::ACCEPT,
-                scope: &scope(image.path()),
-                cap: DOCUMENT_CAP,
-                redirects: false,
-            })
-            .await?;
+        let url = self.transport.origin().url(&format!("/v2/{}/manifests/{reference}", image.path()));
+        let scope = scope(image.path());
+        let request = Request { accept: manifest::ACCEPT, ..Request::get(&what, url, &scope) };
+        let answer = self.transport.get(&request, DOCUMENT_CAP).await?;
         let received = Digest::of(&answer.body);
         let claimed = answer.header(CLAIMED_DIGEST).and_then(|text| text.parse().ok());
         for expected in image.digest().cloned().into_iter().chain(claimed) {
@@ -132,12 +150,9 @@ impl Registry {
 
     /// An image's config, verified (`GET /v2/<name>/blobs/<digest>`).
     pub async fn config(&self, path: &str, digest: &Digest) -> Result<Config, Error> {
-        let what = format!("the config of {}", self.checked(path)?);
-        let url = self.transport.origin().url(&format!("/v2/{path}/blobs/{digest}"));
-        let request = Request { what: &what, url, accept: "", scope: &scope(path), cap: DOCUMENT_CAP, redirects: true };
-        let answer = self.transport.get(&request).await?;
-        self.same(&what, digest.clone(), &Digest::of(&answer.body))?;
-        serde_json::from_slice(&answer.body).map_err(|error| self.transport.wrong(&what, &error.to_string()))
+        let bytes = self.small_blob(path, digest, DOCUMENT_CAP).await?;
+        let what = || format!("the config of {path}");
+        serde_json::from_slice(&bytes).map_err(|error| self.transport.wrong(&what(), &error.to_string()))
     }
 
     /// What a reference means now: its digest, and the manifest for each platform.
@@ -163,30 +178,57 @@ impl Registry {
         }
     }
 
-    /// Facts about an image, from its manifest and config.
+    /// Facts about an image, from its manifest and config: for this machine's platform where it is there.
     pub async fn facts(&self, image: &ImageRef) -> Result<Facts, Error> {
         let top = self.manifest(image).await?;
+        let ours = format!("linux/{}", architecture());
+        let chosen = top.platforms().into_keys().find(|platform| *platform == ours);
+        let chosen = chosen.or_else(|| top.platforms().into_keys().next());
+        let found = self.image_of(image, top, chosen.as_deref()).await?;
+        let labels = found.config.config.as_ref().map(|runtime| runtime.labels.clone()).unwrap_or_default();
+        let layers = found.layers.into_iter().map(|layer| (layer.digest, layer.size)).collect();
+        let (digest, platforms, platform) = (found.top, found.platforms, found.config.platform.name());
+        Ok(Facts { digest, platforms, platform, config: found.config, layers, labels })
+    }
+
+    /// The image for a platform (`linux/amd64`), through an index if there is one.
+    pub async fn image(&self, image: &ImageRef, platform: &str) -> Result<Image, Error> {
+        let top = self.manifest(image).await?;
+        let found = self.image_of(image, top, Some(platform)).await?;
+        if found.platforms.contains_key(platform) {
+            return Ok(found);
+        }
+        let there = found.platforms.into_keys().collect();
+        Err(self.no_platform(image, platform, there))
+    }
+
+    /// The image of a manifest: itself, or what an index has for a platform.
+    async fn image_of(&self, image: &ImageRef, top: Manifest, platform: Option<&str>) -> Result<Image, Error> {
         let (digest, mut platforms) = (top.digest.clone(), top.platforms());
         let own = match &top.content {
             Content::Image { .. } => top,
             Content::Index(_) => {
-                let ours = format!("linux/{}", architecture());
-                let chosen = platforms.get(&ours).or_else(|| platforms.values().next());
                 let empty = || self.transport.wrong(&shown_path(image), "an index without images");
-                self.manifest(&image.at(chosen.ok_or_else(empty)?.clone())).await?
+                let platform = platform.filter(|_| !platforms.is_empty()).ok_or_else(empty)?;
+                let there = || platforms.keys().cloned().collect();
+                let chosen = platforms.get(platform).ok_or_else(|| self.no_platform(image, platform, there()))?;
+                self.manifest(&image.at(chosen.clone())).await?
             }
         };
-        let Content::Image { config, layers } = own.content else {
+        let Content::Image { config, layers } = &own.content else {
             return Err(self.transport.wrong(&shown_path(image), "an index inside an index"));
         };
+        let layers = layers.clone();
         let config = self.config(image.path(), &config.digest).await?;
-        let platform = config.platform.name();
         if platforms.is_empty() {
-            platforms.insert(platform.clone(), own.digest);
+            platforms.insert(config.platform.name(), own.digest.clone());
         }
-        let labels = config.config.as_ref().map(|runtime| runtime.labels.clone()).unwrap_or_default();
-        let layers = layers.into_iter().map(|layer| (layer.digest, layer.size)).collect();
-        Ok(Facts { digest, platforms, platform, config, layers, labels })
+        Ok(Image { top: digest, manifest: own, config, layers, platforms })
+    }
+
+    fn no_platform(&self, image: &ImageRef, platform: &str, there: Vec<String>) -> Error {
+        let (host, what) = (self.host().to_owned(), shown_path(image));
+        Error::NoPlatform { host, what, platform: platform.to_owned(), there }
     }
 
     /// Reads a listing page by page, following only links into the same listing.
@@ -200,8 +242,7 @@ impl Registry {
         let mut found = Vec::new();
         let mut url = self.transport.origin().url(&format!("{path}?n={PAGE}"));
         for _ in 0..PAGES {
-            let request = Request { what, url: url.clone(), accept: "", scope, cap: PAGE_CAP, redirects: false };
-            let answer = self.transport.get(&request).await?;
+            let answer = self.transport.get(&Request::get(what, url.clone(), scope), PAGE_CAP).await?;
             let page = serde_json::from_slice(&answer.body);
             found.extend(names(page.map_err(|error| self.transport.wrong(what, &error.to_string()))?));
             let Some(target) = answer.header(LINK.as_str()).and_then(next_link) else { return Ok(found) };
@@ -215,7 +256,7 @@ impl Registry {
     }
 
     /// A path that goes into a URL: one that a reference can have.
-    fn checked<'a>(&self, path: &'a str) -> Result<&'a str, Error> {
+    pub(super) fn checked<'a>(&self, path: &'a str) -> Result<&'a str, Error> {
         let not_found = || {
             let what = format!("repository {}", crate::text::neutral_line(path, 80));
             Error::NotFound { host: self.transport.origin().host().to_owned(), what }
@@ -229,7 +270,7 @@ impl Registry {
         (image.path() == path && image.tag() == Some(tag) && image.digest().is_none()).then_some(image)
     }
 
-    fn same(&self, what: &str, expected: Digest, received: &Digest) -> Result<(), Error> {
+    pub(super) fn same(&self, what: &str, expected: Digest, received: &Digest) -> Result<(), Error> {
         if expected == *received {
             return Ok(());
         }
@@ -247,11 +288,11 @@ fn architecture() -> &'static str {
     }
 }
 
-fn scope(path: &str) -> String {
+pub(super) fn scope(path: &str) -> String {
     format!("repository:{path}:pull")
 }
 
-fn shown_path(image: &ImageRef) -> String {
+pub(super) fn shown_path(image: &ImageRef) -> String {
     let text = image.to_string();
     text.split_once('/').map_or(text.clone(), |(_, path)| path.to_owned())
 }

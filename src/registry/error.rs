@@ -1,5 +1,6 @@
 //! What can go wrong with a registry, each with its class and the next command.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Class, Fault};
@@ -74,6 +75,38 @@ pub enum Error {
         /// The cap in bytes.
         cap: u64,
     },
+    /// The body ended before its size.
+    #[error("the registry {host} answered {what} with {received} of {expected} bytes, then ended")]
+    Truncated {
+        /// `host[:port]`.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// In bytes.
+        received: u64,
+        /// In bytes.
+        expected: u64,
+    },
+    /// The image is not there for the platform.
+    #[error("the registry {host} has {what} for {}, not for {platform}", there.join(", "))]
+    NoPlatform {
+        /// `host[:port]`.
+        host: String,
+        /// Which image.
+        what: String,
+        /// The platform that was asked for.
+        platform: String,
+        /// The platforms that it is there for.
+        there: Vec<String>,
+    },
+    /// A file that should be pushed.
+    #[error("cannot read {}, which should be pushed", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The registry sends us to a place where we do not go.
     #[error("the registry {host} sends onramp to {target}, which is refused: {why}")]
     Refused {
@@ -99,8 +132,11 @@ pub enum Error {
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::BadHost { .. } | Self::NotFound { .. } => Class::Config,
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Protocol { .. } => Class::Net,
+            Self::BadHost { .. } | Self::NotFound { .. } | Self::NoPlatform { .. } => Class::Config,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Truncated { .. } | Self::Protocol { .. } => {
+                Class::Net
+            }
+            Self::Unreadable { .. } => Class::Io,
             Self::Unauthorized { .. } => Class::Auth,
             Self::Digest { .. } | Self::TooLarge { .. } | Self::Refused { .. } => Class::Security,
         }
@@ -125,7 +161,12 @@ impl Fault for Error {
                 Some("the registry, a proxy or a mirror changed the content; nothing of it was used".to_owned())
             }
             Self::TooLarge { .. } | Self::Refused { .. } => Some("nothing of the answer was used".to_owned()),
-            Self::BadHost { .. } | Self::NotFound { .. } | Self::Protocol { .. } => None,
+            Self::BadHost { .. }
+            | Self::NotFound { .. }
+            | Self::NoPlatform { .. }
+            | Self::Truncated { .. }
+            | Self::Unreadable { .. }
+            | Self::Protocol { .. } => None,
         }
     }
 
@@ -133,10 +174,15 @@ impl Fault for Error {
         match self {
             Self::Unauthorized { host, .. } => vec![format!("docker login {host}")],
             Self::NotFound { .. } => vec!["onramp image list".to_owned()],
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Protocol { .. } => {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Truncated { .. } | Self::Protocol { .. } => {
                 vec!["onramp doctor".to_owned()]
             }
-            Self::BadHost { .. } | Self::Digest { .. } | Self::TooLarge { .. } | Self::Refused { .. } => Vec::new(),
+            Self::NoPlatform { host, what, .. } => vec![format!("onramp image inspect {host}/{what}")],
+            Self::BadHost { .. }
+            | Self::Digest { .. }
+            | Self::TooLarge { .. }
+            | Self::Unreadable { .. }
+            | Self::Refused { .. } => Vec::new(),
         }
     }
 }

@@ -29,6 +29,12 @@ pub struct Manifest {
     pub bytes: Vec<u8>,
     /// What the bytes say.
     pub content: Content,
+    /// What its makers say about it.
+    pub annotations: BTreeMap<String, String>,
+    /// What it is, where it is no image: a signature, a bill of materials.
+    pub artifact_type: Option<String>,
+    /// The manifest that it refers to.
+    pub subject: Option<Descriptor>,
 }
 
 /// The two kinds of manifest.
@@ -55,6 +61,9 @@ pub struct Descriptor {
     pub digest: Digest,
     /// In bytes, as it lies in the registry.
     pub size: u64,
+    /// What its makers say about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// An image in an index.
@@ -65,6 +74,9 @@ pub struct IndexEntry {
     pub descriptor: Descriptor,
     /// What it runs on.
     pub platform: Option<Platform>,
+    /// What it is, where it is no image.
+    #[serde(default, rename = "artifactType")]
+    pub artifact_type: Option<String>,
 }
 
 /// What an image runs on.
@@ -103,6 +115,17 @@ pub struct Config {
     /// How it runs.
     #[serde(default)]
     pub config: Option<Runtime>,
+    /// Its file system.
+    #[serde(default)]
+    pub rootfs: RootFs,
+}
+
+/// An image's file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct RootFs {
+    /// The digests of its layers, unpacked, lowest first.
+    #[serde(default)]
+    pub diff_ids: Vec<Digest>,
 }
 
 /// How an image's containers run unless told otherwise. Missing and `null` are the same here: builders write both.
@@ -152,6 +175,10 @@ struct Document {
     manifests: Option<Vec<IndexEntry>>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    annotations: BTreeMap<String, String>,
+    artifact_type: Option<String>,
+    subject: Option<Descriptor>,
 }
 
 /// Parses a manifest whose bytes have this digest. `content_type` is the header's. The error says what is wrong.
@@ -173,11 +200,9 @@ pub fn parse(bytes: Vec<u8>, digest: Digest, content_type: Option<&str>) -> Resu
     {
         return Err("its Content-Type and its mediaType differ".to_owned());
     }
-    let content = match document {
-        Document { manifests: Some(entries), config: None, layers: None, .. } => Content::Index(entries),
-        Document { manifests: None, config: Some(config), layers: Some(layers), .. } => {
-            Content::Image { config, layers }
-        }
+    let content = match (document.manifests, document.config, document.layers) {
+        (Some(entries), None, None) => Content::Index(entries),
+        (None, Some(config), Some(layers)) => Content::Image { config, layers },
         _ => return Err("it is neither an index nor an image manifest".to_owned()),
     };
     let (expected, default) = match content {
@@ -188,7 +213,8 @@ pub fn parse(bytes: Vec<u8>, digest: Digest, content_type: Option<&str>) -> Resu
     if !expected.contains(&media_type.as_str()) {
         return Err("its content is not what its mediaType says".to_owned());
     }
-    Ok(Manifest { digest, media_type, bytes, content })
+    let Document { annotations, artifact_type, subject, .. } = document;
+    Ok(Manifest { digest, media_type, bytes, content, annotations, artifact_type, subject })
 }
 
 impl Manifest {

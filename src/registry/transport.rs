@@ -1,17 +1,22 @@
 //! Requests to a registry and to where it sends us: capped, retried, signed, never redirected by themselves.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Error;
 use super::challenge::{self, Challenge};
 use super::credentials::{Credentials, Found};
 use super::origin::{Origin, shown};
+use super::upload::Upload;
+use super::warning::Warnings;
 use crate::text::neutral_line;
 
 /// The largest error text or token that is read, in bytes.
@@ -32,14 +37,28 @@ pub struct Request<'a> {
     pub accept: &'static str,
     /// What a token must allow, in the token specification's words: `repository:base/php:pull`.
     pub scope: &'a str,
-    /// The largest honest answer, in bytes.
-    pub cap: u64,
     /// Whether the registry may send us elsewhere for it. Only blobs lie elsewhere.
     pub redirects: bool,
+    /// What is done there.
+    pub method: Method,
+    /// Which bytes of it are wanted; all where there is none.
+    pub range: Option<Range<u64>>,
+    /// What is sent along: media type and bytes.
+    pub body: Option<(&'a str, &'a Upload)>,
+}
+
+impl<'a> Request<'a> {
+    /// A `GET` of what lies in the registry itself.
+    pub fn get(what: &'a str, url: Url, scope: &'a str) -> Self {
+        let method = Method::GET;
+        Self { what, url, accept: "", scope, redirects: false, method, range: None, body: None }
+    }
 }
 
 /// An answer, read whole.
 pub struct Answer {
+    /// A success.
+    pub status: StatusCode,
     headers: HeaderMap,
     /// Its body, not larger than the request's cap.
     pub body: Vec<u8>,
@@ -61,6 +80,7 @@ pub struct Transport {
     secure: OnceLock<Client>,
     /// What let us in before, by scope.
     proofs: Mutex<BTreeMap<String, Proof>>,
+    warnings: Warnings,
 }
 
 /// What an `Authorization` header is made of.
@@ -86,48 +106,93 @@ impl From<Error> for Trouble {
     }
 }
 
+/// The tries of one request.
+#[derive(Default)]
+struct Tries(usize);
+
+impl Tries {
+    /// Waits before the next try; the error where there is none.
+    async fn pause(&mut self, trouble: Trouble) -> Result<(), Error> {
+        let (error, asked) = match trouble {
+            Trouble::Lasting(error) => return Err(error),
+            Trouble::Passing(error, asked) => (error, asked),
+        };
+        let pause = PAUSES.get(self.0).ok_or(error)?;
+        self.0 += 1;
+        tokio::time::sleep(asked.unwrap_or(*pause).min(LONGEST_PAUSE)).await;
+        Ok(())
+    }
+}
+
 impl Transport {
     pub fn new(origin: Origin, found: Found, timeout: Duration) -> Self {
         let (plain, secure) = (OnceLock::new(), OnceLock::new());
-        Self { origin, found, timeout, plain, secure, proofs: Mutex::default() }
+        Self { origin, found, timeout, plain, secure, proofs: Mutex::default(), warnings: Warnings::default() }
     }
 
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Gets it: at most three tries, all of them together within the time limit.
-    pub async fn get(&self, request: &Request<'_>) -> Result<Answer, Error> {
-        let tries = async {
-            let mut pauses = PAUSES.into_iter();
+    /// Gets it whole, up to `cap` bytes: at most three tries, all of them together within the time limit.
+    pub async fn get(&self, request: &Request<'_>, cap: u64) -> Result<Answer, Error> {
+        self.in_time(request.what, async {
+            let mut tries = Tries::default();
             loop {
-                match (self.signed(request).await, pauses.next()) {
-                    (Ok(answer), _) => return Ok(answer),
-                    (Err(Trouble::Lasting(error) | Trouble::Passing(error, _)), None)
-                    | (Err(Trouble::Lasting(error)), _) => return Err(error),
-                    (Err(Trouble::Passing(_, asked)), Some(pause)) => {
-                        tokio::time::sleep(asked.unwrap_or(pause).min(LONGEST_PAUSE)).await;
-                    }
+                match self.attempt(request, cap).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(trouble) => tries.pause(trouble).await?,
                 }
             }
+        })
+        .await
+    }
+
+    /// The same without reading the body: only the head must come within the time limit.
+    pub async fn open(&self, request: &Request<'_>) -> Result<Response, Error> {
+        self.in_time(request.what, async {
+            let mut tries = Tries::default();
+            loop {
+                let opened = async { self.accepted(request.what, self.signed(request).await?).await };
+                match opened.await {
+                    Ok(response) => return Ok(response),
+                    Err(trouble) => tries.pause(trouble).await?,
+                }
+            }
+        })
+        .await
+    }
+
+    /// How long one call may take, and one read may stand still.
+    pub fn limit(&self) -> Duration {
+        self.timeout
+    }
+
+    pub fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    async fn in_time<T>(&self, what: &str, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let late = |_| {
+            let (host, what) = (self.origin.host().to_owned(), what.to_owned());
+            Error::TimedOut { host, what, limit: self.timeout }
         };
-        match tokio::time::timeout(self.timeout, tries).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::TimedOut {
-                host: self.origin.host().to_owned(),
-                what: request.what.to_owned(),
-                limit: self.timeout,
-            }),
-        }
+        tokio::time::timeout(self.timeout, call).await.map_err(late)?
+    }
+
+    async fn attempt(&self, request: &Request<'_>, cap: u64) -> Result<Answer, Trouble> {
+        let response = self.accepted(request.what, self.signed(request).await?).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, body: self.body(request.what, cap, response).await? })
     }
 
     /// One try: with the proof that is known, and once more with a fresh one when that is not enough.
-    async fn signed(&self, request: &Request<'_>) -> Result<Answer, Trouble> {
+    async fn signed(&self, request: &Request<'_>) -> Result<Response, Trouble> {
         let known = self.proofs.lock().expect("no panic while held").get(request.scope).cloned();
-        let first = self.send(Method::GET, request.url.clone(), request.accept, known.as_ref(), None).await?;
+        let first = self.send(request, request.url.clone(), known.as_ref()).await?;
         let response = if first.status() == StatusCode::UNAUTHORIZED {
             let proof = self.prove(request, first.headers()).await?;
-            let again = self.send(Method::GET, request.url.clone(), request.accept, Some(&proof), None).await?;
+            let again = self.send(request, request.url.clone(), Some(&proof)).await?;
             if again.status() != StatusCode::UNAUTHORIZED {
                 self.proofs.lock().expect("no panic while held").insert(request.scope.to_owned(), proof);
             }
@@ -135,16 +200,12 @@ impl Transport {
         } else {
             first
         };
-        let response = self.followed(request, response).await?;
-        self.accepted(request.what, request.cap, response).await
+        self.warnings.take(response.headers());
+        self.followed(request, response).await
     }
 
     /// Follows a blob to its storage. Nothing that proves who we are goes along, not even back to the registry itself.
-    async fn followed(
-        &self,
-        request: &Request<'_>,
-        mut response: reqwest::Response,
-    ) -> Result<reqwest::Response, Trouble> {
+    async fn followed(&self, request: &Request<'_>, mut response: Response) -> Result<Response, Trouble> {
         for _ in 0..REDIRECTS {
             if !response.status().is_redirection() {
                 return Ok(response);
@@ -156,16 +217,16 @@ impl Transport {
             let target = target.and_then(|l| response.url().join(l).ok());
             let target = target.ok_or_else(|| self.wrong(request.what, "it redirects to nowhere"))?;
             self.origin.allows(&target)?;
-            response = self.send(Method::GET, target, request.accept, None, None).await?;
+            response = self.send(request, target, None).await?;
         }
         Err(self.wrong(request.what, "it redirects in circles").into())
     }
 
-    /// Sorts an answer by its status, and reads it.
-    async fn accepted(&self, what: &str, cap: u64, response: reqwest::Response) -> Result<Answer, Trouble> {
+    /// Sorts an answer by its status.
+    async fn accepted(&self, what: &str, response: Response) -> Result<Response, Trouble> {
         let status = response.status();
         if status.is_success() {
-            return Ok(Answer { headers: response.headers().clone(), body: self.body(what, cap, response).await? });
+            return Ok(response);
         }
         let pause = response
             .headers()
@@ -185,7 +246,7 @@ impl Transport {
     }
 
     /// Reads a body up to its cap.
-    async fn body(&self, what: &str, cap: u64, mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
+    async fn body(&self, what: &str, cap: u64, mut response: Response) -> Result<Vec<u8>, Trouble> {
         let too_large = || Error::TooLarge { host: self.origin.host().to_owned(), what: what.to_owned(), cap };
         if response.content_length().is_some_and(|length| length > cap) {
             return Err(too_large().into());
@@ -241,8 +302,10 @@ impl Transport {
                 pairs.extend([("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "onramp")]);
                 let mut form = url.clone();
                 form.query_pairs_mut().clear().extend_pairs(&pairs);
-                let form = form.query().unwrap_or_default().to_owned();
-                self.send(Method::POST, url, "", None, Some(form)).await?
+                let form = Upload::from(form.query().unwrap_or_default().as_bytes().to_vec());
+                let method = Method::POST;
+                let body = Some(("application/x-www-form-urlencoded", &form));
+                self.send(&Request { method, body, ..Request::get(request.what, url.clone(), "") }, url, None).await?
             }
             credentials => {
                 url.query_pairs_mut().extend_pairs(&pairs);
@@ -252,15 +315,16 @@ impl Transport {
                     }
                     _ => None,
                 };
-                self.send(Method::GET, url, "", proof.as_ref(), None).await?
+                self.send(&Request::get(request.what, url.clone(), ""), url, proof.as_ref()).await?
             }
         };
         if response.status().is_redirection() || response.status() == StatusCode::NOT_FOUND {
             return Err(self.wrong(request.what, "its token service is not where it says").into());
         }
-        let answer = self.accepted(request.what, SMALL_CAP, response).await?;
+        let response = self.accepted(request.what, response).await?;
+        let body = self.body(request.what, SMALL_CAP, response).await?;
         let wrong = || self.wrong(request.what, "its token service gives no token");
-        let token: Token = serde_json::from_slice(&answer.body).map_err(|_| wrong())?;
+        let token: Token = serde_json::from_slice(&body).map_err(|_| wrong())?;
         let token = token.token.or(token.access_token).filter(|token| !token.is_empty()).ok_or_else(wrong)?;
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(wrong().into());
@@ -268,26 +332,23 @@ impl Transport {
         Ok(Proof::Token(token))
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        accept: &str,
-        proof: Option<&Proof>,
-        form: Option<String>,
-    ) -> Result<reqwest::Response, Trouble> {
+    async fn send(&self, asked: &Request<'_>, url: Url, proof: Option<&Proof>) -> Result<Response, Trouble> {
         let client = self.client(&url)?;
-        let mut request = client.request(method, url);
-        if !accept.is_empty() {
-            request = request.header(ACCEPT, accept);
+        let mut request = client.request(asked.method.clone(), url);
+        if !asked.accept.is_empty() {
+            request = request.header(ACCEPT, asked.accept);
+        }
+        if let Some(range) = &asked.range {
+            request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         }
         request = match proof {
             Some(Proof::Password { username, password }) => request.basic_auth(username, Some(password)),
             Some(Proof::Token(token)) => request.bearer_auth(token),
             None => request,
         };
-        if let Some(form) = form {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        if let Some((media_type, upload)) = asked.body {
+            let (size, body) = upload.body().await?;
+            request = request.header(CONTENT_TYPE, media_type).header(CONTENT_LENGTH, size).body(body);
         }
         request.send().await.map_err(|error| {
             let error = self.unreachable(error);
@@ -322,7 +383,7 @@ impl Transport {
         Ok(cell.get_or_init(|| client))
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> Error {
+    pub fn unreachable(&self, error: reqwest::Error) -> Error {
         let detail = crate::error::chain(&error.without_url());
         Error::Unreachable { host: self.origin.host().to_owned(), detail: neutral_line(&detail, 300) }
     }
