@@ -116,19 +116,28 @@ pub fn vacant(target: &Path) -> Result<(), Error> {
 /// Writes a file or link that must not be there yet, with its directories.
 pub fn write_new(root: &Path, path: &TreePath, entry: &Entry) -> Result<(), FileError> {
     let path = root.join(path.as_str());
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
-    }
     let (contents, executable) = match entry {
         Entry::File { contents, executable } => (contents, *executable),
         Entry::Link { target } => {
-            return std::os::unix::fs::symlink(target, &path).map_err(FileError::io("write", &path));
+            let link = || std::os::unix::fs::symlink(target, &path);
+            return in_directory(&path, link).map_err(FileError::io("write", &path));
         }
     };
     let mode = if executable { 0o777 } else { 0o666 };
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-    let written = written.and_then(|mut open| open.write_all(contents));
+    let create = || fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+    let written = in_directory(&path, create).and_then(|mut open| open.write_all(contents));
     written.map_err(FileError::io("write", &path))
+}
+
+/// Makes something at a path; its directories only where they are missing, which most are not.
+fn in_directory<T>(path: &Path, make: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+    match make() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+            make()
+        }
+        made => made,
+    }
 }
 
 /// Writes to the disk what the system still holds of a tree. The whole file system at once, since that waits once and not

@@ -6,6 +6,7 @@
 pub mod bare;
 mod entries;
 pub mod history;
+mod initial;
 mod mirror;
 mod patch;
 mod program;
@@ -22,13 +23,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use entries::Placed;
+pub use initial::initialise;
 pub use mirror::{Change, Mirror, RefUpdate, Wanted};
 pub use patch::patch;
 pub use program::version;
 pub use reader::{Reader, Taken};
 pub use snapshot::{Look, Snapshot};
 pub use url::{RepoUrl, without_credentials};
-pub use worktree::{Identity, Worktree, initialise};
+pub use worktree::{Identity, Worktree};
 
 use crate::error::{Class, Fault};
 use crate::files::FileError;

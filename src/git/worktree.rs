@@ -1,9 +1,8 @@
 //! The developer's own repository: where it stands, and whether everything in it is committed.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use git2::{Repository, Signature, StatusOptions};
+use git2::{Repository, StatusOptions};
 
 use super::{Commit, Error};
 use crate::files::FileError;
@@ -117,48 +116,4 @@ pub(super) fn open(directory: &Path) -> Result<Repository, Error> {
         git2::ErrorCode::NotFound => Error::NoRepository { path: directory.to_owned() },
         _ => Error::Library { path: directory.to_owned(), cause: error },
     })
-}
-
-/// Makes a directory a repository whose first commit holds all of it. Its objects are one pack from the beginning: a file
-/// each would cost more than everything else together.
-pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<Commit, Error> {
-    let library = |source| Error::Library { path: directory.to_owned(), cause: source };
-    let branch = git2::Config::open_default().ok().and_then(|c| c.get_string("init.defaultBranch").ok());
-    let mut options = git2::RepositoryInitOptions::new();
-    options.initial_head(branch.as_deref().unwrap_or("main")).no_reinit(true);
-    let repository = Repository::init_opts(directory, &options).map_err(library)?;
-    let commit = || -> Result<git2::Oid, git2::Error> {
-        let odb = repository.odb()?;
-        // Before the repository's own places for objects.
-        let memory = odb.add_new_mempack_backend(FIRST)?;
-        let mut index = repository.index()?;
-        index.add_all(["*"], git2::IndexAddOption::DEFAULT, None)?;
-        index.write()?;
-        let tree = repository.find_tree(index.write_tree()?)?;
-        let signature = Signature::now(&author.name, &author.email)?;
-        let commit = repository.commit(None, &signature, &signature, message, &tree, &[])?;
-        let mut pack = git2::Buf::new();
-        memory.dump(&repository, &mut pack)?;
-        write_pack(&repository, &pack)?;
-        memory.reset()?;
-        // HEAD leads to a branch that is not there yet.
-        let head = repository.find_reference("HEAD")?;
-        let branch = head.symbolic_target()?.unwrap_or("refs/heads/main").to_owned();
-        repository.reference(&branch, commit, false, "commit (initial)")?;
-        Ok(commit)
-    };
-    commit().map(Commit::from).map_err(library)
-}
-
-/// The priority of what is asked for objects before all else.
-const FIRST: i32 = 999;
-
-/// Writes a pack of objects, with its index, to a repository.
-fn write_pack(repository: &Repository, pack: &[u8]) -> Result<(), git2::Error> {
-    let failed = |error: std::io::Error| git2::Error::from_str(&error.to_string());
-    let place = repository.path().join("objects/pack");
-    // Git's packs cannot be written to.
-    let mut indexer = git2::Indexer::new(None, &place, 0o444, false)?;
-    indexer.write_all(pack).map_err(failed)?;
-    indexer.commit().map(drop)
 }

@@ -1,0 +1,235 @@
+//! A directory becomes a repository, with a first commit that holds all of it.
+
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use git2::{
+    Index, IndexAddOption, IndexEntry, IndexTime, ObjectType, Odb, Oid, Repository, RepositoryInitOptions, Signature,
+};
+use ignore::WalkBuilder;
+
+use super::{Commit, Error, Identity};
+
+/// The priority of what is asked for objects before all else.
+const FIRST: i32 = 999;
+
+/// Makes a directory a repository whose first commit holds what `git add --all` would take. Its objects are one pack from
+/// the beginning: a file each would cost more than everything else together.
+pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<Commit, Error> {
+    let library = |source| Error::Library { path: directory.to_owned(), cause: source };
+    let branch = git2::Config::open_default().ok().and_then(|c| c.get_string("init.defaultBranch").ok());
+    let mut options = RepositoryInitOptions::new();
+    options.initial_head(branch.as_deref().unwrap_or("main")).no_reinit(true);
+    let repository = Repository::init_opts(directory, &options).map_err(library)?;
+    let commit = || -> Result<Oid, git2::Error> {
+        // Objects that only memory holds, until they are a pack.
+        let objects = Repository::from_odb(Odb::new()?)?;
+        let odb = objects.odb()?;
+        let memory = odb.add_new_mempack_backend(FIRST)?;
+        let mut index = match plain(&repository, directory) {
+            Some(files) => {
+                // One that belongs to no repository, which would be asked for each object.
+                let mut index = Index::open(&repository.path().join("index"))?;
+                for (path, name) in files {
+                    index.add(&entry(&odb, &path, name)?)?;
+                }
+                index
+            }
+            None => added(&repository, &odb)?,
+        };
+        let tree = objects.find_tree(index.write_tree_to(&objects)?)?;
+        index.write()?;
+        let signature = Signature::now(&author.name, &author.email)?;
+        let commit = objects.commit(None, &signature, &signature, message, &tree, &[])?;
+        let mut pack = git2::Buf::new();
+        memory.dump(&objects, &mut pack)?;
+        write_pack(&repository, &pack)?;
+        // HEAD leads to a branch that is not there yet.
+        let head = repository.find_reference("HEAD")?;
+        let branch = head.symbolic_target()?.unwrap_or("refs/heads/main").to_owned();
+        repository.reference(&branch, commit, false, "commit (initial)")?;
+        Ok(commit)
+    };
+    commit().map(Commit::from).map_err(library)
+}
+
+/// The files and links that git takes as they are, sorted by their names. None where something changes what is taken, which
+/// only git's library knows: attributes, line endings by the user's settings, a repository in the repository.
+fn plain(repository: &Repository, directory: &Path) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+    let config = repository.config().ok()?;
+    let changes_contents = config.get_string("core.autocrlf").is_ok_and(|set| set != "false")
+        || config.get_path("core.attributesFile").is_ok_and(|path| path.exists())
+        || !config.get_bool("core.fileMode").unwrap_or(true);
+    if changes_contents {
+        return None;
+    }
+    let mut walk = WalkBuilder::new(directory);
+    walk.standard_filters(false).git_ignore(true).git_exclude(true).git_global(true).require_git(false);
+    let own = directory.join(".git");
+    let top = own.clone();
+    let walk = walk.filter_entry(move |entry| entry.path() != top).build();
+    let mut files = Vec::new();
+    for found in walk {
+        let found = found.ok()?;
+        let name = found.file_name();
+        if name == ".gitattributes" || (name == ".git" && found.path() != own) {
+            return None;
+        }
+        let kind = found.file_type()?;
+        if kind.is_file() || kind.is_symlink() {
+            let below = found.path().strip_prefix(directory).ok()?;
+            let name = below.as_os_str().as_encoded_bytes().to_vec();
+            files.push((found.into_path(), name));
+        }
+    }
+    files.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
+    Some(files)
+}
+
+/// Keeps a file's contents, and makes its line of the index.
+fn entry(objects: &Odb, path: &Path, name: Vec<u8>) -> Result<IndexEntry, git2::Error> {
+    let failed = |error: std::io::Error| git2::Error::from_str(&format!("{}: {error}", path.display()));
+    let about = path.symlink_metadata().map_err(failed)?;
+    let contents = if about.is_symlink() {
+        path.read_link().map_err(failed)?.into_os_string().into_encoded_bytes()
+    } else {
+        std::fs::read(path).map_err(failed)?
+    };
+    let mode = match (about.is_symlink(), about.permissions().mode() & 0o100 != 0) {
+        (true, _) => 0o120_000,
+        (false, true) => 0o100_755,
+        (false, false) => 0o100_644,
+    };
+    // The index keeps the lower 32 bits of each: only whether they change matters.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as git does")]
+    Ok(IndexEntry {
+        ctime: IndexTime::new(about.ctime() as i32, about.ctime_nsec() as u32),
+        mtime: IndexTime::new(about.mtime() as i32, about.mtime_nsec() as u32),
+        dev: about.dev() as u32,
+        ino: about.ino() as u32,
+        mode,
+        uid: about.uid(),
+        gid: about.gid(),
+        file_size: about.size() as u32,
+        id: objects.write(ObjectType::Blob, &contents)?,
+        flags: 0,
+        flags_extended: 0,
+        path: name,
+    })
+}
+
+/// The same by git's library, with all that changes contents on their way.
+fn added(repository: &Repository, objects: &Odb) -> Result<Index, git2::Error> {
+    let mut index = repository.index()?;
+    index.add_all(["*"], IndexAddOption::DEFAULT, None)?;
+    let odb = repository.odb()?;
+    for entry in index.iter().filter(|entry| entry.mode != 0o160_000) {
+        objects.write(ObjectType::Blob, odb.read(entry.id)?.data())?;
+    }
+    Ok(index)
+}
+
+/// Writes a pack of objects, with its index, to a repository.
+fn write_pack(repository: &Repository, pack: &[u8]) -> Result<(), git2::Error> {
+    let failed = |error: std::io::Error| git2::Error::from_str(&error.to_string());
+    let place = repository.path().join("objects/pack");
+    // Git's packs cannot be written to.
+    let mut indexer = git2::Indexer::new(None, &place, 0o444, false)?;
+    indexer.write_all(pack).map_err(failed)?;
+    indexer.commit().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(directory: &Path, arguments: &[&str]) -> String {
+        let out = Command::new("git").args(arguments).current_dir(directory).output().unwrap();
+        assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    /// A directory with these files; a name that ends in `*` can be run, contents that begin with `->` are a link.
+    fn made(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, contents) in files {
+            let path = dir.path().join(name.trim_end_matches('*'));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match contents.strip_prefix("->") {
+                Some(target) => std::os::unix::fs::symlink(target, &path).unwrap(),
+                None => std::fs::write(&path, contents).unwrap(),
+            }
+            if name.ends_with('*') {
+                std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+            }
+        }
+        dir
+    }
+
+    fn same_as_git(files: &[(&str, &str)]) {
+        let author = Identity { name: "Ada".to_owned(), email: "ada@acme.test".to_owned() };
+        let (ours, theirs) = (made(files), made(files));
+        initialise(ours.path(), "First\n", &author).unwrap();
+        git(theirs.path(), &["init", "--quiet"]);
+        git(theirs.path(), &["add", "--all"]);
+        let expected = git(theirs.path(), &["write-tree"]);
+        assert_eq!(git(ours.path(), &["rev-parse", "HEAD^{tree}"]), expected, "{files:?}");
+        assert_eq!(git(ours.path(), &["status", "--porcelain"]), "", "{files:?}");
+        assert_eq!(git(ours.path(), &["fsck", "--strict"]), "");
+    }
+
+    #[test]
+    fn the_first_commit_is_what_git_would_add() {
+        same_as_git(&[]);
+        same_as_git(&[
+            ("a", "1"),
+            ("b/c", ""),
+            ("b.d", "x"),
+            ("b-e/f*", "y"),
+            ("link", "->b/c"),
+            ("dead", "->nowhere"),
+        ]);
+        let ignores = [
+            (".gitignore", "*.log\n!keep.log\n/build/\ndeep/**/x\n"),
+            ("a.log", "1"),
+            ("keep.log", "2"),
+            ("build/out", "3"),
+            ("sub/build/in", "4"),
+            ("deep/er/x", "5"),
+            ("deep/er/y", "6"),
+            ("sub/.gitignore", "secret\n"),
+            ("sub/secret", "7"),
+            (".ignore", "a\n"),
+            ("a", "8"),
+            (".hidden/file", "9"),
+        ];
+        same_as_git(&ignores);
+        same_as_git(&[(".gitattributes", "*.txt text eol=lf\n"), ("a.txt", "1\r\n2\r\n"), ("b.bin", "1\r\n")]);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn any_tree_is_what_git_would_add(
+            names in proptest::collection::btree_set("[a-c]{1,2}(\\.o|-x|/[a-c]{1,2}){0,2}\\*?", 0..12),
+            ignored in "([a-c]{1,2}/?\n|\\*\\.o\n|!a\n|/b\n){0,4}",
+        ) {
+            let mut files: Vec<(&str, &str)> = vec![(".gitignore", &ignored)];
+            for name in &names {
+                let bare = name.trim_end_matches('*');
+                let clash = files.iter().any(|(other, _)| {
+                    let other = other.trim_end_matches('*');
+                    other == bare || other.starts_with(&format!("{bare}/")) || bare.starts_with(&format!("{other}/"))
+                });
+                if !clash {
+                    files.push((name, bare));
+                }
+            }
+            same_as_git(&files);
+        }
+    }
+}
