@@ -18,6 +18,12 @@ impl Lock {
         Ok(Self(file))
     }
 
+    /// Shares it with others that share it, if nobody has it alone.
+    pub fn share(file: File) -> Result<Self, TryLockError> {
+        file.try_lock_shared()?;
+        Ok(Self(file))
+    }
+
     /// Takes it if nobody else has it.
     pub fn take(file: File) -> Result<Self, (File, TryLockError)> {
         match file.try_lock() {

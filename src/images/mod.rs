@@ -6,6 +6,7 @@ pub mod lock;
 pub mod name;
 pub mod outdated;
 pub mod pull;
+pub mod store;
 pub mod tag;
 pub mod tree;
 

@@ -1,0 +1,291 @@
+//! A registry on loopback for one pull: the engine gets from it what we have verified, and nothing else.
+//!
+//! A small server of HTTP/1.1 (RFC 9112): GET and HEAD of the few paths below one unguessable name, one request a
+//! connection. What it was not asked for in exactly this form it refuses.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::source::Source;
+use crate::reference::Digest;
+use crate::task::blocking;
+
+/// The largest head of a request, in bytes.
+const HEAD: usize = 16 * 1024;
+/// How long a client may take to ask, and to take the next bytes of an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How many connections are served at once.
+const CONNECTIONS: usize = 64;
+
+/// The server. Dropping it ends it.
+pub struct Feed {
+    address: SocketAddr,
+    asked: Arc<AtomicBool>,
+    serving: JoinHandle<()>,
+}
+
+impl Feed {
+    /// Serves what `source` has below `/v2/<path>/`.
+    pub async fn open(path: &str, source: Arc<Source>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let asked = Arc::new(AtomicBool::new(false));
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let (path, seen) = (path.to_owned(), asked.clone());
+        let serving = tokio::spawn(async move {
+            // What is being served ends with the server.
+            let mut answers = tokio::task::JoinSet::new();
+            loop {
+                let place = room.clone().acquire_owned().await.expect("never closed");
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                while answers.try_join_next().is_some() {}
+                let (path, source, seen) = (path.clone(), source.clone(), seen.clone());
+                answers.spawn(async move {
+                    // A client that hangs up, or breaks off, harms only itself.
+                    let _ = serve(stream, &path, &source, &seen).await;
+                    drop(place);
+                });
+            }
+        });
+        Ok(Self { address, asked, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether anybody has asked for something below its name.
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    /// Whether this is a registry.
+    Api,
+    /// A manifest.
+    Manifest(Digest),
+    /// A config or layer.
+    Blob(Digest),
+}
+
+/// A request, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Request {
+    /// Whether only the head of the answer is wanted.
+    head_only: bool,
+    target: Target,
+    /// `bytes=<first>-[last]`, the last one included.
+    range: Option<(u64, Option<u64>)>,
+}
+
+/// Reads a request whose head is whole. The error is the status to answer with.
+fn parse(head: &str, path: &str) -> Result<Request, u16> {
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(target), Some("HTTP/1.1"), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(400);
+    };
+    let head_only = match method {
+        "GET" => false,
+        "HEAD" => true,
+        _ => return Err(405),
+    };
+    let mut range = None;
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or(400_u16)?;
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" if value.trim() != "0" => return Err(400),
+            "transfer-encoding" | "upgrade" => return Err(400),
+            // What is no range of this form is ignored, as RFC 9110 allows.
+            "range" => range = bounds(value.trim()),
+            _ => {}
+        }
+    }
+    let own = target.strip_prefix("/v2/").and_then(|rest| rest.strip_prefix(path)?.strip_prefix('/'));
+    let target = match (target, own.and_then(|rest| rest.split_once('/'))) {
+        ("/v2/", _) => Target::Api,
+        (_, Some(("manifests", digest))) => Target::Manifest(digest.parse().map_err(|_| 404_u16)?),
+        (_, Some(("blobs", digest))) => Target::Blob(digest.parse().map_err(|_| 404_u16)?),
+        _ => return Err(404),
+    };
+    Ok(Request { head_only, target, range })
+}
+
+fn bounds(value: &str) -> Option<(u64, Option<u64>)> {
+    let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    Some((digits(first)?, if last.is_empty() { None } else { Some(digits(last)?) }))
+}
+
+async fn serve(mut stream: TcpStream, path: &str, source: &Source, asked: &AtomicBool) -> std::io::Result<()> {
+    let request = match tokio::time::timeout(PATIENCE, read_head(&mut stream)).await {
+        Ok(head) => head?.as_deref().map_or(Err(400), |head| parse(head, path)),
+        Err(_) => return Ok(()),
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(status) => return refuse(&mut stream, status).await,
+    };
+    let head = |status: &str, extra: &str, length: u64| {
+        format!("HTTP/1.1 {status}\r\n{extra}Content-Length: {length}\r\nConnection: close\r\n\r\n")
+    };
+    let api = "Docker-Distribution-Api-Version: registry/2.0\r\n";
+    match &request.target {
+        Target::Api => {
+            let text = format!("{}{{}}", head("200 OK", &format!("Content-Type: application/json\r\n{api}"), 2));
+            stream.write_all(text.as_bytes()).await?;
+        }
+        Target::Manifest(digest) => {
+            asked.store(true, Ordering::Relaxed);
+            let Some((media_type, bytes)) = source.manifest(digest) else { return refuse(&mut stream, 404).await };
+            let extra = format!("Content-Type: {media_type}\r\nDocker-Content-Digest: {digest}\r\n{api}");
+            stream.write_all(head("200 OK", &extra, bytes.len() as u64).as_bytes()).await?;
+            if !request.head_only {
+                stream.write_all(bytes).await?;
+            }
+        }
+        Target::Blob(digest) => {
+            asked.store(true, Ordering::Relaxed);
+            let Some(size) = source.size(digest) else { return refuse(&mut stream, 404).await };
+            let span = match request.range {
+                None => 0..size,
+                Some((first, last)) if first < size => {
+                    first..last.map_or(size, |last| last.saturating_add(1).min(size)).max(first)
+                }
+                Some(_) => return refuse(&mut stream, 416).await,
+            };
+            let extra = format!("Content-Type: application/octet-stream\r\nDocker-Content-Digest: {digest}\r\n");
+            let head = if request.range.is_some() {
+                let last = span.end.saturating_sub(1);
+                let extra = format!("{extra}Content-Range: bytes {}-{last}/{size}\r\n", span.start);
+                head("206 Partial Content", &extra, span.end - span.start)
+            } else {
+                head("200 OK", &format!("{extra}Accept-Ranges: bytes\r\n"), size)
+            };
+            if request.head_only {
+                stream.write_all(head.as_bytes()).await?;
+            } else {
+                // Only now: what follows the head is verified.
+                let Some(file) = source.blob(digest).await else { return refuse(&mut stream, 502).await };
+                return send(stream, head, file, span).await;
+            }
+        }
+    }
+    stream.shutdown().await
+}
+
+/// The head of a request; none where it is too large, or no text.
+async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
+    let mut head = Vec::new();
+    let mut buffer = [0; 2048];
+    loop {
+        let count = stream.read(&mut buffer).await?;
+        if count == 0 || head.len() + count > HEAD {
+            return Ok(None);
+        }
+        head.extend_from_slice(&buffer[..count]);
+        if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            head.truncate(end);
+            return Ok(String::from_utf8(head).ok());
+        }
+    }
+}
+
+async fn refuse(stream: &mut TcpStream, status: u16) -> std::io::Result<()> {
+    let text = format!("HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+/// Sends a part of a file, by the kernel alone.
+async fn send(stream: TcpStream, head: String, path: PathBuf, span: Range<u64>) -> std::io::Result<()> {
+    let mut stream = stream.into_std()?;
+    blocking(move || {
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(head.as_bytes())?;
+        let file = std::fs::File::open(path)?;
+        let mut at = span.start;
+        while at < span.end {
+            let count = usize::try_from(span.end - at).unwrap_or(usize::MAX).min(1024 * 1024);
+            if rustix::fs::sendfile(&stream, &file, Some(&mut at), count)? == 0 {
+                break;
+            }
+        }
+        stream.shutdown(std::net::Shutdown::Write)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(head: &str) -> Result<Request, u16> {
+        parse(&head.replace('\n', "\r\n"), "onramp/1f")
+    }
+
+    #[test]
+    fn only_what_a_pull_asks_is_understood() {
+        let digest = Digest::of(b"x");
+        let get = |target: Target| Ok(Request { head_only: false, target, range: None });
+        assert_eq!(parsed("GET /v2/ HTTP/1.1\nHost: x"), get(Target::Api));
+        let manifest = format!("GET /v2/onramp/1f/manifests/{digest} HTTP/1.1\nHost: x\nAccept: y");
+        assert_eq!(parsed(&manifest), get(Target::Manifest(digest.clone())));
+        let blob = format!("HEAD /v2/onramp/1f/blobs/{digest} HTTP/1.1\nrange: bytes=3-");
+        let expected = Request { head_only: true, target: Target::Blob(digest.clone()), range: Some((3, None)) };
+        assert_eq!(parsed(&blob), Ok(expected));
+        for (head, status) in [
+            (format!("GET /v2/onramp/1e/blobs/{digest} HTTP/1.1"), 404),
+            (format!("GET /v2/onramp/1f/../1f/blobs/{digest} HTTP/1.1"), 404),
+            (format!("GET /v2/onramp/1f/blobs/{digest}?x HTTP/1.1"), 404),
+            ("GET /v2/onramp/1f/manifests/latest HTTP/1.1".to_owned(), 404),
+            ("GET /etc/passwd HTTP/1.1".to_owned(), 404),
+            (format!("DELETE /v2/onramp/1f/blobs/{digest} HTTP/1.1"), 405),
+            ("GET /v2/ HTTP/1.0".to_owned(), 400),
+            ("GET /v2/ HTTP/1.1 x".to_owned(), 400),
+            ("GET /v2/ HTTP/1.1\nTransfer-Encoding: chunked".to_owned(), 400),
+            ("GET /v2/ HTTP/1.1\nContent-Length: 5".to_owned(), 400),
+            ("GET /v2/ HTTP/1.1\nx".to_owned(), 400),
+            (String::new(), 400),
+        ] {
+            assert_eq!(parsed(&head), Err(status), "{head}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_the_one_form() {
+        assert_eq!(bounds("bytes=0-9"), Some((0, Some(9))));
+        for other in ["bytes=-5", "bytes=1-2,4-5", "bytes=+1-2", "bytes=5", "lines=1-2", "bytes=99999999999999999999-"] {
+            assert_eq!(bounds(other), None, "{other}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_head_makes_the_parser_panic(head in "(?s).*") {
+            let _ = parse(&head, "onramp/1f");
+        }
+    }
+}
