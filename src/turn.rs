@@ -18,6 +18,11 @@ impl Lock {
         Ok(Self(file))
     }
 
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+
     /// Shares it with others that share it, if nobody has it alone.
     pub fn share(file: File) -> Result<Self, TryLockError> {
         file.try_lock_shared()?;

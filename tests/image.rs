@@ -5,10 +5,13 @@ mod registry_parts;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onramp::engine::Engine;
+use onramp::error::{Class, Fault};
 use onramp::event::{Observer, Silent};
-use onramp::images::{Error, pull};
+use onramp::images::pull::{self, Pull};
+use onramp::images::store::LIMIT;
 use onramp::project::Lock;
 use onramp::reference::{Digest, ImageRef};
 use registry_parts::liar::{Liar, Reply};
@@ -17,6 +20,12 @@ use registry_parts::real::{RealRegistry, Sample};
 async fn engine() -> Engine {
     let host = std::env::var("DOCKER_HOST").ok();
     Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup")
+}
+
+/// A pull with a cache and a state of its own.
+fn pull_in<'a>(dir: &'a Path, engine: &'a Engine, observer: &'a Arc<dyn Observer>) -> Pull<'a> {
+    let (cache, state) = (dir, dir);
+    Pull { engine, cache, state, platform: None, limit: Duration::from_secs(20), store_limit: LIMIT, observer }
 }
 
 /// A project whose one service runs an image of the registry, and the images that the test leaves in the engine.
@@ -183,9 +192,11 @@ async fn several_images_are_pulled_at_once_and_proven() {
     }
     let engine = engine().await;
     let silent: Arc<dyn Observer> = Arc::new(Silent);
-    assert!(pull::plan(&engine, &images).await.unwrap().iter().all(|plan| !plan.present));
-    pull::apply(&engine, &images, &silent).await.unwrap();
-    assert!(pull::plan(&engine, &images).await.unwrap().iter().all(|plan| plan.present));
+    assert!(pull::plan(&engine, &images, None).await.unwrap().iter().all(|plan| !plan.present));
+    let dir = tempfile::tempdir().unwrap();
+    let pull = pull_in(dir.path(), &engine, &silent);
+    pull.apply(pull.prepare(&images).await.unwrap()).await.unwrap();
+    assert!(pull::plan(&engine, &images, None).await.unwrap().iter().all(|plan| plan.present));
     for image in &images {
         engine.untag(&image.to_string()).await.unwrap();
     }
@@ -201,7 +212,8 @@ async fn an_engine_takes_nothing_else_for_a_digest() {
     let image = liar.image("base/a:1").at(Digest::of(b"what was asked for"));
     let engine = engine().await;
     let silent: Arc<dyn Observer> = Arc::new(Silent);
-    let error = pull::apply(&engine, std::slice::from_ref(&image), &silent).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(_) | Error::NotProven { .. }), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let error = pull_in(dir.path(), &engine, &silent).prepare(std::slice::from_ref(&image)).await.err().unwrap();
+    assert_eq!(error.class(), Class::Security, "{error}");
     assert_eq!(engine.image(&image.to_string()).await.unwrap(), None);
 }

@@ -33,6 +33,10 @@ fn descriptor(bytes: &[u8]) -> Descriptor {
     serde_json::from_value(text).unwrap()
 }
 
+fn add(counter: &AtomicU64, bytes: u64) {
+    counter.fetch_add(bytes, Ordering::Relaxed);
+}
+
 /// What a request asks for of `bytes`, as a server that heeds ranges answers.
 fn ranged(seen: &Seen, bytes: &[u8]) -> Reply {
     let Some(range) = seen.header("range") else { return Reply::status(200).body(bytes) };
@@ -63,7 +67,7 @@ async fn a_blob_comes_in_ranges_and_stays() {
     let (dir, blob) = (tempfile::tempdir().unwrap(), descriptor(&bytes));
     let store = Store::open(dir.path()).unwrap();
     let fetched = AtomicU64::new(0);
-    let told = |bytes| drop(fetched.fetch_add(bytes, Ordering::Relaxed));
+    let told = |bytes| add(&fetched, bytes);
     let path = store.fetch(&registry(real.host()), "base/a", &blob, &told).await.unwrap();
     assert_eq!(std::fs::read(path).unwrap(), bytes);
     assert_eq!(fetched.swap(0, Ordering::Relaxed), blob.size);
@@ -79,7 +83,7 @@ async fn two_that_want_the_same_blob_fetch_it_once() {
     real.put_blob("base/a", bytes.clone()).await;
     let (dir, blob) = (tempfile::tempdir().unwrap(), descriptor(&bytes));
     let fetched = AtomicU64::new(0);
-    let told = |bytes| drop(fetched.fetch_add(bytes, Ordering::Relaxed));
+    let told = |bytes| add(&fetched, bytes);
     let stores: Vec<Store> = (0..4).map(|_| Store::open(dir.path()).unwrap()).collect();
     let registry = registry(real.host());
     let fetches = stores.iter().map(|store| store.fetch(&registry, "base/a", &blob, &told));
@@ -113,7 +117,7 @@ async fn a_range_that_breaks_off_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let fetched = AtomicU64::new(0);
-    let told = |bytes| drop(fetched.fetch_add(bytes, Ordering::Relaxed));
+    let told = |bytes| add(&fetched, bytes);
     store.fetch(&registry(&liar.host()), "base/a", &blob, &told).await.unwrap();
     assert_eq!(read(&store, &blob.digest).unwrap(), bytes);
     assert_eq!(fetched.load(Ordering::Relaxed), blob.size);

@@ -14,6 +14,7 @@ use crate::event::Observer;
 use crate::forge;
 use crate::git::{Identity, Mirror, RepoUrl, Wanted};
 use crate::images;
+use crate::images::pull::{Prepared, Pull};
 use crate::name::Name;
 use crate::paths::Paths;
 use crate::project::{Lock, Project, Scaffolded};
@@ -174,7 +175,7 @@ impl Context {
 
     /// Pulls those of these images, all by digest, that the engine lacks.
     pub async fn pull_missing(&self, engine: &Engine, images: &[ImageRef]) -> Result<(), Failure> {
-        let plans = images::pull::plan(engine, images).await?;
+        let plans = images::pull::plan(engine, images, None).await?;
         let missing: Vec<ImageRef> = plans.into_iter().filter(|plan| !plan.present).map(|plan| plan.image).collect();
         self.pull(engine, &missing).await
     }
@@ -184,7 +185,27 @@ impl Context {
         if self.offline && !missing.is_empty() {
             return Err(images::Error::Offline { images: missing.to_vec() }.into());
         }
-        Ok(images::pull::apply(engine, missing, &self.observer).await?)
+        let pull = self.pull_of(engine, None);
+        let prepared = self.waiting("ask the registry about images", pull.prepare(missing)).await?;
+        self.pull_prepared(&pull, prepared).await
+    }
+
+    /// Pulls what was prepared.
+    pub async fn pull_prepared(&self, pull: &Pull<'_>, prepared: Prepared) -> Result<(), Failure> {
+        Ok(pull.apply(prepared).await?)
+    }
+
+    /// A pull into this engine, for the engine's own platform unless another one is named.
+    pub fn pull_of<'a>(&'a self, engine: &'a Engine, platform: Option<&'a str>) -> Pull<'a> {
+        Pull {
+            engine,
+            cache: &self.paths.cache,
+            state: &self.paths.state,
+            platform,
+            limit: self.timeout,
+            store_limit: images::store::LIMIT,
+            observer: &self.observer,
+        }
     }
 
     /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent.

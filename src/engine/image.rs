@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     TagImageOptions,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use super::{Engine, Error, is_status, label, label_filter};
 use crate::reference::{Digest, ImageRef};
@@ -93,10 +93,12 @@ impl Engine {
         }
     }
 
-    /// Pulls an image, by digest where the reference has one.
+    /// Pulls an image, by digest where the reference has one; for another platform than the engine's own where one is
+    /// named.
     pub async fn pull(
         &self,
         image: &ImageRef,
+        platform: Option<&str>,
         credentials: Option<&Credentials>,
         progress: &mut (dyn FnMut(LayerProgress) + Send),
     ) -> Result<(), Error> {
@@ -104,7 +106,8 @@ impl Engine {
             Some(digest) => format!("{}@{digest}", image.repository()),
             None => image.to_string(),
         };
-        let options = CreateImageOptions { from_image: Some(name.clone()), ..Default::default() };
+        let platform = platform.unwrap_or_default().to_owned();
+        let options = CreateImageOptions { from_image: Some(name.clone()), platform, ..Default::default() };
         let stream = self.docker.create_image(Some(options), None, credentials.map(raw_credentials));
         self.follow("pull", &name, stream, |info| {
             if let (Some(layer), Some(status)) = (info.id, info.status) {
@@ -205,6 +208,23 @@ impl Engine {
         let images = found.map_err(|e| Self::failed("list images", e))?;
         let names = images.iter().flat_map(|image| &image.repo_digests);
         Ok(names.filter_map(|name| name.split_once('@')?.1.parse().ok()).collect())
+    }
+
+    /// The layers of every image, lowest first, by the digests of what they unpack to.
+    pub async fn layers(&self) -> Result<Vec<Vec<Digest>>, Error> {
+        const AT_ONCE: usize = 8;
+        let found = self.docker.list_images(None::<ListImagesOptions>).await;
+        let images = found.map_err(|e| Self::failed("list images", e))?;
+        let looks = stream::iter(images).map(|image| async move {
+            // One that is gone again since it was listed has no layers to share.
+            let inspect = match self.docker.inspect_image(&image.id).await {
+                Err(error) if is_status(&error, 404) => return Ok(Vec::new()),
+                other => other.map_err(|e| Self::failed(format!("inspect image {}", image.id), e))?,
+            };
+            let layers = inspect.root_fs.and_then(|root| root.layers).unwrap_or_default();
+            Ok(layers.iter().map_while(|layer| layer.parse().ok()).collect())
+        });
+        looks.buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// The images that onramp made and that carry these labels.

@@ -6,12 +6,14 @@ mod container;
 mod exec;
 mod image;
 mod network;
+mod place;
 mod volume;
 
 pub use container::{Container, ContainerFacts, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
 pub use exec::{ExecSpec, Interactive};
 pub use image::{BuildSpec, Credentials, ImageFacts, LayerProgress};
 pub use network::NetworkSpec;
+pub use place::Place;
 
 use std::collections::HashMap;
 
@@ -46,11 +48,15 @@ pub mod label {
 /// The oldest API version that has what onramp uses (Docker Engine 19.03).
 const OLDEST_API: (usize, usize) = (1, 40);
 
+/// The API version of the first Docker Engine that unpacks zstd (23.0).
+const ZSTD_API: (usize, usize) = (1, 42);
+
 /// A connected engine.
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
     host: String,
+    place: Place,
 }
 
 /// What can go wrong with the engine.
@@ -209,21 +215,35 @@ impl Engine {
             let needed = format!("{}.{} or newer (Docker Engine 19.03)", OLDEST_API.0, OLDEST_API.1);
             return Err(Error::Version { host, found: version.to_string(), needed });
         }
-        let engine = Self { docker, host };
         // An engine whose oldest version is newer than ours refuses every call the same way; ask once, here.
-        match engine.docker.info().await {
+        match docker.info().await {
             Err(Raw::DockerResponseServerError { status_code: 400, message }) if message.contains("too old") => {
                 let needed = format!("{version} or older");
-                Err(Error::Version { host: engine.host, found: neutral_line(&message, 200), needed })
+                Err(Error::Version { host, found: neutral_line(&message, 200), needed })
             }
-            Err(error) => Err(unreachable_engine(&engine.host, &error)),
-            Ok(_) => Ok(engine),
+            Err(error) => Err(unreachable_engine(&host, &error)),
+            Ok(info) => Ok(Self { docker, place: Place::of(&host, &info), host }),
         }
     }
 
     /// Where it is.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What it says about its machine.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether it can unpack layers that zstd packed: Docker since version 23, Podman.
+    pub async fn reads_zstd(&self) -> Result<bool, Error> {
+        let version = self.docker.client_version();
+        if (version.major_version, version.minor_version) >= ZSTD_API {
+            return Ok(true);
+        }
+        let version = self.docker.version().await.map_err(|e| Self::failed("tell its version", e))?;
+        Ok(version.components.iter().flatten().any(|component| component.name.contains("Podman")))
     }
 
     /// Its own version and the API version agreed on: `20.10.24 (API 1.41)`.

@@ -10,10 +10,14 @@ pub mod store;
 pub mod tag;
 pub mod tree;
 
+use std::path::PathBuf;
+
 use crate::engine;
 use crate::error::{Class, Fault};
+use crate::files::FileError;
 use crate::reference::{Digest, ImageRef};
 use crate::registry;
+use crate::text;
 
 /// What can go wrong with images.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,40 @@ pub enum Error {
         /// What the engine has under that name.
         held: Vec<String>,
     },
+    /// The image is not there for this machine.
+    #[error("{image} is there for {}, not for {platform}", there.join(", "))]
+    Foreign {
+        /// The reference, by digest.
+        image: ImageRef,
+        /// The platforms that it is there for.
+        there: Vec<String>,
+        /// What was asked for, or what the engine runs.
+        platform: String,
+    },
+    /// A layer that this engine cannot unpack.
+    #[error("{image} has layers packed with zstd, which this engine ({engine}) cannot unpack")]
+    Zstd {
+        /// The reference, by digest.
+        image: ImageRef,
+        /// Its version.
+        engine: String,
+    },
+    /// The disk is too small for the pull.
+    #[error("{} has {} free, and the pull needs at least {}", path.display(), text::bytes(*free), text::bytes(*bytes))]
+    NoRoom {
+        /// Some directory on that disk.
+        path: PathBuf,
+        /// Needed, in bytes.
+        bytes: u64,
+        /// Free, in bytes.
+        free: u64,
+    },
+    /// The store of blobs failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -75,6 +113,11 @@ impl Fault for Error {
             Self::NotLocked { .. } | Self::Gone { .. } => Class::Config,
             Self::Offline { .. } | Self::Forgotten { .. } => Class::Net,
             Self::NotProven { .. } => Class::Security,
+            Self::Foreign { .. } => Class::Config,
+            Self::Zstd { .. } => Class::Env,
+            Self::NoRoom { .. } => Class::Io,
+            Self::Store(error) => error.class(),
+            Self::File(error) => error.class(),
             Self::Registry(error) => error.class(),
             Self::Engine(error) => error.class(),
         }
@@ -88,7 +131,18 @@ impl Fault for Error {
                 "onramp never takes another image for it by itself: look at what changed, then lock it again".into(),
             ),
             Self::Gone { now: None, .. } => Some("choose a tag that there is, in onramp.toml".into()),
+            Self::Foreign { .. } => {
+                Some("with binfmt emulation (Debian: qemu-user-static) an engine runs foreign platforms, slowly".into())
+            }
+            Self::Zstd { .. } => {
+                Some("Docker Engine 23 and newer unpacks zstd; or push the image with gzip layers".into())
+            }
+            Self::NoRoom { .. } => {
+                Some("onramp's cache and the engine's images share the disk with everything else".into())
+            }
             Self::Offline { .. } | Self::Forgotten { .. } => None,
+            Self::Store(error) => error.hint(),
+            Self::File(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Engine(error) => error.hint(),
         }
@@ -101,6 +155,11 @@ impl Fault for Error {
             Self::Gone { image, now: Some(_), .. } => vec![format!("onramp image lock --update {image}")],
             Self::Gone { image, now: None, .. } => vec![format!("onramp image list --tags {}", image.short_name())],
             Self::NotProven { image, .. } => vec![format!("docker image inspect {image}")],
+            Self::Foreign { image, .. } => vec![format!("onramp image inspect {image}")],
+            Self::Zstd { .. } => vec!["onramp doctor".into()],
+            Self::NoRoom { .. } => vec!["onramp image prune".into(), "docker system df".into()],
+            Self::Store(error) => error.next(),
+            Self::File(error) => error.next(),
             Self::Registry(error) => error.next(),
             Self::Engine(error) => error.next(),
         }

@@ -41,7 +41,7 @@ pub async fn prepare(
         begun.notify_one();
         observer.step(&task, &format!("{} {}", layer.layer, layer.status));
     };
-    let mut pull = std::pin::pin!(engine.pull(&public, None, &mut progress));
+    let mut pull = std::pin::pin!(engine.pull(&public, None, None, &mut progress));
     let pulled = tokio::select! {
         pulled = &mut pull => pulled.is_ok(),
         () = tokio::time::sleep(PATIENCE) => false,

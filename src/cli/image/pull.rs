@@ -9,22 +9,28 @@ use serde::Serialize;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
+use crate::images::Error;
 use crate::images::lock::{self, Moved, Update};
-use crate::images::pull::{self, ImagePlan};
+use crate::images::pull::{self, Details, ImagePlan};
 use crate::name::Name;
 use crate::project::Lock;
 use crate::reference::ImageRef;
 use crate::sandbox::plan::pinned;
+use crate::text;
 
 /// Pull this project's images, and those of everything that its sandbox runs, by digest.
 ///
 /// Tags are locked in onramp.lock when they are first seen. A tag that moved since is named and stays as it is locked,
 /// until `--update`.
+///
+/// Layers are fetched over several connections into onramp's cache, verified there, and given to the engine from it: a
+/// pull that was interrupted goes on where it was. An engine on another machine pulls by itself.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp image pull
   onramp image pull --update          let the lock follow tags that moved
   onramp image pull mariadb:10.11     one of the company's base images
+  onramp image pull --dry-run         what is missing, how many bytes, for which platform
 ")]
 pub struct Arguments {
     /// Only these images; `onramp.lock` stays as it is
@@ -35,11 +41,26 @@ pub struct Arguments {
     /// The environment whose images the sandbox needs
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Name,
+    /// Pull for this platform, as `linux/arm64`, instead of the engine's own
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    platform: Option<String>,
+}
+
+/// `linux/arm64` or `linux/arm/v7`.
+fn platform(text: &str) -> Result<String, String> {
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let parts: Vec<&str> = text.split('/').collect();
+    let good = matches!(parts.len(), 2 | 3) && parts.into_iter().all(part);
+    if good { Ok(text.to_owned()) } else { Err("write it as linux/amd64 or linux/arm/v7".to_owned()) }
 }
 
 #[derive(Serialize)]
 struct Plan {
     images: Vec<ImagePlan>,
+    /// Bytes to fetch for all of them together.
+    fetch: u64,
+    /// About how many bytes that is, unpacked.
+    unpacked: u64,
     moved: BTreeMap<ImageRef, Moved>,
     update: bool,
 }
@@ -61,13 +82,23 @@ impl Arguments {
         let engine = cx.engine().await?;
         let Wanted { images, moved, lock } =
             if self.images.is_empty() { self.of_project(cx).await? } else { self.named(cx).await? };
-        let images = pull::plan(&engine, &images.into_iter().collect::<Vec<_>>()).await?;
-        let plan = Plan { images, moved, update: self.update };
+        let platform = self.platform.as_deref();
+        let mut images = pull::plan(&engine, &images.into_iter().collect::<Vec<_>>(), platform).await?;
+        let missing: Vec<ImageRef> = images.iter().filter(|p| !p.present).map(|p| p.image.clone()).collect();
+        if cx.offline && !missing.is_empty() {
+            return Err(Error::Offline { images: missing }.into());
+        }
+        let pull = cx.pull_of(&engine, platform);
+        let prepared = cx.waiting("ask the registry about images", pull.prepare(&missing)).await?;
+        for plan in &mut images {
+            plan.details = prepared.details().get(&plan.image).map(|details| (*details).clone());
+        }
+        let (fetch, unpacked) = (prepared.fetch, prepared.unpacked);
+        let plan = Plan { images, fetch, unpacked, moved, update: self.update };
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
-        let missing: Vec<ImageRef> = plan.images.iter().filter(|p| !p.present).map(|p| p.image.clone()).collect();
-        cx.pull(&engine, &missing).await?;
+        cx.pull_prepared(&pull, prepared).await?;
         if let Some((root, lock)) = lock {
             lock.save(&root)?;
         }
@@ -144,13 +175,25 @@ impl Plan {
     }
 }
 
+/// What the pull of an image takes, in a few words.
+fn takes(details: &Details) -> String {
+    let Details { platform, layers, shared, fetch, .. } = details;
+    let shared = if *shared > 0 { format!(", {shared} of {layers} layers are here") } else { String::new() };
+    format!("  {platform}, {}{shared}", text::bytes(*fetch))
+}
+
 impl Report for Plan {
     fn text(&self) -> String {
         let mut out = String::new();
         for plan in &self.images {
             let verb = if plan.present { "present" } else { "pull   " };
             let digest = plan.image.digest().map_or("", |digest| digest.short());
-            let _ = writeln!(out, "  {verb} {} {digest}", plan.image.path());
+            let takes = plan.details.as_ref().map(takes).unwrap_or_default();
+            let _ = writeln!(out, "  {verb} {} {digest}{takes}", plan.image.path());
+        }
+        if self.fetch > 0 {
+            let (fetch, unpacked) = (text::bytes(self.fetch), text::bytes(self.unpacked));
+            let _ = writeln!(out, "  {fetch} to fetch, about {unpacked} unpacked");
         }
         out
     }

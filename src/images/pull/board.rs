@@ -37,10 +37,10 @@ impl Board {
     pub fn add(&self, task: String, layers: impl IntoIterator<Item = (Digest, u64, u64)>) -> usize {
         let mut shown = Shown { task, layers: Layers::default() };
         for (digest, total, known) in layers {
-            shown.layers.0.insert(
-                digest.short().to_owned(),
-                Layer { total, downloaded: known, unpacked: 0, complete: false },
-            );
+            shown
+                .layers
+                .0
+                .insert(digest.short().to_owned(), Layer { total, downloaded: known, unpacked: 0, complete: false });
         }
         let mut images = self.images.lock().expect("no panic while telling");
         images.push(shown);

@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn ranges_of_the_one_form() {
         assert_eq!(bounds("bytes=0-9"), Some((0, Some(9))));
-        for other in ["bytes=-5", "bytes=1-2,4-5", "bytes=+1-2", "bytes=5", "lines=1-2", "bytes=99999999999999999999-"] {
+        for other in ["bytes=-5", "bytes=1-2,4-5", "bytes=+1-2", "bytes=5", "lines=1-2", "bytes=99999999999999999999-"]
+        {
             assert_eq!(bounds(other), None, "{other}");
         }
     }

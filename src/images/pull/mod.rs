@@ -1,17 +1,38 @@
-//! Pulling images by digest, several at once, through the engine.
+//! Pulling images by digest, all at once: what is missing is fetched into our store and verified, the engine takes it
+//! from us, and proves by the image's true name that it holds what was asked for.
 
-use std::collections::BTreeMap;
+mod board;
+mod feed;
+mod loopback;
+mod platform;
+mod prepare;
+mod room;
+mod source;
+
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::Error;
+use super::store::Store;
 use crate::engine::{Credentials, Engine, ImageFacts, LayerProgress};
-use crate::event::{Event, Observer};
+use crate::event::Observer;
+use crate::files::FileError;
 use crate::reference::ImageRef;
 use crate::registry;
+use crate::task::blocking;
 use crate::text;
+use board::{Board, Downloads};
+use feed::Feed;
+use loopback::Loopback;
+use prepare::Wanted;
+use source::Source;
+
+pub use prepare::{Details, Prepared};
 
 /// How many images are pulled at once: the engine unpacks layers one after the other, more only wait.
 const AT_ONCE: usize = 4;
@@ -23,45 +44,119 @@ pub struct ImagePlan {
     pub image: ImageRef,
     /// Whether the engine has it.
     pub present: bool,
+    /// What its pull takes; where it is missing, and the registry was asked.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Details>,
 }
 
-/// Which of these images, all by digest, must be pulled.
-pub async fn plan(engine: &Engine, images: &[ImageRef]) -> Result<Vec<ImagePlan>, Error> {
+/// Which of these images, all by digest, must be pulled. `platform` is another one than the engine's own.
+pub async fn plan(engine: &Engine, images: &[ImageRef], platform: Option<&str>) -> Result<Vec<ImagePlan>, Error> {
     let looks = stream::iter(images).map(|image| async move {
         let facts = engine.image(&image.to_string()).await?;
-        Ok(ImagePlan { image: image.clone(), present: facts.is_some_and(|facts| holds(&facts, image)) })
+        let present = facts.is_some_and(|facts| {
+            holds(&facts, image) && platform.is_none_or(|asked| platform::same_machine(asked, &facts.platform))
+        });
+        Ok(ImagePlan { image: image.clone(), present, details: None })
     });
     looks.buffered(AT_ONCE).try_collect().await
 }
 
-/// Pulls these images, all by digest, and proves that the engine has each under its digest.
-pub async fn apply(engine: &Engine, images: &[ImageRef], observer: &Arc<dyn Observer>) -> Result<(), Error> {
-    let pulls = stream::iter(images).map(|image| pull(engine, image, observer));
-    pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(|_| ())
+/// One pull.
+pub struct Pull<'a> {
+    /// The engine that is to have the images.
+    pub engine: &'a Engine,
+    /// onramp's cache directory, where the store lies.
+    pub cache: &'a Path,
+    /// onramp's state directory.
+    pub state: &'a Path,
+    /// Another platform than the engine's own.
+    pub platform: Option<&'a str>,
+    /// For one call to a registry.
+    pub limit: Duration,
+    /// How many bytes the store may hold afterwards.
+    pub store_limit: u64,
+    /// Who listens.
+    pub observer: &'a Arc<dyn Observer>,
 }
 
-async fn pull(engine: &Engine, image: &ImageRef, observer: &Arc<dyn Observer>) -> Result<(), Error> {
-    let short = image.digest().map_or("", |digest| digest.short());
-    let task = format!("pull {}@{short}", image.path());
-    observer.started(&task);
-    let credentials = registry::credentials_of_user(image.registry()).await.map(engine_credentials);
-    let mut layers = Layers::default();
-    let mut listen = |progress: LayerProgress| {
-        let part = progress.layer.clone();
-        if layers.take(progress) {
-            let (done, total) = layers.of(&part);
-            observer.event(Event::Part { task: task.clone(), part, done, total });
-            observer.event(Event::Progress { task: task.clone(), done: layers.done(), total: layers.total() });
-            observer.step(&task, &layers.step());
+impl Pull<'_> {
+    /// Pulls what was prepared, and proves that the engine has each image under its digest.
+    pub async fn apply(&self, prepared: Prepared) -> Result<(), Error> {
+        let Some(store) = &prepared.store else { return Ok(()) };
+        for text in prepared.warnings(self.engine.place().root.as_deref()) {
+            self.observer.note(&text);
         }
-    };
-    engine.pull(image, credentials.as_ref(), &mut listen).await?;
-    let facts = engine.image(&image.to_string()).await?;
-    let held = facts.as_ref().map(|facts| facts.repo_digests.clone()).unwrap_or_default();
-    let facts = facts.filter(|facts| holds(facts, image));
-    let facts = facts.ok_or_else(|| Error::NotProven { image: image.clone(), held })?;
-    observer.finished(&task, &format!("{} unpacked", text::bytes(facts.size)));
-    Ok(())
+        let board = Arc::new(Board::new(self.observer.clone()));
+        let numbers: Vec<usize> =
+            prepared.images.iter().map(|wanted| board.add(wanted.task(), wanted.parts(store))).collect();
+        let work: Vec<(usize, &Wanted)> = numbers.into_iter().zip(&prepared.images).collect();
+        if self.engine.place().here {
+            self.fed(store, &board, &work).await?;
+        } else {
+            let pulls = stream::iter(&work).map(|(number, wanted)| {
+                board.started(*number);
+                self.plain(wanted, *number, &board, Downloads::Engine)
+            });
+            pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+        }
+        let (store, limit) = (store.clone(), self.store_limit);
+        drop(prepared);
+        // That the cache could not be made smaller is no failure of the pull.
+        let _ = blocking(move || store.evict(limit)).await;
+        Ok(())
+    }
+
+    /// Through our store: the engine takes the layers from us while the next ones are being fetched.
+    async fn fed(&self, store: &Arc<Store>, board: &Arc<Board>, work: &[(usize, &Wanted)]) -> Result<(), Error> {
+        loopback::clear_left(self.engine, self.state).await?;
+        let mut source = Source::new(store.clone(), board.clone());
+        for (_, wanted) in work {
+            source.add(&wanted.manifest, &wanted.blobs(), &wanted.registry, wanted.image.path());
+        }
+        let (source, name) = (Arc::new(source), Loopback::make(self.engine, self.state)?);
+        let feed = Feed::open(name.path(), source.clone()).await;
+        let feed = feed.map_err(FileError::io("listen on", Path::new("127.0.0.1")))?;
+        let pulls = stream::iter(work).map(|(number, wanted)| self.feed(wanted, *number, board, &feed, &name, &source));
+        let pulls = pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+        let order = prepare::order(work.iter().map(|(_, wanted)| *wanted));
+        let fetch = async { source.fetch(&order).await.map_err(Error::from) };
+        try_join(pulls, fetch).await?;
+        name.clear().await
+    }
+
+    async fn feed(
+        &self,
+        wanted: &Wanted,
+        number: usize,
+        board: &Board,
+        feed: &Feed,
+        name: &Loopback,
+        source: &Source,
+    ) -> Result<(), Error> {
+        board.started(number);
+        let local = name.name(feed.address(), &wanted.manifest.digest)?;
+        let mut listen = |progress: LayerProgress| board.engine(number, progress, Downloads::Store);
+        match self.engine.pull(&local, wanted.platform.as_deref(), None, &mut listen).await {
+            Ok(()) => self.plain(wanted, number, board, Downloads::Store).await,
+            // It runs in a network of its own after all.
+            Err(_) if !feed.was_asked() => self.plain(wanted, number, board, Downloads::Engine).await,
+            Err(error) => Err(source.failure().map_or_else(|| error.into(), Error::from)),
+        }
+    }
+
+    /// By its true name: the engine finds every layer that it took from us, and asks the registry for the rest.
+    async fn plain(&self, wanted: &Wanted, number: usize, board: &Board, downloads: Downloads) -> Result<(), Error> {
+        let image = &wanted.image;
+        let credentials = registry::credentials_of_user(image.registry()).await.map(engine_credentials);
+        let mut listen = |progress: LayerProgress| board.engine(number, progress, downloads);
+        self.engine.pull(image, wanted.platform.as_deref(), credentials.as_ref(), &mut listen).await?;
+        let facts = self.engine.image(&image.to_string()).await?;
+        let held = facts.as_ref().map(|facts| facts.repo_digests.clone()).unwrap_or_default();
+        let facts = facts.filter(|facts| holds(facts, image) && wanted.is(&facts.id));
+        let facts = facts.ok_or_else(|| Error::NotProven { image: image.clone(), held })?;
+        board.finished(number, &format!("{} unpacked", text::bytes(facts.size)));
+        Ok(())
+    }
 }
 
 /// Whether the engine holds exactly this digest. The repository may have another name there: engines shorten some.
@@ -75,115 +170,5 @@ pub fn engine_credentials(credentials: registry::Credentials) -> Credentials {
     match credentials {
         registry::Credentials::Password { username, password } => Credentials { username, password },
         registry::Credentials::IdentityToken(token) => Credentials { username: String::new(), password: token },
-    }
-}
-
-/// How far the layers of one image are. Each is downloaded, then unpacked, and both count half: on a slow network the
-/// one takes the time, on a fast one the other.
-#[derive(Default)]
-struct Layers(BTreeMap<String, Layer>);
-
-#[derive(Default)]
-struct Layer {
-    total: u64,
-    downloaded: u64,
-    unpacked: u64,
-    complete: bool,
-}
-
-impl Layer {
-    fn done(&self) -> u64 {
-        let (down, up) = (self.downloaded.min(self.total), self.unpacked.min(self.total));
-        if self.complete { self.total } else { down / 2 + up / 2 }
-    }
-}
-
-impl Layers {
-    /// Takes one report of the engine. Tells whether the bytes changed.
-    fn take(&mut self, progress: LayerProgress) -> bool {
-        let known = matches!(
-            progress.status.as_str(),
-            "Pulling fs layer"
-                | "Waiting"
-                | "Downloading"
-                | "Verifying Checksum"
-                | "Download complete"
-                | "Extracting"
-                | "Pull complete"
-                | "Already exists"
-        );
-        // The reference itself is reported as a layer, too: "Pulling from …".
-        if !known {
-            return false;
-        }
-        let layer = self.0.entry(progress.layer).or_default();
-        layer.total = layer.total.max(progress.total);
-        match progress.status.as_str() {
-            "Downloading" => layer.downloaded = progress.done,
-            "Verifying Checksum" | "Download complete" => layer.downloaded = layer.total,
-            "Extracting" => (layer.downloaded, layer.unpacked) = (layer.total, progress.done),
-            "Pull complete" | "Already exists" => {
-                (layer.downloaded, layer.unpacked, layer.complete) = (layer.total, layer.total, true);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    fn total(&self) -> u64 {
-        self.0.values().fold(0, |sum, layer| sum.saturating_add(layer.total))
-    }
-
-    fn done(&self) -> u64 {
-        self.0.values().fold(0, |sum, layer| sum.saturating_add(layer.done()))
-    }
-
-    /// How far one layer is, of how many bytes.
-    fn of(&self, layer: &str) -> (u64, u64) {
-        self.0.get(layer).map(|layer| (layer.done(), layer.total)).unwrap_or_default()
-    }
-
-    fn step(&self) -> String {
-        let complete = self.0.values().filter(|layer| layer.complete).count();
-        let downloaded = self.0.values().fold(0_u64, |sum, layer| sum.saturating_add(layer.downloaded));
-        format!("{complete} of {} layers, {} downloaded", self.0.len(), text::bytes(downloaded))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(layer: &str, status: &str, done: u64, total: u64) -> LayerProgress {
-        LayerProgress { layer: layer.to_owned(), status: status.to_owned(), done, total }
-    }
-
-    #[test]
-    fn a_pull_is_half_download_and_half_unpacking() {
-        let mut layers = Layers::default();
-        assert!(!layers.take(report("8.2", "Pulling from base/php", 0, 0)));
-        layers.take(report("a", "Pulling fs layer", 0, 0));
-        layers.take(report("b", "Already exists", 0, 0));
-        layers.take(report("a", "Downloading", 50, 100));
-        assert_eq!((layers.done(), layers.total()), (25, 100));
-        layers.take(report("a", "Download complete", 0, 0));
-        layers.take(report("a", "Extracting", 20, 100));
-        assert_eq!((layers.done(), layers.total()), (60, 100));
-        assert_eq!(layers.step(), "1 of 2 layers, 100 B downloaded");
-        layers.take(report("a", "Pull complete", 0, 0));
-        assert_eq!(layers.done(), layers.total());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn progress_never_passes_its_total(reports in proptest::collection::vec(
-            ("[a-c]", proptest::sample::select(vec!["Downloading", "Extracting", "Pull complete", "Waiting", "x"]),
-             proptest::num::u64::ANY, proptest::num::u64::ANY), 0..20)) {
-            let mut layers = Layers::default();
-            for (layer, status, done, total) in reports {
-                layers.take(report(&layer, status, done, total));
-                proptest::prop_assert!(layers.done() <= layers.total());
-            }
-        }
     }
 }

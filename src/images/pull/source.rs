@@ -75,8 +75,8 @@ impl Source {
 
     /// Fetches these blobs.
     pub async fn fetch(&self, digests: &[Digest]) -> Result<(), store::Error> {
-        let fetches = stream::iter(digests)
-            .map(|digest| async move { self.fetched(digest).await.transpose().map(|_| ()) });
+        let fetches =
+            stream::iter(digests).map(|digest| async move { self.fetched(digest).await.transpose().map(|_| ()) });
         fetches.buffered(AT_ONCE).try_collect().await
     }
 

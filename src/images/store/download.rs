@@ -125,7 +125,9 @@ impl Download<'_> {
         match outcome {
             Ok(()) => Ok(()),
             Err(Error::Registry(error)) if error.class() == Class::Net => {
-                let Some(pause) = pauses.next() else { return Err(error.into()) };
+                // Whoever waited for the whole time limit does not wait for it five times.
+                let skipped = if matches!(error, registry::Error::TimedOut { .. }) { 2 } else { 0 };
+                let Some(pause) = pauses.nth(skipped) else { return Err(error.into()) };
                 tokio::time::sleep(*pause).await;
                 Ok(())
             }

@@ -43,7 +43,8 @@ impl Read for Verified {
             && Digest::from_hash(&hasher.finalize()) != self.expected
         {
             let _ = std::fs::remove_file(&self.path);
-            let text = format!("the cached blob {} was damaged on the disk; it is fetched again next time", self.expected);
+            let text =
+                format!("the cached blob {} was damaged on the disk; it is fetched again next time", self.expected);
             return Err(Error::new(ErrorKind::InvalidData, text));
         }
         Ok(count)

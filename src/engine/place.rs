@@ -1,0 +1,88 @@
+//! Where an engine runs: what it runs natively, and whether it shares this machine's network and disks.
+
+use std::path::PathBuf;
+
+use bollard::models::SystemInfo;
+
+use crate::text::neutral_line;
+
+/// What an engine says about its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// What it runs without emulation: `linux/amd64`.
+    pub platform: String,
+    /// Where it keeps images, if that is on this machine.
+    pub root: Option<PathBuf>,
+    /// Whether it is on this machine, in no machine or network of its own: what listens on loopback here it can reach.
+    pub here: bool,
+}
+
+impl Place {
+    /// Reads what the engine at `host` tells.
+    pub(super) fn of(host: &str, info: &SystemInfo) -> Self {
+        let here = host.starts_with("unix://") && is_this_machine(info);
+        let os = info.os_type.as_deref().unwrap_or("linux");
+        let platform = format!("{os}/{}", architecture(info.architecture.as_deref().unwrap_or_default()));
+        let root = info.docker_root_dir.as_deref().filter(|root| here && root.starts_with('/')).map(PathBuf::from);
+        Self { platform: neutral_line(&platform, 60), root, here }
+    }
+}
+
+/// A socket here may lead into a virtual machine (Docker Desktop, Lima) or into a network of its own (rootless). Its
+/// kernel and host name tell.
+fn is_this_machine(info: &SystemInfo) -> bool {
+    let own = rustix::system::uname();
+    let same = |theirs: &Option<String>, ours: &std::ffi::CStr| {
+        theirs.as_deref().is_some_and(|theirs| ours.to_str().is_ok_and(|ours| ours == theirs))
+    };
+    let rootless = info.security_options.iter().flatten().any(|option| option.contains("rootless"));
+    let desktop = info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"));
+    same(&info.name, own.nodename()) && same(&info.kernel_version, own.release()) && !rootless && !desktop
+}
+
+/// The kernel's name of an architecture as image configs have it.
+fn architecture(kernel: &str) -> &str {
+    match kernel {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "armv7l" | "armv6l" => "arm",
+        "i386" | "i686" => "386",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> SystemInfo {
+        let own = rustix::system::uname();
+        SystemInfo {
+            name: Some(own.nodename().to_str().unwrap().to_owned()),
+            kernel_version: Some(own.release().to_str().unwrap().to_owned()),
+            os_type: Some("linux".to_owned()),
+            architecture: Some("aarch64".to_owned()),
+            docker_root_dir: Some("/var/lib/docker".to_owned()),
+            ..SystemInfo::default()
+        }
+    }
+
+    #[test]
+    fn an_engine_elsewhere_is_not_here() {
+        let socket = "unix:///var/run/docker.sock";
+        let here = Place::of(socket, &info());
+        assert_eq!((here.here, here.platform.as_str()), (true, "linux/arm64"));
+        assert_eq!(here.root, Some("/var/lib/docker".into()));
+        for (host, other) in [
+            ("tcp://127.0.0.1:2375", info()),
+            (socket, SystemInfo { name: Some("lima".to_owned()), ..info() }),
+            (socket, SystemInfo { kernel_version: Some("1.0-linuxkit".to_owned()), ..info() }),
+            (socket, SystemInfo { security_options: Some(vec!["name=rootless".to_owned()]), ..info() }),
+            (socket, SystemInfo { operating_system: Some("Docker Desktop".to_owned()), ..info() }),
+            (socket, SystemInfo::default()),
+        ] {
+            let place = Place::of(host, &other);
+            assert_eq!((place.here, place.root), (false, None), "{other:?}");
+        }
+    }
+}
