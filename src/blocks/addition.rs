@@ -6,7 +6,7 @@ use super::Error;
 use super::block::{Block, BlockId};
 use super::layer::{self, Layer, Tables};
 use super::manifest::Kind;
-use super::transaction::{Directories, Transaction};
+use super::undo::{Then, Undo, Unfinished};
 use crate::directory::Directory;
 use crate::merge::{self, Change, Merged};
 use crate::project::{Lock, lock, manifest};
@@ -105,21 +105,15 @@ impl Addition {
         self.changes.iter().filter(|change| change.before.is_none()).map(|change| &change.path)
     }
 
-    /// Changes the project: all of it, or nothing.
-    pub fn apply(&self, root: &Path) -> Result<(), Error> {
-        let operations = self.changes.iter().cloned().map(Into::into).collect();
-        Ok(Transaction::begin(root, operations, &Directories::default())?.apply()?)
+    /// What it does, in a line.
+    pub fn title(&self) -> String {
+        format!("addition of {}", self.blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     }
 
-    /// Makes the project what it was before. Where somebody changed one of the files meanwhile, nothing is done.
-    pub fn take_back(&self, root: &Path) -> Result<(), Error> {
-        let back = |change: &Change| Change {
-            path: change.path.clone(),
-            before: change.after.clone(),
-            after: change.before.clone(),
-        };
-        let operations = self.changes.iter().map(|change| back(change).into()).collect();
-        Ok(Transaction::begin(root, operations, &Directories::default())?.apply()?)
+    /// Changes the project: all of it, or nothing. What it replaces is kept as the way back.
+    pub fn apply(&self, root: &Path, state: &Path, then: Then) -> Result<Option<Unfinished>, Error> {
+        let operations = self.changes.iter().cloned().map(Into::into).collect();
+        Ok(Undo::of(state, root).change(&self.title(), operations, then)?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::block::BlockId;
 use super::manifest::Kind;
-use super::{fetch, location, transaction};
+use super::{fetch, location, transaction, undo};
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
@@ -116,6 +116,9 @@ pub enum Error {
     /// A project's files could not be changed.
     #[error(transparent)]
     Transaction(#[from] transaction::Error),
+    /// A project's files could not be changed, or what that replaces could not be kept.
+    #[error(transparent)]
+    Change(#[from] undo::Error),
     /// A block will require another one that the project does not have.
     #[error("{block} requires {required} {requirement}, which the project does not have")]
     Lacking {
@@ -202,6 +205,7 @@ impl Fault for Error {
             Self::Template(error) => error.class(),
             Self::Fetch(error) => error.class(),
             Self::Transaction(error) => error.class(),
+            Self::Change(error) => error.class(),
             Self::NoBlock { .. }
             | Self::NoVersion { .. }
             | Self::OtherKind { .. }
@@ -234,6 +238,7 @@ impl Fault for Error {
             Self::Template(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::Transaction(error) => error.hint(),
+            Self::Change(error) => error.hint(),
             Self::Rendered { source, .. } => source.hint(),
             Self::Wrong { .. } | Self::Circle { .. } => {
                 Some("nothing was changed; the block's owner can correct it".to_owned())
@@ -271,6 +276,7 @@ impl Fault for Error {
             Self::Template(error) => error.next(),
             Self::Fetch(error) => error.next(),
             Self::Transaction(error) => error.next(),
+            Self::Change(error) => error.next(),
             Self::Lacking { required, .. } => vec![format!("onramp add {required}")],
             Self::Unresolved { .. } => vec!["onramp update --undo".to_owned()],
             Self::Unmet { required, .. } => vec![format!("onramp update {required}")],

@@ -6,8 +6,7 @@ use std::path::Path;
 use toml_edit::Item;
 
 use super::layer::edit;
-use super::transaction::{Directories, Transaction};
-use super::undo::Undo;
+use super::undo::{Then, Undo};
 use super::update::{Follow, without_record};
 use super::{Error, Layer, layer, takeover};
 use crate::directory::Directory;
@@ -64,13 +63,8 @@ impl Removal {
     /// Changes the project: all of it, or nothing.
     pub fn apply(&self, root: &Path, state: &Path) -> Result<(), Error> {
         let operations = self.changes.iter().cloned().map(Into::into).collect();
-        let transaction = Transaction::begin(root, operations, &Directories::Emptied)?;
-        let record = Undo::of(state, root).keep(&format!("removal of {}", self.name), &transaction)?;
-        transaction.apply().map_err(|error| {
-            // Left there it does no harm: the project is as it was before.
-            let _ = record.drop();
-            error.into()
-        })
+        Undo::of(state, root).change(&format!("removal of {}", self.name), operations, Then::Nothing)?;
+        Ok(())
     }
 
     /// The files that go: those of no other block that are as they were rendered.

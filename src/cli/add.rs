@@ -5,11 +5,13 @@ use serde::Serialize;
 use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
+use super::finish;
 use super::output::{Report, Verdict};
 use super::permission::{self, Running, Trusting};
 use super::prompt::Terminal;
 use crate::blocks::addition::Present;
 use crate::blocks::facts::Operation;
+use crate::blocks::undo::Then;
 use crate::blocks::{Addition, Block, BlockId, Layer};
 use crate::project::lock;
 use crate::task::blocking;
@@ -94,15 +96,9 @@ impl Arguments {
         if !cx.proceed(&added) {
             return Ok(Verdict::Ok);
         }
-        addition.apply(&project.root)?;
-        for command in &running {
-            if let Err(failure) = command.run(cx, &project.root).await {
-                let hint = match addition.take_back(&project.root) {
-                    Ok(()) => "the block was taken out again; what the command itself did stays".to_owned(),
-                    Err(second) => format!("the block could not be taken out again and stays: {second}"),
-                };
-                return Err(failure.hint(hint));
-            }
+        let then = if added.runs.is_empty() { Then::Nothing } else { Then::Commands };
+        if let Some(change) = addition.apply(&project.root, &cx.paths.state, then)? {
+            finish::run(cx, &project.root, change, &running).await?;
         }
         added.done = true;
         if let Some(message) = last {

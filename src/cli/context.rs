@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::finish;
 use super::output::{self, Report};
 use super::progress;
 use super::{Global, prompt};
 use crate::blocks::Transaction;
+use crate::blocks::undo::Undo;
 use crate::engine::Engine;
 use crate::event::Observer;
 use crate::forge;
@@ -52,6 +54,17 @@ pub struct Context {
     quiet: bool,
 }
 
+/// What became of a change that an earlier onramp did not bring to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// There was none.
+    Nothing,
+    /// It was all but done, and is complete now.
+    Completed,
+    /// It was taken back.
+    TakenBack(String),
+}
+
 impl Context {
     /// Resolves the global arguments, the environment and the settings, once.
     pub fn resolve(global: &Global) -> Result<Self, Failure> {
@@ -90,27 +103,42 @@ impl Context {
     /// The project that the command runs in.
     pub fn project(&self) -> Result<Project, Failure> {
         let project = Project::find(&self.dir)?;
-        Ok(if self.recovered(&project.root)? { Project::find(&self.dir)? } else { project })
+        Ok(if self.recovered(&project.root)? == Recovery::Nothing { project } else { Project::find(&self.dir)? })
     }
 
     /// The project that the command runs in, or the directory that a foreign template was rendered to.
     pub fn scaffolded(&self) -> Result<Scaffolded, Failure> {
         let place = Scaffolded::find(&self.dir)?;
-        Ok(if self.recovered(&place.root)? { Scaffolded::find(&self.dir)? } else { place })
+        Ok(if self.recovered(&place.root)? == Recovery::Nothing { place } else { Scaffolded::find(&self.dir)? })
     }
 
-    /// Puts right what an onramp that was killed in the middle of a change left in a project; whether there was something.
-    fn recovered(&self, root: &std::path::Path) -> Result<bool, Failure> {
-        let Some(recovered) = Transaction::recover(root)? else { return Ok(false) };
-        self.observer.note(if recovered.completed {
-            "an earlier onramp was killed when its change was all but done; it is complete now"
-        } else {
-            "an earlier onramp was killed in the middle of a change; everything is back as it was before it"
-        });
-        for (path, beside) in &recovered.beside {
-            self.observer.note(&format!("{path} was edited since, and stays; what stood there before is in {beside}"));
+    /// Puts right what an onramp that was killed in the middle of a change left in a project.
+    pub fn recovered(&self, root: &std::path::Path) -> Result<Recovery, Failure> {
+        let mut recovery = Recovery::Nothing;
+        if let Some(recovered) = Transaction::recover(root)? {
+            self.observer.note(if recovered.completed {
+                "an earlier onramp was killed when its change was all but done; it is complete now"
+            } else {
+                "an earlier onramp was killed in the middle of a change; everything is back as it was before it"
+            });
+            for (path, beside) in &recovered.beside {
+                let note = format!("{path} was edited since, and stays; what stood there before is in {beside}");
+                self.observer.note(&note);
+            }
+            recovery = if recovered.completed {
+                Recovery::Completed
+            } else {
+                Recovery::TakenBack("change that was cut off".to_owned())
+            };
         }
-        Ok(true)
+        for taken in Undo::of(&self.paths.state, root).recover()? {
+            self.observer.note(&format!(
+                "an earlier onramp was killed before the blocks' own commands had ended: {}",
+                finish::told(&taken)
+            ));
+            recovery = Recovery::TakenBack(taken.what);
+        }
+        Ok(recovery)
     }
 
     /// The state repository, brought up to date; none where none is set.

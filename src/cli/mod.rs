@@ -13,6 +13,7 @@ mod doctor;
 mod down;
 mod exec;
 mod failure;
+mod finish;
 mod forge;
 mod image;
 mod join;
@@ -208,11 +209,17 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("the system gives threads to a new process");
+    let left = match cli.command {
+        // By now all of it is taken back, and whoever took it back has said so.
+        Command::New(_) | Command::Add(_) | Command::Update(_) | Command::Remove(_) | Command::Adopt(_) => {
+            "the project's files are as they were before; the same command begins again"
+        }
+        _ => "what was begun stays as it is; the same command goes on from there",
+    };
     let command = async {
         tokio::select! {
             outcome = run(cli) => outcome,
-            number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted")
-                .hint("what was begun stays as it is; the same command goes on from there")),
+            number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted").hint(left)),
             place = exhausted() => Err(Failure::new(Class::Config, format!("{place} takes too long or too much memory"))
                 .hint("nothing was changed; the template's owner can correct it")),
         }

@@ -10,6 +10,7 @@ mod catalog_tools;
 mod cli;
 mod company;
 mod contribute;
+mod cut_off;
 mod deploy;
 mod docs;
 mod docs_generated;

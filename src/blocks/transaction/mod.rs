@@ -142,8 +142,8 @@ impl Transaction {
         self.facts.iter().map(|facts| facts.map(|facts| facts.mode))
     }
 
-    /// Changes the project. On an error it is as it was.
-    pub fn apply(self) -> Result<(), Error> {
+    /// Changes the project. On an error it is as it was. The turn is held until this is dropped.
+    pub fn apply(&self) -> Result<(), Error> {
         if self.operations.is_empty() {
             return Ok(());
         }

@@ -296,6 +296,7 @@ fn one_at_a_time() {
     let first = begin(dir.path(), vec![change("a", None, file("1"))]).unwrap();
     assert!(matches!(begin(dir.path(), vec![change("b", None, file("2"))]), Err(Error::Busy { .. })));
     first.apply().unwrap();
+    drop(first);
     begin(dir.path(), vec![change("b", None, file("2"))]).unwrap().apply().unwrap();
 }
 

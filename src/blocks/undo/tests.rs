@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
@@ -48,9 +49,11 @@ impl Place {
     }
 
     fn change(&self, what: &str, operations: Vec<Operation>) {
-        let change = Transaction::begin(&self.root(), operations, &Directories::Emptied).unwrap();
-        self.undo.keep(what, &change).unwrap();
-        change.apply().unwrap();
+        assert!(self.undo.change(what, operations, Then::Nothing).unwrap().is_none());
+    }
+
+    fn unfinished(&self, what: &str, operations: Vec<Operation>) -> Unfinished {
+        self.undo.change(what, operations, Then::Commands).unwrap().unwrap()
     }
 
     fn undo(&self, force: bool) -> Result<Option<PathBuf>, Error> {
@@ -141,15 +144,62 @@ fn only_changes_that_were_made_are_undone_and_five_of_them() {
 fn what_tasks_made_of_it_is_part_of_it() {
     let place = Place::new();
     let root = place.root();
-    let change = vec![operation("a", None, Some(Entry::file("new")))];
-    let change = Transaction::begin(&root, change, &Directories::Emptied).unwrap();
-    let mut record = place.undo.keep("update", &change).unwrap();
-    change.apply().unwrap();
+    let change = place.unfinished("update", vec![operation("a", None, Some(Entry::file("new")))]);
     put(&root, "a", "formatted", 0o644);
     assert_eq!(place.undo.plan().unwrap().edited.len(), 1);
-    record.settle(&root).unwrap();
+    change.finish().unwrap();
+    assert_eq!(place.undo.recover().unwrap(), [], "it is finished");
     place.undo(false).unwrap();
     assert!(!root.join("a").exists());
+}
+
+#[test]
+fn what_an_onramp_that_died_left_unfinished_is_taken_back() {
+    let place = Place::new();
+    let root = place.root();
+    let file = |text: &'static str| Some(Entry::file(text));
+    place.change("first update", vec![operation("a", None, file("1"))]);
+    let change =
+        place.unfinished("update", vec![operation("a", file("1"), file("2")), operation("b", None, file("2"))]);
+    assert_eq!(place.undo.recover().unwrap(), [], "its onramp lives");
+    put(&root, "b", "changed since", 0o644);
+    drop(change);
+    let taken = place.undo.recover().unwrap();
+    let [TakenBack { what, saved: Some(saved) }] = &taken[..] else { panic!("{taken:?}") };
+    assert_eq!(what, "update");
+    assert_eq!(fs::read_to_string(saved.join("b")).unwrap(), "changed since");
+    assert_eq!(fs::read_to_string(root.join("a")).unwrap(), "1");
+    assert!(!root.join("b").exists());
+    assert_eq!(place.undo.recover().unwrap(), []);
+    assert_eq!(place.undo.plan().unwrap().what, "first update");
+    // What cannot be taken back is told once, and blocks nothing.
+    drop(place.unfinished("update", vec![operation("d/e", None, file("2"))]));
+    fs::remove_dir_all(root.join("d")).unwrap();
+    fs::create_dir(root.join("elsewhere")).unwrap();
+    symlink("elsewhere", root.join("d")).unwrap();
+    put(&root, "elsewhere/e", "mine", 0o644);
+    let again = [place.undo.recover(), place.undo.recover()];
+    assert!(again.iter().filter(|told| told.is_err()).count() <= 1, "{again:?}");
+    assert_eq!(fs::read_to_string(root.join("elsewhere/e")).unwrap(), "mine");
+}
+
+#[test]
+fn a_plan_changes_nothing_and_records_go_when_something_is_undone() {
+    let place = Place::new();
+    let file = |text: &'static str| Some(Entry::file(text));
+    place.change("update", vec![operation("a", None, file("1"))]);
+    let never = Transaction::begin(&place.root(), vec![operation("b", None, file("2"))], &Directories::Emptied);
+    place.undo.keep("never", &never.unwrap()).unwrap();
+    let records = snapshot(&place.undo.directory);
+    assert_eq!(place.undo.plan().unwrap().what, "update");
+    assert_eq!(snapshot(&place.undo.directory), records);
+    // Whoever is at work in the project is waited for.
+    let busy = Transaction::begin(&place.root(), vec![], &Directories::Emptied).unwrap();
+    assert!(matches!(place.undo(false), Err(Error::Transaction(transaction::Error::Busy { .. }))));
+    assert_eq!(snapshot(&place.undo.directory), records);
+    drop(busy);
+    place.undo(false).unwrap();
+    assert_eq!(place.undo.records().unwrap(), []);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod working;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use apply::{Applied, apply};
+pub use apply::apply;
 pub use follow::{Follow, Wanted, in_order, is_moved};
 pub use record::{differing, without as without_record};
 

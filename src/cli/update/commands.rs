@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::blocks::Error;
 use crate::blocks::facts::Operation;
-use crate::blocks::undo::{self, Record, Undo};
+use crate::blocks::undo::{Then, Unfinished};
 use crate::blocks::update::Followed;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::finish;
 use crate::cli::permission::Running;
-use crate::directory::Directory;
 use crate::template::Stage;
 use crate::template::run::{Between, Shown};
 
@@ -58,27 +58,14 @@ impl Commands {
         Ok(())
     }
 
-    /// Runs what comes after. Where that fails, the update is taken back.
-    pub async fn run_after(&self, cx: &Context, root: &Path, mut record: Record) -> Result<(), Failure> {
-        for command in &self.after {
-            if let Err(failure) = command.run(cx, root).await {
-                let hint = match taken_back(cx, root, record) {
-                    Ok(()) => "the update was taken back; what the command did to other files stays".to_owned(),
-                    Err(second) => format!("the update could not be taken back and stays: {second}"),
-                };
-                return Err(failure.hint(hint).next("onramp update --skip-tasks"));
-            }
-        }
-        Ok(record.settle(root)?)
+    /// What is to come once the files have changed.
+    pub fn then(&self) -> Then {
+        if self.after.is_empty() { Then::Nothing } else { Then::Commands }
     }
-}
 
-/// Takes this update back, and no other one.
-fn taken_back(cx: &Context, root: &Path, mut record: Record) -> Result<(), undo::Error> {
-    record.settle(root)?;
-    let plan = record.plan(&Directory::open(root)?)?;
-    if !plan.operations.is_empty() {
-        Undo::of(&cx.paths.state, root).apply(&plan, false)?;
+    /// Runs what comes after. Where that does not come to its end, the update is taken back.
+    pub async fn run_after(&self, cx: &Context, root: &Path, change: Unfinished) -> Result<(), Failure> {
+        let run = finish::run(cx, root, change, &self.after).await;
+        run.map_err(|failure| failure.next("onramp update --skip-tasks"))
     }
-    Ok(())
 }

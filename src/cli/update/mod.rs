@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::output::Verdict;
 use super::permission::Trusting;
 use super::prompt::Terminal;
+use crate::blocks::undo::Then;
 use crate::blocks::update::{self, Follow, Followed, Manner, Plan, Wanted, in_order, is_moved, unresolved};
 use crate::blocks::{Block, Catalog, Error, Facts, builtin, layer};
 use crate::directory::Directory;
@@ -94,10 +95,10 @@ impl Arguments {
         if cx.locked {
             return Err(Failure::usage("an update changes onramp.lock, which --locked forbids"));
         }
-        let place = cx.scaffolded()?;
         if self.undo {
-            return undo::run(cx, &place, self.force);
+            return undo::run(cx, self.force);
         }
+        let place = cx.scaffolded()?;
         let left = unresolved(&Directory::open(&place.root)?, &place.lock)?;
         if !left.is_empty() {
             return Err(Error::Unresolved { paths: left }.into());
@@ -121,9 +122,10 @@ impl Arguments {
             plan = update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?;
             report = Report::new(&place, &plan, &commands, cx.dry_run);
         }
-        let applied = update::apply(&place.root, &cx.paths.state, &cx.paths.cache, &plan, &followed)?;
-        if plan.conflicts.is_empty() {
-            commands.run_after(cx, &place.root, applied.record).await?;
+        let then = if plan.conflicts.is_empty() { commands.then() } else { Then::Nothing };
+        let unfinished = update::apply(&place.root, &cx.paths.state, &cx.paths.cache, &plan, &followed, then)?;
+        if let Some(unfinished) = unfinished {
+            commands.run_after(cx, &place.root, unfinished).await?;
         }
         report.done(&commands);
         cx.report(&report);

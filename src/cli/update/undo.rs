@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::blocks::undo::{Error, Plan, Undo};
 use crate::cli::block::file_lines;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Recovery};
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, Verdict};
 use crate::project::Scaffolded;
@@ -26,7 +26,14 @@ struct Report {
 }
 
 /// Gives back the exact tree from before the last update.
-pub fn run(cx: &Context, place: &Scaffolded, force: bool) -> Result<Verdict, Failure> {
+pub fn run(cx: &Context, force: bool) -> Result<Verdict, Failure> {
+    let place = Scaffolded::find(&cx.dir)?;
+    if let Recovery::TakenBack(what) = cx.recovered(&place.root)? {
+        // That was the last change; the one before it was not meant.
+        let (when, done) = (jiff::Timestamp::now().to_string(), true);
+        cx.report(&Report { undone: what, when, files: vec![], edited: vec![], saved: None, done });
+        return Ok(Verdict::Ok);
+    }
     let undo = Undo::of(&cx.paths.state, &place.root);
     let plan = undo.plan()?;
     let mut report = Report::plan(&plan);
@@ -60,7 +67,10 @@ impl output::Report for Report {
         let undone = text::neutral_line(&self.undone, 200);
         let mut lines = Vec::new();
         if self.done {
-            lines.push(format!("undone: {undone}; {} files are as they were", self.files.len()));
+            lines.push(match self.files.len() {
+                0 => format!("undone: {undone}"),
+                count => format!("undone: {undone}; {count} files are as they were"),
+            });
             if let Some(saved) = &self.saved {
                 lines.push(format!(
                     "  what was edited since is in {}",
