@@ -2,7 +2,7 @@
 //! it, and answers with its examples. Faults that an example cannot show come from a small server in the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,18 +12,13 @@ use onramp::error::{Class, Fault};
 use onramp::forge::github::{GitHub, Place};
 use onramp::forge::token::Token;
 use onramp::forge::{Checked, Error, Forge, Proposal, Reviewer, Standing};
-use reqwest::header::{HeaderName, HeaderValue};
 
-fn github(port: u16, prefer: Option<&'static str>) -> GitHub {
+fn github(port: u16) -> GitHub {
     let api = format!("http://127.0.0.1:{port}");
     let repository = format!("{api}/acme/state.git").parse().unwrap();
     let place = Place::of(Some(&api), &repository).unwrap();
     let token = Token::new("ghp_secret", "GH_TOKEN").unwrap();
-    let github = GitHub::new(place, token, Duration::from_secs(20)).unwrap();
-    match prefer {
-        Some(prefer) => github.with_header(HeaderName::from_static("prefer"), HeaderValue::from_static(prefer)),
-        None => github,
-    }
+    GitHub::new(place, token, Duration::from_secs(20)).unwrap()
 }
 
 /// Prism with GitHub Enterprise's description; one for all tests, ended with the test process.
@@ -78,7 +73,39 @@ fn description(home: &Path) -> PathBuf {
 }
 
 fn contract(prefer: Option<&'static str>) -> GitHub {
-    github(prism().port, prefer)
+    github(prefer.map_or_else(|| prism().port, gateway))
+}
+
+/// A gateway before Prism that adds one header to every request: the one that tells Prism what to answer.
+fn gateway(prefer: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", prism().port)).unwrap();
+            let head = head_of(&mut client);
+            let line = head.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            server.write_all(&head[..line]).unwrap();
+            server.write_all(format!("prefer: {prefer}\r\nconnection: close\r\n").as_bytes()).unwrap();
+            server.write_all(&head[line..]).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let _ = std::io::copy(&mut server, &mut client);
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    });
+    port
+}
+
+/// A request up to its body.
+fn head_of(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        head.push(byte[0]);
+    }
+    head
 }
 
 fn proposal() -> Proposal {
@@ -124,7 +151,7 @@ async fn an_organisation_tells_its_repositories() {
         answer("200 OK", link, &page("b", true)),
         answer("200 OK", "", &page("c", false)),
     ]);
-    let found = github(server.port, None).repositories("acme").await.unwrap();
+    let found = github(server.port).repositories("acme").await.unwrap();
     assert_eq!(
         found.iter().map(onramp::git::RepoUrl::as_str).collect::<Vec<_>>(),
         ["https://h/acme/a.git", "https://h/acme/c.git"]
@@ -201,11 +228,7 @@ fn scripted(answers: Vec<String>) -> Scripted {
     std::thread::spawn(move || {
         for (i, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
+            let head = head_of(&mut stream);
             kept.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
             let answer = answers[i.min(answers.len() - 1)].replace("PORT", &port.to_string());
             let _ = stream.write_all(answer.as_bytes());
@@ -227,18 +250,18 @@ async fn a_used_up_limit_says_when_it_ends() {
     ];
     for (status, headers, reset) in cases {
         let server = scripted(vec![answer(status, headers, "{}")]);
-        let error = github(server.port, None).list().await.unwrap_err();
+        let error = github(server.port).list().await.unwrap_err();
         assert!(error.to_string().ends_with(reset), "{error}");
         assert_eq!(error.class(), Class::Net);
     }
     let server = scripted(vec![answer("403 Forbidden", "x-ratelimit-remaining: 9\r\n", "{\"message\":\"no\"}")]);
-    assert_eq!(github(server.port, None).list().await.unwrap_err().class(), Class::Auth);
+    assert_eq!(github(server.port).list().await.unwrap_err().class(), Class::Auth);
 }
 
 #[tokio::test]
 async fn a_refused_token_is_named_by_its_origin_and_never_shown() {
     let server = scripted(vec![answer("401 Unauthorized", "", r#"{"message":"Bad credentials"}"#)]);
-    let error = github(server.port, None).list().await.unwrap_err();
+    let error = github(server.port).list().await.unwrap_err();
     let host = format!("127.0.0.1:{}", server.port);
     assert_eq!(error.to_string(), format!("{host} refused the token from GH_TOKEN: Bad credentials"));
     assert_eq!(error.class(), Class::Auth);
@@ -251,11 +274,11 @@ async fn the_token_follows_nobody_elsewhere() {
     let other = scripted(vec![answer("200 OK", "", "[]")]);
     let link = format!("link: <http://127.0.0.1:{}/steal>; rel=\"next\"\r\n", other.port);
     let server = scripted(vec![answer("200 OK", &link, "[]")]);
-    let error = github(server.port, None).list().await.unwrap_err();
+    let error = github(server.port).list().await.unwrap_err();
     assert!(error.to_string().contains("another host"), "{error}");
     let location = format!("location: http://127.0.0.1:{}/steal\r\n", other.port);
     let server = scripted(vec![answer("301 Moved Permanently", &location, "")]);
-    let error = github(server.port, None).list().await.unwrap_err();
+    let error = github(server.port).list().await.unwrap_err();
     assert!(matches!(error, Error::Setting { .. }), "{error}");
     assert_eq!(other.requests.lock().unwrap().len(), 0);
 }
@@ -263,10 +286,10 @@ async fn the_token_follows_nobody_elsewhere() {
 #[tokio::test]
 async fn a_server_that_stumbles_is_asked_again_unless_that_could_do_a_thing_twice() {
     let server = scripted(vec![answer("502 Bad Gateway", "", ""), answer("200 OK", "", "[]")]);
-    assert_eq!(github(server.port, None).list().await.unwrap(), []);
+    assert_eq!(github(server.port).list().await.unwrap(), []);
     assert_eq!(server.requests.lock().unwrap().len(), 2);
     let server = scripted(vec![answer("502 Bad Gateway", "", "")]);
-    let error = github(server.port, None).create(proposal()).await.unwrap_err();
+    let error = github(server.port).create(proposal()).await.unwrap_err();
     assert_eq!(error.class(), Class::Net);
     assert_eq!(server.requests.lock().unwrap().len(), 1);
 }
@@ -274,12 +297,12 @@ async fn a_server_that_stumbles_is_asked_again_unless_that_could_do_a_thing_twic
 #[tokio::test]
 async fn lists_have_an_end() {
     let listener = scripted(vec![answer("200 OK", "", &format!("[{}]", " ".repeat(5 * 1024 * 1024)))]);
-    let error = github(listener.port, None).list().await.unwrap_err();
+    let error = github(listener.port).list().await.unwrap_err();
     assert!(matches!(error, Error::TooMuch { cap: "4 MiB", .. }), "{error}");
 
     let link = "link: <http://127.0.0.1:PORT/more>; rel=\"next\"\r\n";
     let server = scripted(vec![answer("200 OK", link, "[]")]);
-    let error = github(server.port, None).list().await.unwrap_err();
+    let error = github(server.port).list().await.unwrap_err();
     assert!(matches!(error, Error::TooMuch { cap: "1000 entries", .. }), "{error}");
     assert_eq!(server.requests.lock().unwrap().len(), 10);
 }
@@ -300,7 +323,7 @@ async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
     ];
     let reviews = format!("[{}]", reviews.join(","));
     let server = scripted(vec![answer("200 OK", "", &pull.replace("HEAD", HEAD)), answer("200 OK", "", &reviews)]);
-    let pull = github(server.port, None).get(1).await.unwrap();
+    let pull = github(server.port).get(1).await.unwrap();
     let people: Vec<&str> = pull.approved_by().map(|person| person.id.as_str()).collect();
     assert_eq!(people, ["ada"]);
     assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));

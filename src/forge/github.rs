@@ -69,13 +69,6 @@ impl GitHub {
         Ok(Self { place, token, client, headers: headers.into_iter().collect() })
     }
 
-    /// The same with one more header on every request: a gateway's, or the one that makes Prism answer an error.
-    #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
-        self
-    }
-
     /// One call. Failures that may pass are tried again, unless the call is a POST: what it made may be there already.
     async fn call(&self, method: Method, url: Url, what: &str, body: Option<&Value>) -> Result<Response, Error> {
         if !self.place.owns(&url) {
