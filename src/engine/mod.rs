@@ -41,6 +41,8 @@ pub mod label {
     pub const SEED: &str = "dev.onramp.seed";
     /// The playground a thing belongs to.
     pub const PLAYGROUND: &str = "dev.onramp.playground";
+    /// When a block's check is over at the latest, in seconds since 1970: what is still there then was left behind.
+    pub const CHECK_UNTIL: &str = "dev.onramp.check-until";
     /// Digest of the definition that an image was built from.
     pub const DEFINITION: &str = "dev.onramp.definition";
 }

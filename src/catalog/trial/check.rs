@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use jiff::Timestamp;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::{Kind, Outcome, Result};
 use crate::blocks::manifest::Check;
-use crate::engine::{ContainerSpec, Engine, Error};
+use crate::engine::{ContainerSpec, Engine, Error, label};
 use crate::name::Name;
 use crate::reference::Digest;
 use crate::tree::{Entry, Tree};
@@ -16,6 +18,8 @@ use crate::tree::{Entry, Tree};
 const PLACE: &str = "work";
 /// How long a check may take.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// How long removing a container may hold up the end of an interrupted run.
+const REMOVAL: Duration = Duration::from_secs(10);
 /// The most lines of output that are told.
 const TOLD: usize = 40;
 
@@ -55,7 +59,7 @@ async fn in_container(
         image: check.image.clone(),
         command: Some(command.collect()),
         env: BTreeMap::new(),
-        labels: BTreeMap::new(),
+        labels: [(label::CHECK_UNTIL.to_owned(), until(Timestamp::now()).to_string())].into(),
         network: "none".to_owned(),
         aliases: Vec::new(),
         links: BTreeMap::new(),
@@ -65,6 +69,7 @@ async fn in_container(
         restart: false,
     };
     let container = spec.name.clone();
+    let mut made = Made { engine, container: Some(container.clone()) };
     engine.create_container(&spec).await?;
     let ran = async {
         engine.put_files(&container, "/", archive(rendered)).await?;
@@ -78,8 +83,48 @@ async fn in_container(
         Ok((watch.exit_code, words))
     };
     let ran = ran.await;
-    engine.remove_container(&container).await?;
-    ran
+    made.container = None;
+    let removed = engine.remove_container(&container).await;
+    // What the check itself says comes first.
+    ran.and_then(|ran| removed.map(|()| ran))
+}
+
+/// When a check that begins now is over, with time to make and to remove its container.
+fn until(now: Timestamp) -> i64 {
+    let longest = PATIENCE + PATIENCE;
+    now.as_second().saturating_add_unsigned(longest.as_secs())
+}
+
+/// Removes the containers of checks that a killed run left behind.
+pub async fn sweep(engine: &Engine) -> std::result::Result<(), Error> {
+    let now = Timestamp::now().as_second();
+    for container in engine.containers(&[]).await? {
+        let until = container.labels.get(label::CHECK_UNTIL).and_then(|until| until.parse::<i64>().ok());
+        if until.is_some_and(|until| until < now) {
+            engine.remove_container(&container.name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A check's container while the check runs. An interrupted run drops it, and with it the container.
+struct Made<'a> {
+    engine: &'a Engine,
+    container: Option<String>,
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        let (Some(container), Ok(runtime)) = (self.container.take(), Handle::try_current()) else { return };
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return;
+        }
+        // What cannot be removed now is removed by a later run.
+        tokio::task::block_in_place(|| {
+            let _ = runtime
+                .block_on(async { tokio::time::timeout(REMOVAL, self.engine.remove_container(&container)).await });
+        });
+    }
 }
 
 /// A tree as an uncompressed tar, below [`PLACE`].

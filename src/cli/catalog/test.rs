@@ -95,6 +95,7 @@ impl Arguments {
                 return Ok(planned.into_iter().map(skipped).collect());
             }
         };
+        check::sweep(&engine).await?;
         let mut outcomes = Vec::new();
         for (block, name, spec, rendered) in planned {
             outcomes.push(match rendered {
