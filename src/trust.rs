@@ -20,7 +20,7 @@ use crate::reference::Digest;
 use crate::text::neutral_line;
 use crate::turn::Lock;
 
-pub use wanted::wanted;
+pub use wanted::{extensions, wanted};
 
 /// The file's name, beside the user's settings.
 pub const FILE: &str = "trust.toml";

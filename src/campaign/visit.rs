@@ -35,6 +35,8 @@ pub struct Goal {
     pub facts: Facts,
     /// onramp's cache directory.
     pub cache: PathBuf,
+    /// What the user allowed templates to do.
+    pub trust: Trust,
     /// Use no network.
     pub offline: bool,
     /// Who commits.
@@ -95,7 +97,7 @@ impl Goal {
             catalog: self.catalog.as_ref(),
             place: &known.place,
             facts: &facts,
-            trust: Trust::default(),
+            trust: self.trust.clone(),
         };
         let mut lock = known.place.lock.clone();
         follow.take_over(&known.snapshot, &mut lock)?;

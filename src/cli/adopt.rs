@@ -6,6 +6,7 @@ use super::block::{self, Answering, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::permission::TrustingPython;
 use crate::blocks::BlockId;
 use crate::blocks::adopt::{self, Adoption, Explanation, Score};
 use crate::project::{Scaffolded, lock};
@@ -33,6 +34,8 @@ pub struct Arguments {
     chosen: Chosen,
     #[command(flatten)]
     answering: Answering,
+    #[command(flatten)]
+    trusting: TrustingPython,
 }
 
 /// What explains the repository, and after that what was locked.
@@ -62,7 +65,11 @@ impl Arguments {
             return Err(Failure::usage("adopting a block changes onramp.lock, which --locked forbids"));
         }
         let place = Scaffolded::find_or_here(&cx.dir)?;
-        let candidates = self.chosen.all(cx, &self.template, place.manifest.as_ref()).await?;
+        let mut candidates = self.chosen.all(cx, &self.template, place.manifest.as_ref()).await?;
+        // What can explain nothing without Python asks for it before anything renders.
+        for block in &mut candidates.blocks {
+            self.trusting.decide(cx, block)?;
+        }
         let facts = block::facts(cx, candidates.catalog.as_ref(), &place.name(), &place.folder())?;
         let (surroundings, answering) = (cx.clone(), self.answering.clone());
         let root = place.root.clone();

@@ -10,6 +10,7 @@ use super::block::{self, Chosen};
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::permission::TrustingPython;
 use crate::blocks::BlockId;
 use crate::campaign::journal::{Begin, Journal};
 use crate::campaign::report::Campaign;
@@ -21,6 +22,7 @@ use crate::git::{Identity, Mirror, Snapshot, Wanted};
 use crate::settings::ForgeKind;
 use crate::task::blocking;
 use crate::text::{self, neutral_line};
+use crate::trust::{self, Trust};
 
 /// Bring a version of a block to many repositories, each on a branch of its own.
 ///
@@ -64,6 +66,8 @@ pub struct Arguments {
     /// Write report.json and report.html there
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    trusting: TrustingPython,
 }
 
 /// What will be done.
@@ -101,7 +105,13 @@ impl Arguments {
                     if in_catalog { format!("={}", version.trim_start_matches('v')) } else { version.to_owned() }
                 },
             );
-        let found = Chosen::exactly(exact).find(cx, name, None).await?;
+        let mut found = Chosen::exactly(exact).find(cx, name, None).await?;
+        self.trusting.decide(cx, &mut found.block)?;
+        let actions = &found.block.template.actions;
+        if !(actions.tasks.is_empty() && actions.migrations.is_empty() && actions.hooks.is_empty()) {
+            let id = &found.block.id;
+            cx.observer.note(&format!("a campaign brings files: tasks, migrations and hooks of {id} are not run"));
+        }
         let targets = self.targets(cx).await?;
         let plan = Plan {
             block: found.block.id.clone(),
@@ -118,6 +128,7 @@ impl Arguments {
             to: found.block,
             catalog: found.catalog,
             cache: cx.paths.cache.clone(),
+            trust: Trust::load(&trust::place(&cx.paths))?,
             offline: cx.offline,
             me: Identity::find(&cx.dir)?,
             manner: Doing { branches: !cx.dry_run, with_conflicts: self.with_conflicts },
@@ -160,6 +171,10 @@ impl Arguments {
         let targets = match self.repos.split_once(':') {
             Some(("github", organisation)) if !cx.dir.join(&self.repos).exists() => {
                 organisation_of(cx, organisation).await?
+            }
+            Some((forge @ ("gitlab" | "gitea" | "forgejo" | "local"), _)) if !cx.dir.join(&self.repos).exists() => {
+                let message = format!("onramp cannot list the repositories of a {forge} forge");
+                return Err(Failure::usage(message).hint("--repos takes a file with a URL a line, or a directory, too"));
             }
             _ => {
                 let path = cx.dir.join(&self.repos);

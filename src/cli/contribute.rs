@@ -8,10 +8,11 @@ use super::block;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::permission::TrustingPython;
 use crate::blocks::contribute::propose::{self, Fitted, Proposed, Words, at};
 use crate::blocks::contribute::{self, Contribution, Inputs, LeftOut, Taken};
 use crate::blocks::update::Follow;
-use crate::blocks::{Block, BlockId, Layer};
+use crate::blocks::{Block, BlockId, Facts, Layer};
 use crate::directory::Directory;
 use crate::files;
 use crate::forge::{self, PullRequest};
@@ -23,7 +24,7 @@ use crate::settings::{Forge, ForgeKind};
 use crate::task::blocking;
 use crate::text;
 use crate::tree::TreePath;
-use crate::trust::Trust;
+use crate::trust::{self, Trust};
 
 /// Give improvements of a block's files back to the block, as a pull request.
 ///
@@ -48,6 +49,8 @@ pub struct Arguments {
     /// Write a patch of the block's repository instead of a pull request
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
+    #[command(flatten)]
+    trusting: TrustingPython,
 }
 
 /// What will be contributed, and after that what was.
@@ -96,18 +99,12 @@ impl Arguments {
         let mut place = cx.scaffolded()?;
         let paths = named(&self.paths, &cx.dir, &place.root)?;
         let facts = block::facts(cx, None, &place.name(), &place.folder())?;
+        let trust = Trust::load(&trust::place(&cx.paths))?;
         let place = {
-            let (cache, offline, facts) = (cx.paths.cache.clone(), cx.offline, facts.clone());
+            let (cache, offline, facts, trust) = (cx.paths.cache.clone(), cx.offline, facts.clone(), trust.clone());
             blocking(move || -> Result<Scaffolded, crate::blocks::Error> {
                 let mut lock = place.lock.clone();
-                let follow = Follow {
-                    cache: &cache,
-                    offline,
-                    catalog: None,
-                    place: &place,
-                    facts: &facts,
-                    trust: Trust::default(),
-                };
+                let follow = Follow { cache: &cache, offline, catalog: None, place: &place, facts: &facts, trust };
                 follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
                 place.lock = lock;
                 Ok(place)
@@ -117,21 +114,19 @@ impl Arguments {
         let chosen = self.chosen(&place, &paths)?;
         let mut all = Vec::new();
         for (name, locked) in chosen {
-            let (block, contribution) = {
+            let mut block = {
                 let (cache, place, offline) = (cx.paths.cache.clone(), place.clone(), cx.offline);
-                let (facts, paths) = (facts.clone(), paths.clone());
+                let (facts, trust, locked) = (facts.clone(), trust.clone(), locked.clone());
                 blocking(move || {
-                    let follow = Follow {
-                        cache: &cache,
-                        offline,
-                        catalog: None,
-                        place: &place,
-                        facts: &facts,
-                        trust: Trust::default(),
-                    };
-                    planned(&follow, &name, &locked, &paths)
+                    Follow { cache: &cache, offline, catalog: None, place: &place, facts: &facts, trust }
+                        .base(&name, &locked)
                 })
                 .await?
+            };
+            self.trusting.decide(cx, &mut block)?;
+            let (contribution, layer) = {
+                let (place, facts, paths, block) = (place.clone(), facts.clone(), paths.clone(), block.clone());
+                blocking(move || planned(&block, &locked, &facts, &place.root, &paths)).await?
             };
             if contribution.taken.is_empty() && contribution.left_out.is_empty() {
                 continue;
@@ -140,7 +135,7 @@ impl Arguments {
             let mut work = Work { block, mirror, contribution, fitted: None };
             if let Some(mirror) = work.mirror.clone() {
                 let (block, contribution) = (work.block.clone(), work.contribution.clone());
-                let fitted = blocking(move || propose::fit(&mirror, &block, contribution)).await?;
+                let fitted = blocking(move || propose::fit(&mirror, &block, &layer, contribution)).await?;
                 work.contribution = fitted.contribution.clone();
                 work.fitted = Some(fitted);
             }
@@ -250,16 +245,16 @@ async fn propose(cx: &Context, work: &Work, words: &Words<'_>) -> Result<Propose
 
 /// What one block's files in the project would contribute.
 fn planned(
-    follow: &Follow<'_>,
-    name: &Name,
+    block: &Block,
     locked: &LockedBlock,
+    facts: &Facts,
+    root: &Path,
     paths: &[TreePath],
-) -> Result<(Block, Contribution), crate::blocks::Error> {
-    let block = follow.base(name, locked)?;
-    let layer = Layer::again(&block, locked, follow.facts)?;
-    let project = Directory::open(&follow.place.root)?.read(layer.rendered.tree.paths().chain(paths))?;
-    let inputs = Inputs { block: &block, layer: &layer, project: &project, paths, given: &locked.files };
-    Ok((block.clone(), contribute::plan(&inputs)?))
+) -> Result<(Contribution, Layer), crate::blocks::Error> {
+    let layer = Layer::again(block, locked, facts)?;
+    let project = Directory::open(root)?.read(layer.rendered.tree.paths().chain(paths))?;
+    let inputs = Inputs { block, layer: &layer, project: &project, paths, given: &locked.files };
+    Ok((contribute::plan(&inputs)?, layer))
 }
 
 /// The named paths, from the project's root.

@@ -12,7 +12,7 @@ use crate::blocks::outdated::{Behind, Outdated};
 use crate::blocks::update::Follow;
 use crate::task::blocking;
 use crate::text;
-use crate::trust::Trust;
+use crate::trust::{self, Trust};
 
 /// Show which blocks of this project have newer versions.
 ///
@@ -46,11 +46,11 @@ impl Arguments {
         let catalog = catalog_of(cx, &place).await?;
         let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
         let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
+        let trust = Trust::load(&trust::place(&cx.paths))?;
         let work = blocking(move || -> Result<(String, Outdated), crate::blocks::Error> {
             let mut lock = place.lock.clone();
             let catalog = catalog.as_ref();
-            let follow =
-                Follow { cache: &cache, offline, catalog, place: &place, facts: &facts, trust: Trust::default() };
+            let follow = Follow { cache: &cache, offline, catalog, place: &place, facts: &facts, trust };
             follow.take_over(&crate::directory::Directory::open(&place.root)?, &mut lock)?;
             Ok((place.name(), Outdated::find(&follow, &lock)?))
         });

@@ -27,6 +27,34 @@ pub struct Trusting {
     skip_tasks: bool,
 }
 
+/// What the user says about a template's Python, where nothing else of it runs.
+#[derive(clap::Args, Clone, Copy, Default)]
+#[command(next_help_heading = "Trust")]
+pub struct TrustingPython {
+    /// Let the template render with its own Python, now and later
+    #[arg(long)]
+    trust: bool,
+}
+
+impl TrustingPython {
+    /// Decides before a block renders: by what was allowed before, by the flag, or by asking.
+    pub fn decide(self, cx: &Context, block: &mut Block) -> Result<(), Failure> {
+        let wanted = trust::extensions(&block.template);
+        let place = trust::place(&cx.paths);
+        if let Decision::Ask(new) = Trust::load(&place)?.decide(&block.id.source, &wanted) {
+            if !self.trust && !(cx.interactive && agreed(block, &new, "")?) {
+                return Err(NotTrusted { label: block.id.to_string(), new }.into());
+            }
+            // A dry run takes the word for itself alone.
+            if !cx.dry_run {
+                Trust::allow(&place, &block.id.source, &block.id.commit, &wanted)?;
+            }
+        }
+        block.allow_python();
+        Ok(())
+    }
+}
+
 /// What a template may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
@@ -57,7 +85,7 @@ impl Trusting {
             cx.observer.note(&format!("{} would need --trust: {list}", block.id));
             return Ok(Permission::Files);
         }
-        let agreed = self.trust || (cx.interactive && agreed(block, &new)?);
+        let agreed = self.trust || (cx.interactive && agreed(block, &new, ", --skip-tasks takes only the files")?);
         if !agreed {
             return Err(NotTrusted { label: block.id.to_string(), new }.into());
         }
@@ -120,10 +148,10 @@ pub fn run_lines<'a>(shown: impl Iterator<Item = &'a Shown>) -> Vec<String> {
 }
 
 /// Shows what a template wants, and asks.
-fn agreed(block: &Block, new: &[Capability]) -> Result<bool, Failure> {
+fn agreed(block: &Block, new: &[Capability], otherwise: &str) -> Result<bool, Failure> {
     output::say(&format!("{} from {} wants to", block.id, text::neutral_line(&block.id.source, 200)));
     for capability in new {
         output::say(&format!("  {capability}"));
     }
-    prompt::confirm("Allow this, now and later? (--trust says yes, --skip-tasks takes only the files)")
+    prompt::confirm(&format!("Allow this, now and later? (--trust says yes{otherwise})"))
 }

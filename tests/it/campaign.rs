@@ -260,3 +260,10 @@ fn what_is_no_campaign_is_said() {
     let told = machine.onramp("campaign site --repos list.txt").fails(Class::Failed);
     assert!(told.stdout.contains("onramp.lock:"), "{told}");
 }
+
+#[test]
+fn a_forge_whose_repositories_cannot_be_listed_is_said_so() {
+    let machine = machine();
+    let told = machine.onramp("campaign site --repos gitlab:acme --dry-run").fails(Class::Usage);
+    assert!(told.stderr.contains("cannot list the repositories of a gitlab forge"), "{told}");
+}

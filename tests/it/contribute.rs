@@ -236,6 +236,7 @@ fn what_the_catalog_changed_since_is_merged_or_left_out() {
     let machine = machine();
     let file = machine.elsewhere("catalog").join("blocks/site/files/site.conf.jinja");
     machine.write(&file, CONFIG.replace("# {{ title }}", "# {{ title }}, by the block").replace("[paths]", "[dirs]"));
+    machine.write(machine.elsewhere("catalog").join("blocks/site/block.toml"), SITE.replace("1.0.0", "1.1.0"));
     machine.git(machine.elsewhere("catalog"), &["commit", "--quiet", "-am", "Newer"]);
     let conf = machine.read("shop/site.conf");
     machine.write("shop/site.conf", conf.replace("workers = 4", "workers = 8"));
@@ -245,6 +246,25 @@ fn what_the_catalog_changed_since_is_merged_or_left_out() {
     machine.write("shop/site.conf", conf.replace("[paths]", "[places]"));
     let told = machine.onramp("contribute").dir("shop").fails(Class::Failed);
     assert!(told.stderr.contains("changed the same place since 1.0.0"), "{told}");
+}
+
+#[test]
+fn what_merges_as_text_and_not_as_what_it_renders_to_is_left_out() {
+    let machine = machine();
+    let file = machine.elsewhere("catalog").join("blocks/site/files/site.conf.jinja");
+    // No line that the contribution touches, but there is nothing to touch any more.
+    machine.write(&file, format!("{{% if tls -%}}\n{CONFIG}{{% endif -%}}\n"));
+    machine.git(machine.elsewhere("catalog"), &["commit", "--quiet", "-am", "Newer"]);
+    let conf = machine.read("shop/site.conf");
+    machine.write("shop/site.conf", conf.replace("workers = 4", "workers = 8"));
+    machine.write("shop/start.sh", machine.read("shop/start.sh").replace("exec site", "exec site --now"));
+    let told = machine.onramp("contribute").dir("shop").ok();
+    let why =
+        "with the project's answers, it and what the block's repository changed since 1.0.0 do not render to both";
+    assert!(told.stderr.contains(why), "{told}");
+    let at = |path: &str| on_branch(&machine, "contribute/site/shop", path);
+    assert!(!at("blocks/site/files/site.conf.jinja").contains("workers = 8"), "{told}");
+    assert!(at("blocks/site/files/start.sh").contains("exec site --now"), "what is certain goes");
 }
 
 #[test]

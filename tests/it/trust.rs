@@ -211,6 +211,23 @@ fn a_jinja_extension_is_named_with_its_line_and_runs_only_with_trust() {
     machine.write("template/README.md.jinja", "{{ name | shout }}\nmore\n");
     machine.onramp("update --defaults").dir("shop").ok();
     assert_eq!(machine.read("shop/README.md"), "SHOP!\nmore\n");
+
+    // What was allowed holds for all that renders, and what was not is refused.
+    machine.onramp("outdated").dir("shop").ok();
+    machine.write("shop/README.md", "SHOP!\nmore still\n");
+    let taken = machine.onramp("contribute --dry-run").dir("shop").ok();
+    assert!(taken.stdout.contains("take  README.md:2"), "{taken}");
+    machine.write("old/README.md", "SHOP!\nmore\n");
+    machine.onramp("adopt ../template --dry-run").dir("old").ok();
+    machine.onramp("trust revoke ./template").ok();
+    for (line, place) in [("contribute --dry-run", "shop"), ("adopt ../template --dry-run", "old")] {
+        let refused = machine.onramp(line).dir(place).fails(Class::Security);
+        assert!(refused.stderr.contains("the Jinja extension shout.Shout (copier.yml:3)"), "{refused}");
+    }
+    machine.onramp("adopt ../template --dry-run --trust").dir("old").ok();
+    machine.onramp("contribute --dry-run").dir("shop").fails(Class::Security);
+    machine.onramp("contribute --patch p --trust").dir("shop").ok();
+    machine.onramp("remove template --dry-run").dir("shop").ok();
 }
 
 #[test]
@@ -241,4 +258,21 @@ fn a_secret_in_a_command_is_shown_as_stars() {
     let told = machine.onramp("new ./tpl shop --defaults --trust --data token=hunter2secret").ok();
     assert!(told.stderr.contains("echo *** > token.txt") && !told.to_string().contains("hunter2secret"), "{told}");
     assert_eq!(machine.read("shop/token.txt"), "hunter2secret\n");
+}
+
+#[test]
+fn what_a_command_calls_is_pinned_like_the_command() {
+    let template = Template::new("  - make -f {{ _copier_conf.src_path }}/Makefile\n");
+    let machine = &template.machine;
+    let release = |tag: &str, word: &str| {
+        machine.write("tpl/Makefile", format!("all:\n\techo {word} > made.txt\n"));
+        template.release(tag, "  - make\n");
+    };
+    release("v1.1.0", "well");
+    machine.onramp("new ./tpl shop --defaults --trust").ok();
+    assert_eq!(machine.read("shop/made.txt"), "well\n");
+    machine.onramp("new ./tpl again --defaults").ok();
+    release("v1.2.0", "evil");
+    let refused = machine.onramp("new ./tpl other --defaults").fails(Class::Security);
+    assert!(refused.stderr.contains("run `make`"), "{refused}");
 }

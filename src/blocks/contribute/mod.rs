@@ -12,6 +12,7 @@ pub mod plan;
 pub mod propose;
 pub mod prove;
 pub mod restore;
+mod together;
 pub mod trace;
 mod variants;
 

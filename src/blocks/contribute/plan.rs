@@ -350,12 +350,19 @@ impl Contribution {
             }
             let why = format!("the block's repository changed the same place since {}", self.block.version);
             let gone: Vec<TreePath> = if clashes.is_empty() { self.files.keys().cloned().collect() } else { clashes };
-            self.files.retain(|path, _| !gone.contains(path));
-            let (out, kept) =
-                std::mem::take(&mut self.taken).into_iter().partition(|t: &Taken| gone.contains(&t.source));
-            self.taken = kept;
-            let out: Vec<Taken> = out;
-            self.left_out.extend(out.into_iter().map(|t| LeftOut { path: t.path, lines: t.lines, why: why.clone() }));
+            self.leave_out(&gone.into_iter().collect(), &why);
+        }
+    }
+
+    /// Leaves out what goes into these files of the block.
+    pub fn leave_out(&mut self, sources: &BTreeSet<TreePath>, why: &str) {
+        self.files.retain(|path, _| !sources.contains(path));
+        for taken in [&mut self.taken, &mut self.already] {
+            let (out, kept): (Vec<Taken>, _) =
+                std::mem::take(taken).into_iter().partition(|taken| sources.contains(&taken.source));
+            *taken = kept;
+            let left = |taken: Taken| LeftOut { path: taken.path, lines: taken.lines, why: why.to_owned() };
+            self.left_out.extend(out.into_iter().map(left));
         }
     }
 }

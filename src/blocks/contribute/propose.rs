@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::plan::{Contribution, LeftOut, Taken};
-use crate::blocks::{Block, Error, manifest};
+use super::together;
+use crate::blocks::{Block, Error, Layer, manifest};
 use crate::forge::{self, Forge, PullRequest, Reviewer};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
@@ -47,8 +48,9 @@ pub struct Words<'a> {
     pub named: &'a [TreePath],
 }
 
-/// Fits a contribution onto the default branch of the block's repository.
-pub fn fit(mirror: &Mirror, block: &Block, mut contribution: Contribution) -> Result<Fitted, Error> {
+/// Fits a contribution onto the default branch of the block's repository. What is merged there with the repository's own
+/// changes is rendered again; `layer` is the block's part of the project.
+pub fn fit(mirror: &Mirror, block: &Block, layer: &Layer, mut contribution: Contribution) -> Result<Fitted, Error> {
     let head = mirror.head()?;
     let directory = format!("blocks/{}", block.id.name);
     let reader = mirror.reader()?;
@@ -57,7 +59,15 @@ pub fn fit(mirror: &Mirror, block: &Block, mut contribution: Contribution) -> Re
         Some(_) => (directory, taken.tree),
         None => (String::new(), reader.take(&head, "", Cap::TEMPLATE)?.tree),
     };
-    let placed = contribution.onto(&block.template.source, &tree);
+    let released = &block.template.source;
+    let mut placed = contribution.onto(released, &tree);
+    while tree != *released
+        && !placed.is_empty()
+        && let Err(clash) = together::prove(block, &tree, &contribution, &placed, layer)
+    {
+        contribution.leave_out(&clash.sources, &clash.why);
+        placed = contribution.onto(released, &tree);
+    }
     let place = |path: &TreePath| -> Option<TreePath> {
         if directory.is_empty() { Some(path.clone()) } else { format!("{directory}/{path}").parse().ok() }
     };
@@ -162,7 +172,8 @@ impl Fitted {
         for path in &self.merged {
             let _ = writeln!(
                 body,
-                "- {} was changed here since {}: both changes are merged, and what they make together was not rendered.",
+                "- {} was changed here since {}: both changes are merged. Rendered with all these answers, they give what \
+                 each of them gives, and nothing else.",
                 code(path.as_str()),
                 code(&block.version.to_string())
             );

@@ -82,10 +82,15 @@ impl Follow<'_> {
         let place = format!("{} of {id}", crate::blocks::manifest::FILE);
         let mut block = Block::read(id, Path::new(&place), source)?.kept_in(self.cache);
         // The old version's Python runs if the user allowed it then, not because the new one's is allowed.
-        if self.trust.decide(&block.id.source, &trust::wanted(&block.template)) == Decision::Known {
+        self.allow_known(&mut block);
+        Ok(block)
+    }
+
+    /// Lets a block's Python run where the user allowed it before.
+    fn allow_known(&self, block: &mut Block) {
+        if self.trust.decide(&block.id.source, &trust::extensions(&block.template)) == Decision::Known {
             block.allow_python();
         }
-        Ok(block)
     }
 
     /// What a block shall be.
@@ -196,7 +201,8 @@ impl Follow<'_> {
             reference => At::Reference(reference.to_owned()),
         };
         let fetched = fetch::fetch(self.cache, location, &at, self.offline)?;
-        let block = Block::fetched(&takeover.source, fetched)?;
+        let mut block = Block::fetched(&takeover.source, fetched)?;
+        self.allow_known(&mut block);
         let sources = Sources { before: takeover.answers.clone(), ..Sources::default() };
         let layer = Layer::make(&block, self.facts, Operation::Copy, &sources, None)?;
         Ok((block.id.name.clone(), layer.locked(&block)))
