@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod catalogue;
+pub mod contents;
 pub mod lock;
 pub mod name;
 pub mod outdated;

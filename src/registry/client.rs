@@ -181,7 +181,7 @@ impl Registry {
     /// Facts about an image, from its manifest and config: for this machine's platform where it is there.
     pub async fn facts(&self, image: &ImageRef) -> Result<Facts, Error> {
         let top = self.manifest(image).await?;
-        let ours = format!("linux/{}", architecture());
+        let ours = here();
         let chosen = top.platforms().into_keys().find(|platform| *platform == ours);
         let chosen = chosen.or_else(|| top.platforms().into_keys().next());
         let found = self.image_of(image, top, chosen.as_deref()).await?;
@@ -279,13 +279,14 @@ impl Registry {
     }
 }
 
-/// The architecture that images of this machine have, in Go's words.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
+/// The platform of this machine's images, in Go's words: `linux/amd64`.
+pub fn here() -> String {
+    let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
-    }
+    };
+    format!("linux/{architecture}")
 }
 
 pub(super) fn scope(path: &str) -> String {

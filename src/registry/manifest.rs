@@ -218,6 +218,12 @@ pub fn parse(bytes: Vec<u8>, digest: Digest, content_type: Option<&str>) -> Resu
 }
 
 impl Manifest {
+    /// A manifest that was kept. The error says what is wrong.
+    pub fn of(bytes: Vec<u8>) -> Result<Self, String> {
+        let digest = Digest::of(&bytes);
+        parse(bytes, digest, None)
+    }
+
     /// The images of an index by platform, the first where a platform stands twice; empty for one image's manifest,
     /// which only its config tells.
     pub fn platforms(&self) -> BTreeMap<String, Digest> {

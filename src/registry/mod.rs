@@ -17,7 +17,7 @@ mod upload;
 mod warning;
 
 pub use blob::BlobStream;
-pub use client::{Facts, Image, Registry, Resolved};
+pub use client::{Facts, Image, Registry, Resolved, here};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use manifest::{Config, Content, Descriptor, IndexEntry, Manifest, Platform, RootFs, Runtime};
