@@ -4,6 +4,7 @@ The template has N files of 40 lines, three of them with one variable each. Vers
 and the project has edited five of these, so that an update has five conflicts.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -52,7 +53,8 @@ def git(directory, *arguments):
 
 
 def write(root, files):
-    for path, text in files.items():
+    """Writes files one by one as they are made: a child's peak memory counts from that of the process that starts it."""
+    for path, text in files:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
 
@@ -69,20 +71,19 @@ def template(kind, count):
     root.mkdir(parents=True)
     git(root, "init", "-q")
     for version in (1, 2):
-        files = {}
         if kind == "copier":
-            files["copier.yml"] = "title: Title\nowner: somebody\nport: '80'\n"
-            files["{{ _copier_conf.answers_file }}.jinja"] = "{{ _copier_answers|to_nice_yaml }}"
-            files |= {f"{name}.jinja": body("{{", "}}", version, i) for i, name in enumerate(names(count))}
+            first = {"copier.yml": "title: Title\nowner: somebody\nport: '80'\n",
+                     "{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers|to_nice_yaml }}"}
+            rest = ((f"{name}.jinja", body("{{", "}}", version, i)) for i, name in enumerate(names(count)))
         elif kind == "cookiecutter":
-            files["cookiecutter.json"] = json.dumps({"slug": "made", "title": "Title", "owner": "somebody", "port": "80"})
-            files |= {f"{{{{cookiecutter.slug}}}}/{name}": body("{{ cookiecutter.", "}}", version, i).replace("cookiecutter. ", "cookiecutter.")
-                      for i, name in enumerate(names(count))}
+            first = {"cookiecutter.json": json.dumps({"slug": "made", "title": "Title", "owner": "somebody", "port": "80"})}
+            rest = ((f"{{{{cookiecutter.slug}}}}/{name}", body("{{ cookiecutter.", "}}", version, i).replace("cookiecutter. ", "cookiecutter."))
+                    for i, name in enumerate(names(count)))
         else:
-            files["cargo-generate.toml"] = "[template]\n[placeholders]\n" + "".join(
-                f'{name} = {{ type = "string", prompt = "{name}" }}\n' for name in ANSWERS)
-            files |= {name: body("{{", "}}", version, i) for i, name in enumerate(names(count))}
-        write(root, files)
+            first = {"cargo-generate.toml": "[template]\n[placeholders]\n" + "".join(
+                f'{name} = {{ type = "string", prompt = "{name}" }}\n' for name in ANSWERS)}
+            rest = ((name, body("{{", "}}", version, i)) for i, name in enumerate(names(count)))
+        write(root, itertools.chain(first.items(), rest))
         git(root, "add", "--all")
         git(root, "commit", "-q", "-m", f"version {version}")
         git(root, "tag", f"v{version}.0.0")

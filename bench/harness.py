@@ -27,7 +27,10 @@ def note(text):
 
 
 def run(command, cwd=None, stdin=None, codes=(0,)):
-    """Runs a command; its seconds, its peak memory in MiB, and its stdout. A failure ends the benchmark."""
+    """Runs a command; its seconds, its peak memory in MiB, and its stdout. A failure ends the benchmark.
+
+    The system lets a child's peak begin at the peak of the process that starts it, so this one has to stay small.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
