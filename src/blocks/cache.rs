@@ -5,6 +5,7 @@
 //! what went into it. A file is written aside and renamed, so that any number of processes may be at it. It is not
 //! synced: one that a power cut tore is found out by its digest, and made again.
 
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +26,8 @@ const LATELY: Duration = Duration::from_hours(30 * 24);
 const ABANDONED: Duration = Duration::from_hours(24);
 /// Changes whenever the same template and answers may render to something else, or the format of the files does.
 const RENDER: &str = "onramp render 1";
+/// How much is written at once, in bytes.
+const BUFFER: usize = 256 * 1024;
 /// The first bytes of every file.
 const MAGIC: &[u8] = b"onramp tree 1\n";
 
@@ -56,9 +59,10 @@ impl Store {
             used(&path, true);
             return Ok(());
         }
-        let mut bytes = MAGIC.to_vec();
-        encode(tree, &mut bytes);
-        self.write(&path, &bytes)
+        self.write(&path, |out| {
+            out.write_all(MAGIC)?;
+            encode(tree, out)
+        })
     }
 
     /// Renders a template, once for each version, answers and facts: the second time it is what the first made. `content` is
@@ -101,33 +105,40 @@ impl Store {
             })
             .collect();
         let about = serde_json::json!({ "origins": origins, "once": rendered.once }).to_string();
-        let mut body = Vec::new();
-        encode(&rendered.tree, &mut body);
-        let mut bytes = MAGIC.to_vec();
-        let mut hash = Sha256::new();
-        hash.update((about.len() as u64).to_le_bytes());
-        hash.update(&about);
-        hash.update(&body);
-        bytes.extend_from_slice(&hash.finalize());
-        bytes.extend_from_slice(&(about.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(about.as_bytes());
-        bytes.extend_from_slice(&body);
-        self.write(&self.place("renders", key), &bytes)
+        let length = (about.len() as u64).to_le_bytes();
+        let mut hash = Hashing(Sha256::new());
+        hash.0.update(length);
+        hash.0.update(&about);
+        let path = self.place("renders", key);
+        encode(&rendered.tree, &mut hash).map_err(FileError::io("write", &path))?;
+        self.write(&path, |out| {
+            out.write_all(MAGIC)?;
+            out.write_all(&hash.0.finalize())?;
+            out.write_all(&length)?;
+            out.write_all(about.as_bytes())?;
+            encode(&rendered.tree, out)
+        })
     }
 
     fn place(&self, kind: &str, digest: &Digest) -> PathBuf {
         self.root.join(kind).join(format!("{}.pack", digest.hex()))
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    fn write(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
+    ) -> Result<(), FileError> {
         let directory = path.parent().expect("a file of the store lies in it");
         std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
         let write = || {
-            use std::io::Write;
-            let mut file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
-            file.write_all(bytes)?;
+            let file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
+            let mut out = BufWriter::with_capacity(BUFFER, file.as_file());
+            fill(&mut out)?;
+            out.flush()?;
+            drop(out);
             file.persist(path)?;
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         };
         write().map_err(FileError::io("write", path))?;
         self.evict(ROOM, SystemTime::now());
@@ -210,16 +221,30 @@ fn used(path: &Path, whole: bool) {
 }
 
 /// Number of entries; of each its kind, the length of its path, the length of its contents, the path, the contents.
-fn encode(tree: &Tree, out: &mut Vec<u8>) {
-    out.reserve(encoded(tree));
-    out.extend_from_slice(&(tree.len() as u64).to_le_bytes());
+fn encode(tree: &Tree, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&(tree.len() as u64).to_le_bytes())?;
     for (path, entry) in tree.iter() {
         let (kind, contents) = parts(entry);
-        out.push(kind);
-        out.extend_from_slice(&(path.as_str().len() as u64).to_le_bytes());
-        out.extend_from_slice(&(contents.len() as u64).to_le_bytes());
-        out.extend_from_slice(path.as_str().as_bytes());
-        out.extend_from_slice(contents);
+        out.write_all(&[kind])?;
+        out.write_all(&(path.as_str().len() as u64).to_le_bytes())?;
+        out.write_all(&(contents.len() as u64).to_le_bytes())?;
+        out.write_all(path.as_str().as_bytes())?;
+        out.write_all(contents)?;
+    }
+    Ok(())
+}
+
+/// A digest of what is written to it.
+struct Hashing(Sha256);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -447,7 +472,7 @@ mod tests {
         #[test]
         fn every_tree_comes_back(tree in trees()) {
             let mut bytes = Vec::new();
-            encode(&tree, &mut bytes);
+            encode(&tree, &mut bytes).unwrap();
             prop_assert_eq!(bytes.len(), encoded(&tree));
             prop_assert_eq!(decode(&mut Bytes::from(bytes)), Some(tree));
         }

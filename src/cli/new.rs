@@ -104,6 +104,8 @@ impl Arguments {
             command.run(cx, &staged.directory()).await?;
         }
         staged.write(&creation)?;
+        // From here the directory is what counts.
+        drop((creation, layer));
         for command in &running.after {
             command.run(cx, &staged.directory()).await?;
         }

@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use git2::{
-    Index, IndexAddOption, IndexEntry, IndexTime, ObjectType, Odb, Oid, Repository, RepositoryInitOptions, Signature,
+    Index, IndexAddOption, IndexEntry, IndexTime, Mempack, ObjectType, Odb, Oid, Repository, RepositoryInitOptions,
+    Signature, TreeWalkMode, TreeWalkResult,
 };
 use ignore::WalkBuilder;
 
@@ -14,8 +15,8 @@ use super::{Commit, Error, Identity};
 /// The priority of what is asked for objects before all else.
 const FIRST: i32 = 999;
 
-/// Makes a directory a repository whose first commit holds what `git add --all` would take. Its objects are one pack from
-/// the beginning: a file each would cost more than everything else together.
+/// Makes a directory a repository whose first commit holds what `git add --all` would take. Its objects are a pack from
+/// the beginning, of a large project a few: a file each would cost more than everything else together.
 pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<Commit, Error> {
     let library = |source| Error::Library { path: directory.to_owned(), cause: source };
     let branch = git2::Config::open_default().ok().and_then(|c| c.get_string("init.defaultBranch").ok());
@@ -27,24 +28,31 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
         let objects = Repository::from_odb(Odb::new()?)?;
         let odb = objects.odb()?;
         let memory = odb.add_new_mempack_backend(FIRST)?;
+        let mut packs = Packs { repository: &repository, objects: &objects, odb: &odb, memory, open: Open::default() };
         let mut index = match plain(&repository, directory) {
             Some(files) => {
                 // One that belongs to no repository, which would be asked for each object.
                 let mut index = Index::open(&repository.path().join("index"))?;
                 for (path, name) in files {
-                    index.add(&entry(&odb, &path, name)?)?;
+                    index.add(&entry(&mut packs, &path, name)?)?;
                 }
                 index
             }
-            None => added(&repository, &odb)?,
+            None => added(&repository, &mut packs)?,
         };
+        if packs.open.begun {
+            packs.close()?;
+            // Trees are made only of what can be found.
+            let closed = repository.path().join("objects");
+            odb.add_disk_alternate(closed.to_str().ok_or_else(|| git2::Error::from_str("its path is not UTF-8"))?)?;
+        }
         let tree = objects.find_tree(index.write_tree_to(&objects)?)?;
         index.write()?;
         let signature = Signature::now(&author.name, &author.email)?;
         let commit = objects.commit(None, &signature, &signature, message, &tree, &[])?;
-        let mut pack = git2::Buf::new();
-        memory.dump(&objects, &mut pack)?;
-        write_pack(&repository, &pack)?;
+        packs.take_trees(&tree)?;
+        packs.take(commit, "");
+        packs.close()?;
         // HEAD leads to a branch that is not there yet.
         let head = repository.find_reference("HEAD")?;
         let branch = head.symbolic_target()?.unwrap_or("refs/heads/main").to_owned();
@@ -52,6 +60,85 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
         Ok(commit)
     };
     commit().map(Commit::from).map_err(library)
+}
+
+/// How many bytes of contents are in memory before they are written as a pack of their own.
+const PACK: usize = 32 * 1024 * 1024;
+
+/// Objects that become packs of a repository.
+struct Packs<'a> {
+    repository: &'a Repository,
+    /// Where they are until then.
+    objects: &'a Repository,
+    odb: &'a Odb<'a>,
+    memory: Mempack<'a>,
+    open: Open,
+}
+
+/// The pack that is being filled.
+#[derive(Default)]
+struct Open {
+    /// What goes into it, with the name that tells what resembles it.
+    objects: Vec<(Oid, String)>,
+    bytes: usize,
+    /// Whether there is one before it.
+    begun: bool,
+}
+
+impl Packs<'_> {
+    /// Keeps contents.
+    fn blob(&mut self, name: &[u8], contents: &[u8]) -> Result<Oid, git2::Error> {
+        let id = self.odb.write(ObjectType::Blob, contents)?;
+        self.take(id, &String::from_utf8_lossy(name));
+        self.open.bytes += contents.len();
+        if self.open.bytes >= PACK {
+            self.close()?;
+            self.open.begun = true;
+        }
+        Ok(id)
+    }
+
+    fn take(&mut self, id: Oid, name: &str) {
+        self.open.objects.push((id, name.replace('\0', "")));
+    }
+
+    /// A tree with all below it.
+    fn take_trees(&mut self, tree: &git2::Tree<'_>) -> Result<(), git2::Error> {
+        self.take(tree.id(), "");
+        tree.walk(TreeWalkMode::PreOrder, |_, entry| {
+            if entry.kind() == Some(ObjectType::Tree) {
+                self.take(entry.id(), "");
+            }
+            TreeWalkResult::Ok
+        })
+    }
+
+    /// Writes what is in memory as a pack, with its index, and forgets it.
+    fn close(&mut self) -> Result<(), git2::Error> {
+        let taken = std::mem::take(&mut self.open.objects);
+        self.open.bytes = 0;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let mut pack = self.objects.packbuilder()?;
+        // As many as there are processors.
+        pack.set_threads(0);
+        for (id, name) in taken {
+            pack.insert_object(id, Some(&name))?;
+        }
+        let place = self.repository.path().join("objects/pack");
+        // Git's packs cannot be written to.
+        let mut indexer = git2::Indexer::new(None, &place, 0o444, false)?;
+        let mut failed = None;
+        let written = pack.foreach(|piece| indexer.write_all(piece).map_err(|error| failed = Some(error)).is_ok());
+        match failed {
+            Some(error) => return Err(git2::Error::from_str(&error.to_string())),
+            None => written?,
+        }
+        indexer.commit()?;
+        drop(pack);
+        self.memory.reset()
+    }
 }
 
 /// The files and links that git takes as they are, sorted by their names. None where something changes what is taken, which
@@ -88,7 +175,7 @@ fn plain(repository: &Repository, directory: &Path) -> Option<Vec<(PathBuf, Vec<
 }
 
 /// Keeps a file's contents, and makes its line of the index.
-fn entry(objects: &Odb, path: &Path, name: Vec<u8>) -> Result<IndexEntry, git2::Error> {
+fn entry(packs: &mut Packs<'_>, path: &Path, name: Vec<u8>) -> Result<IndexEntry, git2::Error> {
     let failed = |error: std::io::Error| git2::Error::from_str(&format!("{}: {error}", path.display()));
     let about = path.symlink_metadata().map_err(failed)?;
     let contents = if about.is_symlink() {
@@ -112,7 +199,7 @@ fn entry(objects: &Odb, path: &Path, name: Vec<u8>) -> Result<IndexEntry, git2::
         uid: about.uid(),
         gid: about.gid(),
         file_size: about.size() as u32,
-        id: objects.write(ObjectType::Blob, &contents)?,
+        id: packs.blob(&name, &contents)?,
         flags: 0,
         flags_extended: 0,
         path: name,
@@ -120,24 +207,14 @@ fn entry(objects: &Odb, path: &Path, name: Vec<u8>) -> Result<IndexEntry, git2::
 }
 
 /// The same by git's library, with all that changes contents on their way.
-fn added(repository: &Repository, objects: &Odb) -> Result<Index, git2::Error> {
+fn added(repository: &Repository, packs: &mut Packs<'_>) -> Result<Index, git2::Error> {
     let mut index = repository.index()?;
     index.add_all(["*"], IndexAddOption::DEFAULT, None)?;
     let odb = repository.odb()?;
     for entry in index.iter().filter(|entry| entry.mode != 0o160_000) {
-        objects.write(ObjectType::Blob, odb.read(entry.id)?.data())?;
+        packs.blob(&entry.path, odb.read(entry.id)?.data())?;
     }
     Ok(index)
-}
-
-/// Writes a pack of objects, with its index, to a repository.
-fn write_pack(repository: &Repository, pack: &[u8]) -> Result<(), git2::Error> {
-    let failed = |error: std::io::Error| git2::Error::from_str(&error.to_string());
-    let place = repository.path().join("objects/pack");
-    // Git's packs cannot be written to.
-    let mut indexer = git2::Indexer::new(None, &place, 0o444, false)?;
-    indexer.write_all(pack).map_err(failed)?;
-    indexer.commit().map(drop)
 }
 
 #[cfg(test)]
@@ -208,6 +285,13 @@ mod tests {
         ];
         same_as_git(&ignores);
         same_as_git(&[(".gitattributes", "*.txt text eol=lf\n"), ("a.txt", "1\r\n2\r\n"), ("b.bin", "1\r\n")]);
+    }
+
+    #[test]
+    fn more_than_memory_should_hold_becomes_several_packs() {
+        let large = |seed: usize| (0..PACK / 16).map(|n| format!("{:15}\n", n * seed)).collect::<String>();
+        let (one, other) = (large(1), large(7));
+        same_as_git(&[("a", &one), ("b/c", "small"), ("d", &other), ("e", "small"), ("f/a", &one)]);
     }
 
     proptest::proptest! {
