@@ -58,6 +58,10 @@ pub struct Block {
     pub readme: Option<String>,
     /// Digest of all its files.
     pub content: Digest,
+    /// Where in its source the template lies; empty: at its top. A source of Cookiecutter's may hold several.
+    pub directory: String,
+    /// All of its source.
+    pub whole: Tree,
     /// Where its renders are kept, each made once; none: nowhere.
     pub store: Option<Store>,
 }
@@ -65,11 +69,16 @@ pub struct Block {
 impl Block {
     /// Makes a block from all files of its directory. `place` is what errors call its manifest.
     pub fn read(id: BlockId, place: &Path, source: Tree) -> Result<Self, Error> {
-        let content = source.digest();
-        Self::of(id, place, source, content)
+        Self::read_within(id, place, source, None)
     }
 
-    fn of(id: BlockId, place: &Path, source: Tree, content: Digest) -> Result<Self, Error> {
+    /// The same, of a source in which the template lies in this directory.
+    pub fn read_within(id: BlockId, place: &Path, source: Tree, directory: Option<&str>) -> Result<Self, Error> {
+        let content = source.digest();
+        Self::of(id, place, source, content, directory)
+    }
+
+    fn of(id: BlockId, place: &Path, source: Tree, content: Digest, directory: Option<&str>) -> Result<Self, Error> {
         let manifest = match source.get(manifest::FILE).map(|entry| entry.text()) {
             None => None,
             Some(Some(text)) => {
@@ -81,12 +90,18 @@ impl Block {
         };
         let readme = source.get("README.md").and_then(|entry| entry.text()).map(str::to_owned);
         let what = if manifest.is_some() { "block" } else { "template" };
-        let template = dialect::read(&format!("{what} {id}"), source)?;
-        Ok(Self { id, template, manifest, readme, content, store: None })
+        let label = format!("{what} {id}");
+        let directory = match directory {
+            Some(directory) => directory.to_owned(),
+            None => dialect::directory(&label, &source)?,
+        };
+        let template = dialect::read(&label, source.under(&directory))?;
+        Ok(Self { id, template, manifest, readme, content, directory, whole: source, store: None })
     }
 
-    /// A template that is no block of a catalog, as it was fetched. `asked` is how somebody named it.
-    pub fn fetched(asked: &str, fetched: Fetched) -> Result<Self, Error> {
+    /// A template that is no block of a catalog, as it was fetched. `asked` is how somebody named it, `directory` where in
+    /// the repository it lies, if somebody said so.
+    pub fn fetched(asked: &str, fetched: Fetched, directory: Option<&str>) -> Result<Self, Error> {
         let last = fetched.source.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
         let name = slug(last.strip_suffix(".git").unwrap_or(last), 40);
         // What begins with a digit, or has no letter at all, is no name.
@@ -100,7 +115,7 @@ impl Block {
             asked: asked.to_owned(),
             described: fetched.description,
         };
-        Self::of(id, Path::new(manifest::FILE), fetched.tree, fetched.content)
+        Self::of(id, Path::new(manifest::FILE), fetched.tree, fetched.content, directory)
     }
 
     /// The same block, whose renders are kept in onramp's cache.
@@ -120,11 +135,43 @@ impl Block {
     /// The same block with what its own hooks made of its source. That is what a project is rendered from, so the lock tells
     /// its digest, and it is kept for the next update.
     pub fn with_source(self, source: Tree) -> Result<Self, Error> {
-        let content = source.digest();
-        if let Some(store) = &self.store {
-            store.keep_tree(&content, &source)?;
+        let template = dialect::read(&self.template.label, source.clone())?;
+        let mut whole = Tree::default();
+        for (path, entry) in self.whole.iter().filter(|(path, _)| !is_inside(path.as_str(), &self.directory)) {
+            whole.insert(path.clone(), entry.clone());
         }
-        Ok(Self { template: dialect::read(&self.template.label, source)?, content, ..self })
+        for (path, entry) in source.iter() {
+            let path = dialect::cookiecutter::inside(&self.directory, path.as_str());
+            let place = Path::new(&path).to_owned();
+            let path = path.parse().map_err(|_| Error::wrong(&self.id, &place.to_string_lossy(), "no path"))?;
+            whole.insert(path, entry.clone());
+        }
+        let content = whole.digest();
+        if let Some(store) = &self.store {
+            store.keep_tree(&content, &whole)?;
+        }
+        Ok(Self { template, content, whole, ..self })
+    }
+
+    /// The same block, of whose source the template in this directory is meant.
+    pub fn within(self, directory: &str) -> Result<Self, Error> {
+        if directory == self.directory {
+            return Ok(self);
+        }
+        let source = self.whole.under(directory);
+        if dialect::detect(&source).is_none() {
+            return Err(Error::wrong(&self.id, directory, "there is no template in this directory"));
+        }
+        let template = dialect::read(&self.template.label, source)?;
+        Ok(Self { template, directory: directory.to_owned(), ..self })
+    }
+
+    /// What stands for all that it renders from.
+    pub fn rendered_from(&self) -> Digest {
+        if self.directory.is_empty() {
+            return self.content.clone();
+        }
+        Digest::of(format!("{} {}", self.content, self.directory).as_bytes())
     }
 
     /// The text of its `block.toml`, for what it adds to `onramp.toml`: comments and order are the author's.
@@ -141,6 +188,10 @@ impl Block {
             _ => Ok(()),
         }
     }
+}
+
+fn is_inside(path: &str, directory: &str) -> bool {
+    directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A block is what its directory and its tag say.

@@ -19,6 +19,8 @@ use crate::tree::{Entry, TreePath};
 /// The facts of a lock that are a foreign template's own: how it was asked for, what `git describe` called it.
 const ASKED: &str = "asked";
 const DESCRIBED: &str = "described";
+/// Where in its source it lies, where that is not the top.
+const DIRECTORY: &str = "directory";
 
 /// One block's part of a project.
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ impl Layer {
     fn render(block: &Block, facts: &Facts, operation: Operation, answers: Answers) -> Result<Self, Error> {
         let variables = facts.variables(block.template.dialect, &block.id, &answers, operation);
         let mut rendered = match &block.store {
-            Some(store) => store.rendered(&block.template, &block.content, &answers, &variables)?,
+            Some(store) => store.rendered(&block.template, &block.rendered_from(), &answers, &variables)?,
             None => render(&block.template, &answers, &variables)?,
         };
         if rendered.tree.get(project::lock::FILE).is_some() {
@@ -144,6 +146,9 @@ impl Layer {
         if block.manifest.is_none() {
             facts.insert(ASKED.to_owned(), block.id.asked.clone());
             facts.insert(DESCRIBED.to_owned(), block.id.described.clone());
+            if !block.directory.is_empty() {
+                facts.insert(DIRECTORY.to_owned(), block.directory.clone());
+            }
         }
         let mut locked = LockedBlock {
             source: block.id.source.clone(),
@@ -241,6 +246,11 @@ pub fn is_foreign(locked: &LockedBlock) -> bool {
 /// How somebody asked for a locked template.
 pub fn asked(locked: &LockedBlock) -> &str {
     locked.facts.get(ASKED).unwrap_or(&locked.source)
+}
+
+/// Where in its source a locked template lies, if that was said: one of several.
+pub fn directory(locked: &LockedBlock) -> Option<&str> {
+    locked.facts.get(DIRECTORY).map(String::as_str)
 }
 
 /// Which tables of a layer's `onramp.toml` a project gets.

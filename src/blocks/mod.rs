@@ -17,6 +17,7 @@ pub mod held;
 pub mod layer;
 pub mod location;
 pub mod manifest;
+pub mod nested;
 pub mod outdated;
 pub mod removal;
 pub mod require;

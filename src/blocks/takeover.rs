@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::held::Held;
-use super::{Block, Error};
+use super::{Block, Error, layer};
 use crate::document::{self, DocumentError};
 use crate::files::FileError;
 use crate::git::Look;
@@ -30,6 +30,8 @@ pub struct Takeover {
     pub commit: String,
     /// The answers.
     pub answers: Values,
+    /// Where in its repository the template lies, where cruft was told so.
+    pub directory: Option<String>,
     /// Paths that cruft leaves alone.
     pub skip: Vec<String>,
 }
@@ -68,7 +70,7 @@ fn of_copier(file: TreePath, path: &Path, text: &str) -> Result<Option<Takeover>
     let Some(source) = said("_src_path") else { return Ok(None) };
     let commit = said("_commit").unwrap_or_default();
     let answers = fields.into_iter().filter(|(id, _)| !id.starts_with('_')).collect();
-    Ok(Some(Takeover { file, source, commit, answers, skip: Vec::new() }))
+    Ok(Some(Takeover { file, source, commit, answers, directory: None, skip: Vec::new() }))
 }
 
 /// `.cruft.json`.
@@ -79,20 +81,34 @@ fn of_cruft(file: TreePath, path: &Path, text: &str) -> Result<Option<Takeover>,
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let source = text("template").ok_or_else(|| missing("template"))?;
     let commit = text("commit").ok_or_else(|| missing("commit"))?;
-    if let Some(directory) = text("directory") {
-        let message =
-            format!("the template lies in the directory `{directory}` of its repository, which onramp cannot take yet");
-        return Err(wrong(path, 1, 1, crate::text::neutral_line(&message, 300)));
-    }
+    let directory = match text("directory") {
+        Some(directory) => Some(inside_repository(&directory).ok_or_else(|| {
+            let directory = crate::text::neutral_line(&directory, 80);
+            wrong(path, 1, 1, format!("the directory `{directory}` leads out of the template's repository"))
+        })?),
+        None => None,
+    };
     let answers = value.pointer("/context/cookiecutter").and_then(Value::as_object);
     let answers = answers.ok_or_else(|| missing("context.cookiecutter"))?;
     let answers = answers.iter().filter(|(id, _)| !id.starts_with('_')).map(|(id, value)| (id.clone(), value.clone()));
     let skip = value.get("skip").and_then(Value::as_array).into_iter().flatten();
     let skip = skip.filter_map(Value::as_str).map(str::to_owned).collect();
-    Ok(Some(Takeover { file, source, commit, answers: answers.collect(), skip }))
+    Ok(Some(Takeover { file, source, commit, answers: answers.collect(), directory, skip }))
+}
+
+/// A directory of a repository, plainly written; none where it leads out.
+fn inside_repository(directory: &str) -> Option<String> {
+    let names: Vec<&str> = directory.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    (!directory.starts_with('/') && !names.contains(&"..")).then(|| names.join("/"))
 }
 
 impl Takeover {
+    /// Whether the lock's template lies in the same directory of its repository.
+    pub fn is_same_directory(&self, locked: &LockedBlock) -> bool {
+        let own = self.directory.as_deref();
+        own.is_none() || own == Some(layer::directory(locked).unwrap_or_default())
+    }
+
     /// What git knows the commit by: of `v1.2-3-g0a1b2c3` the commit after the `g`.
     pub fn reference(&self) -> &str {
         let described = self
@@ -105,6 +121,7 @@ impl Takeover {
     /// Whether the lock says the same: the same template at the same commit.
     pub fn is_locked_as(&self, canonical: &str, locked: &LockedBlock) -> bool {
         locked.source == canonical
+            && self.is_same_directory(locked)
             && (locked.version.to_string() == self.commit
                 || (self.reference().len() >= 7 && locked.commit.starts_with(self.reference())))
     }
@@ -160,7 +177,13 @@ mod tests {
         assert_eq!(serde_json::to_string(&found.answers).unwrap(), r#"{"name":"shop"}"#);
         let broken = project(CRUFT, "{\n  \"template\": 1\n").unwrap_err().to_string();
         assert!(broken.contains(".cruft.json:3:"), "{broken}");
-        assert!(project(CRUFT, &CRUFTED.replace("null,\n  \"skip", "\"sub\",\n  \"skip")).is_err());
+        let lies_in = |directory: &str| {
+            project(CRUFT, &CRUFTED.replace("null,\n  \"skip", &format!("\"{directory}\",\n  \"skip")))
+        };
+        assert_eq!(lies_in("./sub/web/").unwrap().remove(0).directory.as_deref(), Some("sub/web"));
+        for outside in ["../sub", "/sub", "sub/../.."] {
+            assert!(lies_in(outside).is_err(), "{outside}");
+        }
     }
 
     #[test]
@@ -170,6 +193,7 @@ mod tests {
             source: String::new(),
             commit: commit.to_owned(),
             answers: Values::new(),
+            directory: None,
             skip: Vec::new(),
         };
         for (commit, reference) in [("v1.2", "v1.2"), ("v1.2-3-g0a1b2c3", "0a1b2c3"), ("big-guns", "big-guns")] {

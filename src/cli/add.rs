@@ -60,14 +60,16 @@ struct Added {
 
 impl Arguments {
     /// Renders the part, shows what it changes, changes it.
-    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+    pub async fn run(mut self, cx: &Context) -> Result<Verdict, Failure> {
         let project = cx.scaffolded()?;
         if cx.locked {
             return Err(Failure::usage("a part changes onramp.lock, which --locked forbids"));
         }
         let lock = project.lock.clone();
-        let mut found = self.chosen.find(cx, &self.template, project.manifest.as_ref()).await?;
-        found.prepare(cx, self.trusting, &lock)?;
+        let found = self.chosen.find(cx, &self.template, project.manifest.as_ref()).await?;
+        let mut found = found.choose(cx, &mut self.answering).await?;
+        let permission = found.prepare(cx, self.trusting, &lock)?;
+        found.block = permission::prompted(cx, found.block, permission).await?;
         let facts = block::facts(cx, found.catalog.as_ref(), &project.name(), &project.folder())?;
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);

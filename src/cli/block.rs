@@ -10,6 +10,7 @@ use super::prompt::Terminal;
 use crate::blocks::facts::Operation;
 use crate::blocks::fetch::At;
 use crate::blocks::location::{self, Location};
+use crate::blocks::nested::{self, Choosing};
 use crate::blocks::{Block, Catalog, Facts, Layer, fetch, require};
 use crate::project::lock::LockedBlock;
 use crate::project::{Lock, Manifest};
@@ -78,6 +79,23 @@ pub struct Found {
 }
 
 impl Found {
+    /// Asks which template is meant, where the source holds several. Its answers are none of the template's own questions.
+    pub async fn choose(mut self, cx: &Context, answering: &mut Answering) -> Result<Self, Failure> {
+        let sources = answering.menu(cx)?;
+        let ask = answering.ask(cx);
+        let (found, answered) = blocking(move || -> Result<_, crate::blocks::Error> {
+            let mut terminal = Terminal;
+            let person = ask.then_some(&mut terminal as &mut dyn Ask);
+            let (block, answered) = Choosing { sources: &sources, person }.choose(self.block)?;
+            self.block = block;
+            Ok((self, answered))
+        })
+        .await?;
+        let asks = |id: &str| found.block.template.questions.iter().any(|question| question.id.as_str() == id);
+        answering.data.retain(|(id, _)| asks(id) || !answered.iter().any(|answered| answered.as_str() == id));
+        Ok(found)
+    }
+
     /// Finds the blocks that it requires, and asks whether any of them may run what it wants to.
     pub fn prepare(&mut self, cx: &Context, trusting: Trusting, lock: &Lock) -> Result<Permission, Failure> {
         if let Some(catalog) = &self.catalog {
@@ -150,7 +168,7 @@ impl Chosen {
                 let path = text::neutral_line(path, 200);
                 observer.note(&format!("the template's submodule {path} is not followed: what is in it is not there"));
             }
-            Block::fetched(&asked, fetched)
+            Block::fetched(&asked, fetched, None)
         });
         Ok(Found { block: cx.waiting("fetch the template", work).await?, catalog: None, required: Vec::new() })
     }
@@ -175,12 +193,15 @@ impl Chosen {
                 // It was fetched a moment ago.
                 for release in fetch::versions(&cache, &place, true)?.into_iter().take(MOST) {
                     let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), true)?;
-                    blocks.push(Block::fetched(&asked(&name, &place), fetched)?);
+                    blocks.push(Block::fetched(&asked(&name, &place), fetched, None)?);
                 }
             }
             if blocks.is_empty() {
                 blocks.push(newest.block);
             }
+            // Which of several templates a project was made from is what its files tell.
+            let each = blocks.into_iter().map(nested::each).collect::<Result<Vec<_>, _>>()?;
+            let blocks = each.into_iter().flatten().take(MOST).collect();
             Ok(Candidates { blocks, catalog: newest.catalog })
         })
         .await
@@ -215,6 +236,19 @@ impl Answering {
             }
         }
         Ok(())
+    }
+
+    /// What was answered before it is known which questions there are.
+    fn menu(&self, cx: &Context) -> Result<Sources, Failure> {
+        let given = match &self.data_file {
+            Some(path) => resolve::file::load(&cx.dir.join(path))?,
+            None => Values::new(),
+        };
+        let mut typed = catalog::given(&self.data)?;
+        if let Ok(value) = std::env::var("ONRAMP_DATA_TEMPLATE") {
+            typed.entry("template".to_owned()).or_insert(value);
+        }
+        Ok(Sources { typed, given, ..Sources::default() })
     }
 
     /// What was answered: `--data`, then `ONRAMP_DATA_<QUESTION>`, then `--data-file`.

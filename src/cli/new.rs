@@ -66,12 +66,13 @@ struct Made {
 
 impl Arguments {
     /// Renders the block, shows what will be made, makes it.
-    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+    pub async fn run(mut self, cx: &Context) -> Result<Verdict, Failure> {
         let given = self.target.as_ref().map(|target| cx.dir.join(target).components().collect::<PathBuf>());
         // What would refuse at the end refuses before anything is fetched or anybody is asked.
         given.as_deref().map_or(Ok(()), scaffold::vacant)?;
         let author = Identity::find(&cx.dir)?;
-        let mut found = self.chosen.find(cx, &self.template, None).await?;
+        let found = self.chosen.find(cx, &self.template, None).await?;
+        let mut found = found.choose(cx, &mut self.answering).await?;
         let target = given.unwrap_or_else(|| cx.dir.join(found.block.id.name.as_str()));
         scaffold::vacant(&target)?;
         let permission = found.prepare(cx, self.trusting, &Lock::default())?;

@@ -121,10 +121,14 @@ impl Running {
     }
 }
 
+/// Whether a template has hooks that may change what it asks and renders.
+pub fn changes_itself(template: &Template) -> bool {
+    template.actions.hooks.iter().any(|hook| hook.name == "pre_prompt")
+}
+
 /// A block after its `pre_prompt` hooks, which may change what it asks.
 pub async fn prompted(cx: &Context, block: Block, permission: Permission) -> Result<Block, Failure> {
-    let asks = block.template.actions.hooks.iter().any(|hook| hook.name == "pre_prompt");
-    if !asks || permission != Permission::Everything || cx.dry_run {
+    if !changes_itself(&block.template) || permission != Permission::Everything || cx.dry_run {
         return Ok(block);
     }
     let source = run::pre_prompt(&block.template, &surroundings(cx, &cx.dir)).await?;

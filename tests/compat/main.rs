@@ -6,6 +6,7 @@
 
 mod compare;
 mod large;
+mod nested;
 mod oracle;
 #[allow(dead_code, reason = "the other test binary uses the rest of it")]
 #[path = "../it/run.rs"]

@@ -20,6 +20,8 @@ mod isolation;
 mod layers;
 mod new;
 mod playground;
+mod prompts;
+mod pty;
 mod run;
 mod sandbox;
 mod setup;

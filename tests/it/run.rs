@@ -251,6 +251,14 @@ impl Run<'_> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("onramp was built")
     }
 
+    /// The run as one that another program starts.
+    pub fn through(self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(env!("CARGO_BIN_EXE_onramp")).args(&self.arguments);
+        command.current_dir(&self.directory).env_clear().envs(&self.environment);
+        command
+    }
+
     /// Runs, and must end with this code.
     #[track_caller]
     pub fn exits(self, expected: i32) -> Told {

@@ -80,7 +80,8 @@ impl Follow<'_> {
             described: String::new(),
         };
         let place = format!("{} of {id}", crate::blocks::manifest::FILE);
-        let mut block = Block::read(id, Path::new(&place), source)?.kept_in(self.cache);
+        let block = Block::read_within(id, Path::new(&place), source, layer::directory(locked))?;
+        let mut block = block.kept_in(self.cache);
         // The old version's Python runs if the user allowed it then, not because the new one's is allowed.
         self.allow_known(&mut block);
         Ok(block)
@@ -181,7 +182,9 @@ impl Follow<'_> {
             let place = asked.map_or(takeover.source.as_str(), |locked| &locked.source);
             let location = Location::recorded(place, &self.place.root)?;
             let source = location.to_string();
-            let known = lock.blocks.iter().find(|(_, locked)| locked.source == source && layer::is_foreign(locked));
+            let known = lock.blocks.iter().find(|(_, locked)| {
+                locked.source == source && layer::is_foreign(locked) && takeover.is_same_directory(locked)
+            });
             if known.is_some_and(|(_, locked)| takeover.is_locked_as(&source, locked)) {
                 continue;
             }
@@ -201,7 +204,7 @@ impl Follow<'_> {
             reference => At::Reference(reference.to_owned()),
         };
         let fetched = fetch::fetch(self.cache, location, &at, self.offline)?;
-        let mut block = Block::fetched(&takeover.source, fetched)?;
+        let mut block = Block::fetched(&takeover.source, fetched, takeover.directory.as_deref())?;
         self.allow_known(&mut block);
         let sources = Sources { before: takeover.answers.clone(), ..Sources::default() };
         let layer = Layer::make(&block, self.facts, Operation::Copy, &sources, None)?;
@@ -241,7 +244,7 @@ impl Follow<'_> {
 
     fn fetched(&self, name: &Name, locked: &LockedBlock, at: &At) -> Result<Block, Error> {
         let fetched = fetch::fetch(self.cache, &self.location(locked)?, at, self.offline)?;
-        let mut block = Block::fetched(layer::asked(locked), fetched)?;
+        let mut block = Block::fetched(layer::asked(locked), fetched, layer::directory(locked))?;
         block.id.name = name.clone();
         Ok(block)
     }

@@ -12,7 +12,7 @@ use super::catalog;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
-use super::permission::Trusting;
+use super::permission::{self, Trusting, changes_itself};
 use super::prompt::Terminal;
 use crate::blocks::undo::Then;
 use crate::blocks::update::{self, Follow, Followed, Manner, Plan, Wanted, in_order, is_moved, unresolved};
@@ -106,7 +106,10 @@ impl Arguments {
         let catalog = catalog_of(cx, &place).await?;
         let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
         let this = cx.clone();
-        let prepared = blocking(move || self.prepare(&this, place, catalog.as_ref(), &facts)).await?;
+        let mut aimed = blocking(move || self.aim(&this, place, catalog, facts)).await?;
+        aimed.prompted(cx).await?;
+        let this = cx.clone();
+        let prepared = blocking(move || aimed.prepare(&this)).await?;
         let Prepared { place, lock, manner, followed, plan, commands } = prepared;
         let Some(mut plan) = plan else {
             cx.report(&Report::up_to_date(&place));
@@ -132,48 +135,31 @@ impl Arguments {
         Ok(if plan.conflicts.is_empty() { Verdict::Ok } else { Verdict::Failed })
     }
 
-    /// Plans the update.
-    fn prepare(
-        &self,
-        cx: &Context,
-        place: Scaffolded,
-        catalog: Option<&Catalog>,
-        facts: &Facts,
-    ) -> Result<Prepared, Failure> {
-        let mut lock = place.lock.clone();
-        let follow = Follow {
-            cache: &cx.paths.cache,
-            offline: cx.offline,
-            catalog,
-            place: &place,
-            facts,
-            trust: Trust::load(&trust::place(&cx.paths))?,
-        };
-        let taken = follow.take_over(&Directory::open(&place.root)?, &mut lock)?;
-        let followed = self.follow(cx, &follow, &lock)?;
-        let style = match self.conflict {
-            Conflict::Inline => Style::Inline,
-            Conflict::Rej => Style::Rej,
-        };
-        let manner = Manner { style, project: place.name() };
-        let commands = Commands::of(&followed)?;
-        let plan = if followed.is_empty() && taken.is_empty() {
-            None
-        } else {
-            Some(update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?)
-        };
-        Ok(Prepared { place, lock, manner, followed, plan, commands })
+    /// Finds what every block shall be.
+    fn aim(self, cx: &Context, place: Scaffolded, catalog: Option<Catalog>, facts: Facts) -> Result<Aimed, Failure> {
+        let lock = place.lock.clone();
+        let mut aimed =
+            Aimed { arguments: self, place, catalog, facts, lock, taken: Vec::new(), targets: BTreeMap::new() };
+        let mut lock = aimed.lock.clone();
+        let follow = aimed.follow(cx)?;
+        let taken = follow.take_over(&Directory::open(&aimed.place.root)?, &mut lock)?;
+        let targets = aimed.arguments.targets(cx, &follow, &lock)?;
+        (aimed.lock, aimed.taken, aimed.targets) = (lock, taken, targets);
+        Ok(aimed)
     }
 
-    /// The blocks that change, with what they were and what they will be.
-    fn follow(&self, cx: &Context, follow: &Follow<'_>, lock: &Lock) -> Result<Vec<Followed>, Failure> {
+    fn targets(&self, cx: &Context, follow: &Follow<'_>, lock: &Lock) -> Result<BTreeMap<Name, Block>, Failure> {
         let mut targets: BTreeMap<Name, Block> = BTreeMap::new();
         for (name, locked) in &lock.blocks {
             if self.block.as_ref().is_some_and(|block| block != name.as_str()) {
                 continue;
             }
             let to = follow.target(name, locked, &self.wanted())?;
-            let to = if self.wanted() == Wanted::Declared && is_moved(&to, locked) {
+            // What its own hooks made of it is what the project has, and no tag that was moved.
+            let same = changes_itself(&to.template) && to.id.commit == locked.commit && !locked.files.is_empty();
+            let to = if same {
+                follow.base(name, locked)?
+            } else if self.wanted() == Wanted::Declared && is_moved(&to, locked) {
                 cx.observer.note(&format!(
                     "{name} {} is not what it was: its tag was moved. The project stays with what it has; \
                      `onramp update {name} --to {}` takes the new one",
@@ -192,28 +178,7 @@ impl Arguments {
             return Err(Error::NotThere { name: block.clone(), known: lock.blocks.keys().cloned().collect() }.into());
         }
         follow.check_needs(lock, &targets)?;
-        self.answering.check(targets.values().map(|block| &block.template))?;
-        let (mut followed, mut changed) = (Vec::new(), Values::new());
-        for name in in_order(&targets) {
-            let (mut to, locked) = (targets[&name].clone(), &lock.blocks[&name]);
-            // What renders with Python asks before it renders, all else before it runs.
-            if !to.template.rules.extensions.is_empty() {
-                self.trusting.decide(cx, &mut to)?;
-            }
-            let mut sources = self.answering.sources(cx, &to.template)?;
-            sources.reask = self.reask;
-            let mut terminal = Terminal;
-            let person = self.answering.ask(cx).then_some(&mut terminal as &mut dyn Ask);
-            if let Some(mut block) = follow.followed(&name, locked, to, &sources, &changed, person)? {
-                self.trusting.decide(cx, &mut block.to)?;
-                block::note_unused(cx, &block.new.answers);
-                let before = locked.values();
-                let new = block.new.answers.kept.iter().filter(|(id, value)| before.get(*id) != Some(value));
-                changed.extend(new.map(|(id, value)| (id.clone(), value.clone())));
-                followed.push(block);
-            }
-        }
-        Ok(followed)
+        Ok(targets)
     }
 
     fn wanted(&self) -> Wanted {
@@ -223,6 +188,87 @@ impl Arguments {
             (.., Some(reference)) => Wanted::Reference(reference.clone()),
             (None, None, None) => Wanted::Declared,
         }
+    }
+}
+
+/// What every block shall be, before it is rendered.
+struct Aimed {
+    arguments: Arguments,
+    place: Scaffolded,
+    catalog: Option<Catalog>,
+    facts: Facts,
+    lock: Lock,
+    /// The blocks that another tool brought there.
+    taken: Vec<Name>,
+    targets: BTreeMap<Name, Block>,
+}
+
+impl Aimed {
+    fn follow<'a>(&'a self, cx: &'a Context) -> Result<Follow<'a>, Failure> {
+        Ok(Follow {
+            cache: &cx.paths.cache,
+            offline: cx.offline,
+            catalog: self.catalog.as_ref(),
+            place: &self.place,
+            facts: &self.facts,
+            trust: Trust::load(&trust::place(&cx.paths))?,
+        })
+    }
+
+    /// Runs the hooks that may change what a block asks, of those that come to another commit.
+    async fn prompted(&mut self, cx: &Context) -> Result<(), Failure> {
+        for (name, block) in &mut self.targets {
+            if changes_itself(&block.template) && block.id.commit != self.lock.blocks[name].commit {
+                let permission = self.arguments.trusting.decide(cx, block)?;
+                *block = permission::prompted(cx, block.clone(), permission).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans the update.
+    fn prepare(self, cx: &Context) -> Result<Prepared, Failure> {
+        let followed = self.followed(cx, &self.follow(cx)?)?;
+        let Self { arguments, place, lock, taken, .. } = self;
+        let style = match arguments.conflict {
+            Conflict::Inline => Style::Inline,
+            Conflict::Rej => Style::Rej,
+        };
+        let manner = Manner { style, project: place.name() };
+        let commands = Commands::of(&followed)?;
+        let plan = if followed.is_empty() && taken.is_empty() {
+            None
+        } else {
+            Some(update::plan(&Directory::open(&place.root)?, &lock, &followed, &manner)?)
+        };
+        Ok(Prepared { place, lock, manner, followed, plan, commands })
+    }
+
+    /// The blocks that change, with what they were and what they will be.
+    fn followed(&self, cx: &Context, follow: &Follow<'_>) -> Result<Vec<Followed>, Failure> {
+        let Self { arguments, lock, targets, .. } = self;
+        arguments.answering.check(targets.values().map(|block| &block.template))?;
+        let (mut followed, mut changed) = (Vec::new(), Values::new());
+        for name in in_order(targets) {
+            let (mut to, locked) = (targets[&name].clone(), &lock.blocks[&name]);
+            // What renders with Python asks before it renders, all else before it runs.
+            if !to.template.rules.extensions.is_empty() {
+                arguments.trusting.decide(cx, &mut to)?;
+            }
+            let mut sources = arguments.answering.sources(cx, &to.template)?;
+            sources.reask = arguments.reask;
+            let mut terminal = Terminal;
+            let person = arguments.answering.ask(cx).then_some(&mut terminal as &mut dyn Ask);
+            if let Some(mut block) = follow.followed(&name, locked, to, &sources, &changed, person)? {
+                arguments.trusting.decide(cx, &mut block.to)?;
+                block::note_unused(cx, &block.new.answers);
+                let before = locked.values();
+                let new = block.new.answers.kept.iter().filter(|(id, value)| before.get(*id) != Some(value));
+                changed.extend(new.map(|(id, value)| (id.clone(), value.clone())));
+                followed.push(block);
+            }
+        }
+        Ok(followed)
     }
 }
 

@@ -29,34 +29,76 @@ pub struct Nested {
     pub path: String,
 }
 
-/// Reads a source tree with a `cookiecutter.json` at its top. Of several templates in it, the first is read.
-pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
-    let mut source = source;
-    for _ in 0..DEEPEST {
-        let manifest = Manifest::parse(label, &source)?;
-        match manifest.nested()?.into_iter().next() {
-            None => return manifest.template(source),
-            Some(first) => {
-                let inner = source.under(&first.path);
-                if inner.get(FILE).is_none() {
-                    let message = format!("`{}` lies in `{}`, which has no {FILE}", first.name, first.path);
-                    return Err(manifest.wrong(&manifest.place("templates"), message));
-                }
-                source = inner;
-            }
-        }
-    }
-    let place = FILE.to_owned();
-    Err(Error::Wrong {
-        label: label.to_owned(),
-        place,
-        message: "its templates lie too deep in one another".to_owned(),
-    })
+/// Which of the templates of a repository is meant: a template of its own that asks one question and gives no files.
+#[derive(Clone, Debug)]
+pub struct Menu {
+    /// What asks.
+    pub template: Template,
+    /// What there is to choose from.
+    pub nested: Vec<Nested>,
 }
 
-/// The templates that a repository holds below its top; none where it is a template itself.
-pub fn nested(label: &str, source: &Tree) -> Result<Vec<Nested>, Error> {
-    Manifest::parse(label, source)?.nested()
+/// Reads a source tree with a `cookiecutter.json` at its top. Of several templates in it, the first is read.
+pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
+    let first = first(label, &source)?;
+    let source = source.under(&first);
+    Manifest::parse(label, &source)?.template(source)
+}
+
+/// The directory of the first template in a source tree; empty where the tree itself is one.
+pub fn first(label: &str, source: &Tree) -> Result<String, Error> {
+    let mut directory = String::new();
+    for level in 0.. {
+        let Some(menu) = menu(label, &source.under(&directory), level)? else { break };
+        directory = inside(&directory, &menu.nested[0].path);
+    }
+    Ok(directory)
+}
+
+/// A directory in a directory, either of which may be the top.
+pub fn inside(above: &str, below: &str) -> String {
+    if above.is_empty() { below.to_owned() } else { format!("{above}/{below}") }
+}
+
+/// What is to be chosen first, if a source tree holds several templates. `level` is how many choices came before. Every
+/// path that it offers is there.
+pub fn menu(label: &str, source: &Tree, level: usize) -> Result<Option<Menu>, Error> {
+    let manifest = Manifest::parse(label, source)?;
+    let nested = manifest.nested()?;
+    if nested.is_empty() {
+        return Ok(None);
+    }
+    if level >= DEEPEST {
+        return Err(manifest.wrong(FILE, "its templates lie too deep in one another"));
+    }
+    if let Some(lost) = nested.iter().find(|one| source.get(&format!("{}/{FILE}", one.path)).is_none()) {
+        let message = format!("`{}` lies in `{}`, which has no {FILE}", lost.name, lost.path);
+        return Err(manifest.wrong(&manifest.place("templates"), message));
+    }
+    if let Some(hook) = hooks(source).into_iter().find(|hook| hook.name == HOOKS[0]) {
+        let why = "it would run before one of several templates is chosen, which onramp does not do".to_owned();
+        let place = neutral_line(&hook.path, 120) + ":1";
+        return Err(Error::Refused { label: label.to_owned(), place, why });
+    }
+    let key = if manifest.variables.get("templates").is_some_and(is_some) { "templates" } else { "template" };
+    let id = if level == 0 { "template".to_owned() } else { format!("template_{}", level + 1) };
+    let id = id.try_into().map_err(|problem: String| manifest.wrong(FILE, problem))?;
+    let mut question = Question::new(id, manifest.place(key));
+    let prompt = manifest.variables.get("__prompts__").and_then(|prompts| prompts.get("template")?.as_str());
+    prompt.unwrap_or("Select a template").clone_into(&mut question.help);
+    question.kind = Kind::Str;
+    question.default = Some(nested[0].name.clone().into());
+    let choice = |one: &Nested| Choice { label: one.title.clone(), value: one.name.clone().into(), disabled: None };
+    question.choices = Choices::Listed(nested.iter().map(choice).collect());
+    let template = Template {
+        dialect: Dialect::Cookiecutter,
+        label: label.to_owned(),
+        source: Tree::default(),
+        questions: vec![question],
+        rules: Rules::default(),
+        actions: Actions::default(),
+    };
+    Ok(Some(Menu { template, nested }))
 }
 
 struct Manifest {

@@ -25,6 +25,14 @@ pub fn detect(source: &Tree) -> Option<Dialect> {
     source.get("cookiecutter.json").map(|_| Dialect::Cookiecutter)
 }
 
+/// The directory in a source tree that is the template, if nobody says otherwise: the first of several. Empty: all of it.
+pub fn directory(label: &str, source: &Tree) -> Result<String, Error> {
+    match detect(source) {
+        Some(Dialect::Cookiecutter) => cookiecutter::first(label, source),
+        _ => Ok(String::new()),
+    }
+}
+
 /// Reads a source tree, whatever its dialect. `label` is what errors call it: `php-web 1.0.0`.
 pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
     match detect(&source) {

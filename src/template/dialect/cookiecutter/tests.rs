@@ -94,7 +94,9 @@ fn a_repository_may_hold_several() {
         ("job/{{cookiecutter.slug}}/x", ""),
     ];
     let source = tree(&files);
-    let found: Vec<_> = nested("cc", &source).unwrap().into_iter().map(|one| (one.name, one.title, one.path)).collect();
+    let menu = menu("cc", &source, 0).unwrap().unwrap();
+    assert_eq!(menu.template.questions[0].default, Some(json!("web")));
+    let found: Vec<_> = menu.nested.into_iter().map(|one| (one.name, one.title, one.path)).collect();
     let owned = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
     assert_eq!(found, [owned("web", "A web app (With pages)", "web"), owned("job", "job", "job")]);
     assert_eq!(read("cc", source.clone()).unwrap().questions[0].default, Some(json!("web")));
