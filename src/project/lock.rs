@@ -31,6 +31,19 @@ pub struct Lock {
     /// The images, by the reference that the project writes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<ImageRef, LockedImage>,
+    /// Where the last update left conflicts for a person to decide. One that is decided counts for nothing here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub conflicts: BTreeMap<TreePath, Left>,
+}
+
+/// How a conflict was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Left {
+    /// As markers in the file.
+    Markers,
+    /// As this file, which lies beside the one that it is about.
+    Beside,
 }
 
 /// Where a block came from.
@@ -139,7 +152,7 @@ pub struct LockedImage {
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { schema: 1, blocks: BTreeMap::new(), images: BTreeMap::new() }
+        Self { schema: 1, blocks: BTreeMap::new(), images: BTreeMap::new(), conflicts: BTreeMap::new() }
     }
 }
 
@@ -148,6 +161,17 @@ impl Lock {
     pub fn load(root: &Path) -> Result<Self, DocumentError> {
         match document::load_up_to(&root.join(FILE), CAP) {
             Err(error) if error.is_not_found() => Ok(Self::default()),
+            Err(DocumentError::Wrong { path, line, column, message, hint: None }) => {
+                let merged = files::read(&path, CAP).is_ok_and(|text| crate::merge::has_markers(&text));
+                let hint = if merged {
+                    "a merge left its conflict markers there: `git checkout --ours onramp.lock` takes this branch's side, \
+                     then `onramp update` brings the blocks up to date"
+                } else {
+                    "onramp generates it, so nothing there needs to be mended by hand: where it is committed, \
+                     `git checkout onramp.lock` gives it back"
+                };
+                Err(DocumentError::Wrong { path, line, column, message, hint: Some(hint.to_owned()) })
+            }
             other => other,
         }
     }
@@ -198,6 +222,19 @@ mod tests {
         let again: Lock = toml::from_str(&lock.render()).unwrap();
         assert_eq!(again, lock);
         assert_eq!(again.blocks["web"].values(), *values);
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_read_tells_how_to_get_one() {
+        use crate::error::Fault;
+        let dir = tempfile::tempdir().unwrap();
+        let hint = |text: &str| {
+            std::fs::write(dir.path().join(FILE), text).unwrap();
+            Lock::load(dir.path()).unwrap_err().hint().unwrap()
+        };
+        assert!(hint("garbage").contains("`git checkout onramp.lock`"));
+        let merged = "schema = 1\n<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other\n";
+        assert!(hint(merged).contains("`git checkout --ours onramp.lock`"));
     }
 
     #[test]

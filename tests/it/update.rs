@@ -103,8 +103,8 @@ fn conflicts_are_left_for_a_person_and_end_with_1() {
     machine.write("shop/gone.txt", "it stays\n");
     assert_snapshot!(machine.onramp("update").dir("shop").fails(Class::Failed), @r"
     --- stdout
-    web 1.0.1 → 1.1.0 in shop: 5 files changed; 2 conflicts are for you to decide
-      C gone.txt: the template deleted it, the project changed it; it stays
+    web 1.0.1 → 1.1.0 in shop: 6 files changed; 2 conflicts are for you to decide
+      C gone.txt: the template deleted it, the project changed it; it stays; gone.txt.rej is there until you have decided
       C lines.txt:2: both changed the same lines; both are kept there
       next: git diff --check
       next: onramp update --undo
@@ -112,10 +112,11 @@ fn conflicts_are_left_for_a_person_and_end_with_1() {
     web 1.0.1 → 1.1.0 in shop
       A added.sh
       D deep/down/gone.txt
+      A gone.txt.rej
       M lines.txt
       R old/name.txt → new/name.txt
       M onramp.lock
-      C gone.txt: the template deleted it, the project changed it; it stays
+      C gone.txt: the template deleted it, the project changed it; it stays; gone.txt.rej is there until you have decided
       C lines.txt:2: both changed the same lines; both are kept there
     ");
     assert_snapshot!(machine.read("shop/lines.txt"), @r"
@@ -136,11 +137,14 @@ fn conflicts_are_left_for_a_person_and_end_with_1() {
     // Nothing goes on before somebody has decided.
     assert_snapshot!(machine.onramp("update").dir("shop").fails(Class::Failed), @r"
     --- stderr
-    error: conflicts are left in lines.txt
+    error: conflicts are left in gone.txt.rej, lines.txt
       hint: decide what each of them shall say, take the markers out, remove what lies beside them as .rej
       next: onramp update --undo
     ");
     machine.write("shop/lines.txt", "one\nmine and TWO\nthree\nfour\nfive\nsix\n");
+    let told = machine.onramp("update").dir("shop").fails(Class::Failed);
+    assert!(told.stderr.contains("conflicts are left in gone.txt.rej\n"), "{told}");
+    fs::remove_file(machine.path("shop/gone.txt.rej")).unwrap();
     machine.onramp("update").dir("shop").ok();
 }
 
@@ -149,13 +153,15 @@ fn conflicts_can_lie_beside_the_file() {
     let machine = machine();
     release(&machine);
     machine.write("shop/lines.txt", "one\nmine\nthree\nfour\nfive\nsix\n");
+    machine.write("shop/lines.txt.rej", "mine\n");
     machine.onramp("update --conflict rej").dir("shop").fails(Class::Failed);
     assert_eq!(machine.read("shop/lines.txt"), "one\nmine\nthree\nfour\nfive\nsix\n");
-    assert!(machine.read("shop/lines.txt.rej").contains("TWO"));
+    assert!(machine.read("shop/lines.txt.rej.2").contains("TWO"));
     let told = machine.onramp("update").dir("shop").fails(Class::Failed);
-    assert!(told.stderr.contains("conflicts are left in lines.txt.rej"), "{told}");
-    fs::remove_file(machine.path("shop/lines.txt.rej")).unwrap();
+    assert!(told.stderr.contains("conflicts are left in lines.txt.rej.2"), "{told}");
+    fs::remove_file(machine.path("shop/lines.txt.rej.2")).unwrap();
     machine.onramp("update").dir("shop").ok();
+    assert_eq!(machine.read("shop/lines.txt.rej"), "mine\n", "what somebody has there is no conflict of onramp's");
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn a_dry_run_shows_the_real_diff_and_changes_nothing() {
     release(&machine);
     machine.write("shop/lines.txt", "one\ntwo\nmine\nfour\nfive\nsix\n");
     let before = machine.tree("");
-    assert_snapshot!(machine.onramp("update --dry-run").dir("shop").ok(), @r"
+    assert_snapshot!(machine.onramp("update --dry-run").dir("shop").fails(Class::Failed), @r"
     --- stdout
     web 1.0.1 → 1.1.0 in shop
       A added.sh
@@ -216,8 +222,9 @@ fn a_dry_run_shows_the_real_diff_and_changes_nothing() {
      six
 
     diff new/name.txt
+    moved from old/name.txt
     ");
-    let plan = machine.onramp("update --dry-run --json").dir("shop").ok().json();
+    let plan = machine.onramp("update --dry-run --json").dir("shop").fails(Class::Failed).json();
     assert_eq!(plan["done"], false);
     assert_eq!(plan["blocks"][0]["to"], "1.1.0");
     let named: Vec<&str> = plan["files"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();

@@ -17,7 +17,7 @@ use super::{Block, Error, Layer, takeover};
 use crate::directory::Directory;
 use crate::merge::{self, Change, Conflict, Options, Style};
 use crate::name::Name;
-use crate::project::lock::LockedBlock;
+use crate::project::lock::{Left, LockedBlock};
 use crate::project::scaffolded::FOREIGN;
 use crate::project::{Lock, lock, manifest};
 use crate::tree::{Entry, Tree, TreePath};
@@ -100,6 +100,16 @@ pub fn plan(root: &dyn Held, lock: &Lock, followed: &[Followed], manner: &Manner
     for block in followed {
         one(&mut working, &mut plan, block, manner)?;
     }
+    for conflict in &mut plan.conflicts {
+        if conflict.line.is_none() && conflict.beside.is_none() {
+            leave_word(&mut working, conflict)?;
+        }
+    }
+    let left = |conflict: &Conflict| match &conflict.beside {
+        Some(beside) => (beside.clone(), Left::Beside),
+        None => (conflict.path.clone(), Left::Markers),
+    };
+    plan.lock.conflicts = plan.conflicts.iter().map(left).collect();
     let path = plain(lock::FILE);
     working.get(&path)?;
     working.put(path, Some(Entry::file(plan.lock.render())));
@@ -257,7 +267,7 @@ fn project_file(
     };
     if merged.changes.iter().any(broken) {
         // Two right files need not make a right one; then it is a person's to make.
-        merged = beside_it(&path, &new, &merged);
+        merged = beside_it(working, &path, &new)?;
     }
     working.put(path.clone(), Some(Entry::File { contents: renewed.into(), executable: own.executable() }));
     for change in merged.changes {
@@ -269,18 +279,37 @@ fn project_file(
 }
 
 /// The project's file as it is, and the template's whole beside it.
-fn beside_it(path: &TreePath, new: &Tree, merged: &merge::Merged) -> merge::Merged {
-    let taken =
-        |candidate: &TreePath| merged.changes.iter().any(|change| change.path == *candidate && change.before.is_some());
-    let beside = (1..1000)
-        .map(|n| plain(&if n == 1 { format!("{path}.rej") } else { format!("{path}.rej.{n}") }))
-        .find(|candidate| !taken(candidate))
-        .unwrap_or_else(|| path.clone());
+fn beside_it(working: &mut Working<'_>, path: &TreePath, new: &Tree) -> Result<merge::Merged, Error> {
+    let beside = free_beside(working, path)?;
     let detail = format!("the two together are no project; the project's stays, the template's is in {beside}");
     let kind = merge::ConflictKind::Key;
     let conflict = Conflict { path: path.clone(), kind, line: None, beside: Some(beside.clone()), detail };
     let change = Change { path: beside, before: None, after: new.get(path.as_str()).cloned() };
-    merge::Merged { changes: vec![change], conflicts: vec![conflict], moved: Vec::new() }
+    Ok(merge::Merged { changes: vec![change], conflicts: vec![conflict], moved: Vec::new() })
+}
+
+/// A conflict that shows in no file, such as a file that only the template deleted, gets one that says so: whoever removes
+/// it has decided.
+fn leave_word(working: &mut Working<'_>, conflict: &mut Conflict) -> Result<(), Error> {
+    let beside = free_beside(working, &conflict.path)?;
+    working.put(beside.clone(), Some(Entry::file(format!("{}: {}\n", conflict.path, conflict.detail))));
+    conflict.detail.push_str(&format!("; {beside} is there until you have decided"));
+    conflict.beside = Some(beside);
+    Ok(())
+}
+
+/// A path beside a file at which nothing stands.
+fn free_beside(working: &mut Working<'_>, path: &TreePath) -> Result<TreePath, Error> {
+    for number in 1_usize.. {
+        let suffix = if number == 1 { ".rej".to_owned() } else { format!(".rej.{number}") };
+        let near = format!("{path}{suffix}").parse();
+        // As long as a path may be: then at the top.
+        let candidate: TreePath = near.unwrap_or_else(|_| plain(&format!("conflict{suffix}")));
+        if working.get(&candidate)?.is_none() {
+            return Ok(candidate);
+        }
+    }
+    unreachable!("a directory holds less than every number")
 }
 
 /// Keeps cruft's own file up to date. Copier's is rendered by its template.
@@ -313,11 +342,13 @@ pub fn unresolved(root: &Directory, lock: &Lock) -> Result<Vec<TreePath>, Error>
         {
             left.insert(path.clone());
         }
-        if let Ok(beside) = format!("{path}.rej").parse::<TreePath>()
-            && !rendered.contains_key(&beside)
-            && let crate::directory::Found::Entry(..) = root.find(&beside)?
-        {
-            left.insert(beside);
+    }
+    for (path, how) in &lock.conflicts {
+        let tree = root.read([path])?;
+        let Some(entry) = tree.get(path.as_str()) else { continue };
+        let marked = || entry.contents().is_some_and(|contents| merge::has_markers(contents));
+        if *how == Left::Beside || marked() {
+            left.insert(path.clone());
         }
     }
     Ok(left.into_iter().collect())

@@ -4,15 +4,18 @@ use similar::TextDiff;
 
 use crate::merge::Change;
 use crate::text;
-use crate::tree::Entry;
+use crate::tree::{Entry, TreePath};
 
 /// Lines around a change.
 const CONTEXT: usize = 3;
 
 /// One change as a unified diff. Files that are no text are only named.
-pub fn unified(change: &Change) -> String {
+pub fn unified(change: &Change, from: Option<&TreePath>) -> String {
     let path = text::neutral_line(change.path.as_str(), 500);
     let mut out = format!("diff {path}\n");
+    if let Some(from) = from {
+        out.push_str(&format!("moved from {}\n", text::neutral_line(from.as_str(), 500)));
+    }
     match (&change.before, &change.after) {
         (None, Some(after)) => out.push_str(&format!("new {}\n", kind(after))),
         (Some(before), None) => out.push_str(&format!("deleted {}\n", kind(before))),
@@ -81,7 +84,7 @@ mod tests {
     fn changes_of_every_kind_can_be_read() {
         let file = |text: &'static str| Some(Entry::file(text));
         let run = Some(Entry::File { contents: "a\nb\n".into(), executable: true });
-        let change = |before, after| unified(&Change { path: "d/x".parse().unwrap(), before, after });
+        let change = |before, after| unified(&Change { path: "d/x".parse().unwrap(), before, after }, None);
         let all = [
             change(file("a\nb\n"), file("a\nc\u{1b}[2J\n")),
             change(file("a\nb\n"), run),

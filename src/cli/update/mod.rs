@@ -32,7 +32,8 @@ use report::Report;
 ///
 /// What a block was when the project was rendered, what it is now and what the project made of it are merged. Nothing that
 /// somebody wrote is lost: where both changed the same, both are kept and a person decides. All files change at once or
-/// none does; git's index, HEAD and stash stay as they are. While conflicts are left it ends with 1.
+/// none does; git's index, HEAD and stash stay as they are. While conflicts are left it ends with 1, and so
+/// does a dry run that foresees some.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp update
@@ -116,8 +117,9 @@ impl Arguments {
             return Ok(Verdict::Ok);
         };
         let mut report = Report::new(&place, &plan, &commands, cx.dry_run);
+        let verdict = |plan: &Plan| if plan.conflicts.is_empty() { Verdict::Ok } else { Verdict::Failed };
         if !cx.proceed(&report) {
-            return Ok(Verdict::Ok);
+            return Ok(verdict(&plan));
         }
         if commands.come_first() {
             commands.run_before(cx, &place.root).await?;
@@ -132,7 +134,7 @@ impl Arguments {
         }
         report.done(&commands);
         cx.report(&report);
-        Ok(if plan.conflicts.is_empty() { Verdict::Ok } else { Verdict::Failed })
+        Ok(verdict(&plan))
     }
 
     /// Finds what every block shall be.

@@ -94,7 +94,7 @@ impl Report {
                 _ => change.before.clone(),
             };
             let shown = Change { path: change.path.clone(), before, after: change.after.clone() };
-            let diff = if dry_run { diff::unified(&shown) } else { String::new() };
+            let diff = if dry_run { diff::unified(&shown, from) } else { String::new() };
             File { path: change.path.to_string(), change: what, from: from.map(ToString::to_string), diff }
         };
         let gone = |change: &&Change| !(change.after.is_none() && moved_from.contains(&change.path));
