@@ -127,14 +127,14 @@ impl Store {
     fn write(
         &self,
         path: &Path,
-        fill: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
+        contents: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
     ) -> Result<(), FileError> {
         let directory = path.parent().expect("a file of the store lies in it");
         std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
         let write = || {
             let file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
             let mut out = BufWriter::with_capacity(BUFFER, file.as_file());
-            fill(&mut out)?;
+            contents(&mut out)?;
             out.flush()?;
             drop(out);
             file.persist(path)?;
