@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DocumentError};
 use crate::paths::Paths;
+use crate::text;
 
 /// Which kind of forge the state repository lives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,16 @@ pub struct UserSettings {
     pub company: Option<Company>,
     /// The company's forge.
     pub forge: Option<Forge>,
+    /// The cache of this machine.
+    pub cache: Option<Cache>,
+}
+
+/// The `[cache]` table of the user's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// How much the layers of images may take there: `10 GB`.
+    pub limit: Option<String>,
 }
 
 /// `catalog.toml`: the company's defaults.
@@ -121,6 +132,8 @@ pub struct Settings {
     pub state: Option<Setting<String>>,
     /// The forge of the state repository.
     pub forge: Option<Setting<Forge>>,
+    /// How many bytes the layers of images may take in the cache.
+    pub cache_limit: Option<Setting<u64>>,
 }
 
 /// A setting that a command needs and nobody gave.
@@ -146,11 +159,12 @@ impl crate::error::Fault for Missing {
 }
 
 /// The variables that stand above the user's file: their name and what they set.
-pub const VARIABLES: [(&str, &str); 4] = [
+pub const VARIABLES: [(&str, &str); 5] = [
     ("ONRAMP_CATALOG", "URL of the catalog"),
     ("ONRAMP_REGISTRY", "host[:port] of the registry"),
     ("ONRAMP_STATE", "URL of the state repository"),
     ("ONRAMP_FORGE", "kind of the forge: github or local"),
+    ("ONRAMP_CACHE_LIMIT", "how much the cache of image layers may hold: 10 GB"),
 ];
 
 impl Settings {
@@ -164,7 +178,7 @@ impl Settings {
         let origin = paths.settings.display().to_string();
         let company = file.as_ref().and_then(|f| f.company.clone());
         let from_file = |value: Option<String>| value.map(|value| Setting { value, origin: origin.clone() });
-        let text = |name: &str, value: Option<String>| match variable(name) {
+        let set = |name: &str, value: Option<String>| match variable(name) {
             Some(value) if !value.is_empty() => Some(Setting { value, origin: name.to_owned() }),
             _ => from_file(value),
         };
@@ -189,11 +203,20 @@ impl Settings {
             }
             None => forge_in_file.map(|value| Setting { value, origin: origin.clone() }),
         };
+        let written = file.as_ref().and_then(|f| f.cache.as_ref()?.limit.clone());
+        let cache_limit = match set("ONRAMP_CACHE_LIMIT", written) {
+            None => None,
+            Some(Setting { value, origin }) => match text::parse_bytes(&value) {
+                Ok(bytes) => Some(Setting { value: bytes, origin }),
+                Err(why) => return Err(document::wrong_at(std::path::Path::new(&origin), &value, &value, why)),
+            },
+        };
         Ok(Self {
+            cache_limit,
             company: from_file(company.as_ref().map(|c| c.name.clone())),
-            catalog: text("ONRAMP_CATALOG", file.as_ref().and_then(|f| f.catalog.clone())),
-            registry: text("ONRAMP_REGISTRY", company.as_ref().map(|c| c.registry.clone())),
-            state: text("ONRAMP_STATE", company.as_ref().map(|c| c.state.clone())),
+            catalog: set("ONRAMP_CATALOG", file.as_ref().and_then(|f| f.catalog.clone())),
+            registry: set("ONRAMP_REGISTRY", company.as_ref().map(|c| c.registry.clone())),
+            state: set("ONRAMP_STATE", company.as_ref().map(|c| c.state.clone())),
             forge,
         })
     }
@@ -255,5 +278,12 @@ mod tests {
         assert_eq!(settings.state.unwrap().origin, "ONRAMP_STATE");
         assert_eq!(settings.registry.unwrap().origin, paths.settings.display().to_string());
         assert!(Settings::resolve(&paths, |n| (n == "ONRAMP_FORGE").then(|| "svn".into())).is_err());
+        std::fs::write(&paths.settings, "schema = 1\n[cache]\nlimit = \"2 GB\"\n").unwrap();
+        let limit = |variable: Option<&str>| {
+            let read = |name: &str| variable.filter(|_| name == "ONRAMP_CACHE_LIMIT").map(str::to_owned);
+            Settings::resolve(&paths, read).map(|settings| settings.cache_limit.unwrap().value)
+        };
+        assert_eq!((limit(None).unwrap(), limit(Some("5 MB")).unwrap()), (2_000_000_000, 5_000_000));
+        assert!(limit(Some("much")).is_err());
     }
 }

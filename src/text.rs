@@ -63,6 +63,26 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// The number of bytes that a text means: `0`, `500 MB`, `10GiB`. The error says how to write it.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 9] = [
+        ("", 1),
+        ("B", 1),
+        ("KB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+    ];
+    let wrong = || format!("`{}` is no size: write it as 500 MB or 10 GiB", neutral_line(text, 40));
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = (text[..digits].parse::<u64>().map_err(|_| wrong())?, text[digits..].trim());
+    let scale = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?.1;
+    number.checked_mul(scale).ok_or_else(wrong)
+}
+
 /// `just now`, `5 min`, `3 h`, `12 d`: how long ago, in its largest unit.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).max(SignedDuration::ZERO).as_secs();
@@ -117,6 +137,16 @@ pub fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (text, count) in [("0", 0), ("500 MB", 500_000_000), ("10GiB", 10 << 30), ("7 tb", 7_000_000_000_000)] {
+            assert_eq!(parse_bytes(text), Ok(count), "{text}");
+        }
+        for wrong in ["", "MB", "-1", "1.5 GB", "5 parsecs", "99999999999 TB"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn escapes_lose_their_power() {

@@ -33,6 +33,8 @@ fn descriptor(bytes: &[u8]) -> Descriptor {
     serde_json::from_value(text).unwrap()
 }
 
+type Answer = Box<dyn Fn(&Seen) -> Reply + Send + Sync>;
+
 fn add(counter: &AtomicU64, bytes: u64) {
     counter.fetch_add(bytes, Ordering::Relaxed);
 }
@@ -84,10 +86,10 @@ async fn two_that_want_the_same_blob_fetch_it_once() {
     let (dir, blob) = (tempfile::tempdir().unwrap(), descriptor(&bytes));
     let fetched = AtomicU64::new(0);
     let told = |bytes| add(&fetched, bytes);
-    let stores: Vec<Store> = (0..4).map(|_| Store::open(dir.path()).unwrap()).collect();
+    let several: Vec<Store> = (0..4).map(|_| Store::open(dir.path()).unwrap()).collect();
     let registry = registry(real.host());
-    let fetches = stores.iter().map(|store| store.fetch(&registry, "base/a", &blob, &told));
-    futures_util::future::try_join_all(fetches).await.unwrap();
+    let all = several.iter().map(|store| store.fetch(&registry, "base/a", &blob, &told));
+    futures_util::future::try_join_all(all).await.unwrap();
     assert_eq!(fetched.load(Ordering::Relaxed), blob.size);
 }
 
@@ -133,7 +135,7 @@ async fn nothing_but_the_blob_itself_becomes_visible() {
         bytes
     };
     let served = bytes.clone();
-    let wrong: [(&str, Class, Box<dyn Fn(&Seen) -> Reply + Send + Sync>); 4] = [
+    let wrong: [(&str, Class, Answer); 4] = [
         ("a flipped byte", Class::Security, Box::new(move |seen| ranged(seen, &flipped))),
         ("nothing", Class::Config, Box::new(|_| Reply::status(404))),
         ("half of it", Class::Net, Box::new(move |_| Reply::status(200).body(&served[..2_000_000]))),

@@ -1,5 +1,6 @@
 //! What every command is given: where it runs, what is set, how it may speak.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,6 +224,19 @@ impl Context {
         Ok(pull.apply(prepared).await?)
     }
 
+    /// How many bytes the layers of images may take in the cache.
+    pub fn cache_limit(&self) -> u64 {
+        self.settings.cache_limit.as_ref().map_or(images::store::LIMIT, |limit| limit.value)
+    }
+
+    /// Remembers what a project's sandbox needs, so that nothing of it is pruned.
+    pub fn remember(&self, root: &std::path::Path, images: &BTreeSet<ImageRef>) -> Result<(), Failure> {
+        if self.dry_run {
+            return Ok(());
+        }
+        Ok(images::known::note_project(&self.paths.state, root, images)?)
+    }
+
     /// A pull into this engine, for the engine's own platform unless another one is named.
     pub fn pull_of<'a>(&'a self, engine: &'a Engine, platform: Option<&'a str>) -> Pull<'a> {
         Pull {
@@ -231,7 +245,7 @@ impl Context {
             state: &self.paths.state,
             platform,
             limit: self.timeout,
-            store_limit: images::store::LIMIT,
+            store_limit: self.cache_limit(),
             observer: &self.observer,
         }
     }

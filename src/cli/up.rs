@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
 use crate::sandbox::parity::{self, Parity};
-use crate::sandbox::plan::{Action, Plan};
+use crate::sandbox::plan::{Action, Plan, pinned};
 use crate::sandbox::up::{self, Running};
 use crate::sandbox::{SandboxKey, View};
 use crate::task::blocking;
@@ -71,6 +71,8 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
     let plan = view.plan(&engine, &lock, &key).await?;
+    let needed = view.images().iter().map(|image| pinned(image, &lock)).collect::<Result<_, _>>()?;
+    cx.remember(&view.project.root, &needed)?;
     if !cx.proceed(&plan) {
         return Ok(None);
     }

@@ -6,8 +6,8 @@ use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Raw;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{
-    BuildImageOptions, BuilderVersion, CreateImageOptions, ListImagesOptions, PushImageOptions, RemoveImageOptions,
-    TagImageOptions,
+    BuildImageOptions, BuilderVersion, CreateImageOptions, ListContainersOptions, ListImagesOptions, PushImageOptions,
+    RemoveImageOptions, TagImageOptions,
 };
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
@@ -208,6 +208,13 @@ impl Engine {
         let images = found.map_err(|e| Self::failed("list images", e))?;
         let names = images.iter().flat_map(|image| &image.repo_digests);
         Ok(names.filter_map(|name| name.split_once('@')?.1.parse().ok()).collect())
+    }
+
+    /// The ids of the images that any container has, whoever made it, running or not.
+    pub async fn images_of_containers(&self) -> Result<BTreeSet<String>, Error> {
+        let options = ListContainersOptions { all: true, ..Default::default() };
+        let found = self.docker.list_containers(Some(options)).await.map_err(|e| Self::failed("list containers", e))?;
+        Ok(found.into_iter().filter_map(|container| container.image_id).collect())
     }
 
     /// The layers of every image, lowest first, by the digests of what they unpack to.

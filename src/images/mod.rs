@@ -3,9 +3,11 @@
 pub mod about;
 pub mod catalogue;
 pub mod contents;
+pub mod known;
 pub mod lock;
 pub mod name;
 pub mod outdated;
+pub mod prune;
 pub mod pull;
 pub mod store;
 pub mod tag;
@@ -13,6 +15,7 @@ pub mod tree;
 
 use std::path::PathBuf;
 
+use crate::document::DocumentError;
 use crate::engine;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
@@ -70,7 +73,7 @@ pub enum Error {
     #[error("{image} is there for {}, not for {platform}", there.join(", "))]
     Foreign {
         /// The reference, by digest.
-        image: ImageRef,
+        image: Box<ImageRef>,
         /// The platforms that it is there for.
         there: Vec<String>,
         /// What was asked for, or what the engine runs.
@@ -80,7 +83,7 @@ pub enum Error {
     #[error("{image} has layers packed with zstd, which this engine ({engine}) cannot unpack")]
     Zstd {
         /// The reference, by digest.
-        image: ImageRef,
+        image: Box<ImageRef>,
         /// Its version.
         engine: String,
     },
@@ -100,6 +103,9 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A lock file says something wrong.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -111,14 +117,14 @@ pub enum Error {
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::NotLocked { .. } | Self::Gone { .. } => Class::Config,
+            Self::NotLocked { .. } | Self::Gone { .. } | Self::Foreign { .. } => Class::Config,
             Self::Offline { .. } | Self::Forgotten { .. } => Class::Net,
             Self::NotProven { .. } => Class::Security,
-            Self::Foreign { .. } => Class::Config,
             Self::Zstd { .. } => Class::Env,
             Self::NoRoom { .. } => Class::Io,
             Self::Store(error) => error.class(),
             Self::File(error) => error.class(),
+            Self::Document(error) => error.class(),
             Self::Registry(error) => error.class(),
             Self::Engine(error) => error.class(),
         }
@@ -144,6 +150,7 @@ impl Fault for Error {
             Self::Offline { .. } | Self::Forgotten { .. } => None,
             Self::Store(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Document(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Engine(error) => error.hint(),
         }
@@ -161,6 +168,7 @@ impl Fault for Error {
             Self::NoRoom { .. } => vec!["onramp image prune".into(), "docker system df".into()],
             Self::Store(error) => error.next(),
             Self::File(error) => error.next(),
+            Self::Document(error) => error.next(),
             Self::Registry(error) => error.next(),
             Self::Engine(error) => error.next(),
         }

@@ -2,5 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod engine;
 pub mod liar;
+pub mod narrow;
 pub mod real;

@@ -150,6 +150,24 @@ impl RealRegistry {
         self.put_manifest(path, tag, &sample.manifest(), MANIFEST).await
     }
 
+    /// Pushes an image of these layers, unpacked tars; the digest of its manifest.
+    pub async fn push_layers(&self, path: &str, tag: &str, layers: &[Vec<u8>]) -> Digest {
+        let diff_ids: Vec<String> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
+        let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+        let config = serde_json::to_vec(&config).unwrap();
+        let descriptor = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": Digest::of(bytes).as_str(), "size": bytes.len()});
+        let layer = |layer: &Vec<u8>| descriptor("application/vnd.oci.image.layer.v1.tar", layer);
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+            "layers": layers.iter().map(layer).collect::<Vec<_>>(),
+        });
+        for blob in layers.iter().chain([&config]) {
+            self.put_blob(path, blob.clone()).await;
+        }
+        self.put_manifest(path, tag, &serde_json::to_vec(&manifest).unwrap(), MANIFEST).await
+    }
+
     /// Puts a blob.
     pub async fn put_blob(&self, path: &str, blob: Vec<u8>) {
         let url = format!("http://{}/v2/{path}/blobs/uploads/", self.host);

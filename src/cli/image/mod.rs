@@ -4,6 +4,7 @@ mod inspect;
 mod list;
 mod lock;
 mod outdated;
+mod prune;
 mod pull;
 mod tree;
 
@@ -38,6 +39,7 @@ enum Command {
     Lock(lock::Arguments),
     Outdated(outdated::Arguments),
     Inspect(inspect::Arguments),
+    Prune(prune::Arguments),
 }
 
 impl Arguments {
@@ -50,6 +52,7 @@ impl Arguments {
             Command::Lock(arguments) => arguments.run(cx).await,
             Command::Outdated(arguments) => arguments.run(cx).await,
             Command::Inspect(arguments) => arguments.run(cx).await,
+            Command::Prune(arguments) => arguments.run(cx).await,
         }
     }
 }

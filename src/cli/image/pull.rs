@@ -125,6 +125,7 @@ impl Arguments {
         }
         let declared = view.images();
         let wanted = declared.iter().map(|image| pinned(image, &after)).collect::<Result<_, _>>()?;
+        cx.remember(&view.project.root, &wanted)?;
         Ok(Wanted { images: wanted, moved, lock: Some((view.project.root, after)) })
     }
 

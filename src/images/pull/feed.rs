@@ -23,7 +23,7 @@ use crate::task::blocking;
 /// The largest head of a request, in bytes.
 const HEAD: usize = 16 * 1024;
 /// How long a client may take to ask, and to take the next bytes of an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How many connections are served at once.
 const CONNECTIONS: usize = 64;
 

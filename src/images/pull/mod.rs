@@ -18,6 +18,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::Error;
+use super::known;
 use super::store::Store;
 use crate::engine::{Credentials, Engine, ImageFacts, LayerProgress};
 use crate::event::Observer;
@@ -85,6 +86,9 @@ impl Pull<'_> {
         let Some(store) = &prepared.store else { return Ok(()) };
         for text in prepared.warnings(self.engine.place().root.as_deref()) {
             self.observer.note(&text);
+        }
+        for wanted in &prepared.images {
+            known::note_pulled(self.state, &wanted.image)?;
         }
         let board = Arc::new(Board::new(self.observer.clone()));
         let numbers: Vec<usize> =

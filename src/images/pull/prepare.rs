@@ -201,7 +201,7 @@ impl Pull<'_> {
         let emulates = |name: &str| place.here && platform::emulates(name);
         let choice = platform::choose(&there, self.platform, &place.platform, emulates);
         let choice = choice.ok_or_else(|| Error::Foreign {
-            image: image.clone(),
+            image: Box::new(image.clone()),
             there: there.keys().cloned().collect(),
             platform: self.platform.unwrap_or(&place.platform).to_owned(),
         })?;
@@ -236,7 +236,7 @@ impl Pull<'_> {
         if self.engine.reads_zstd().await? {
             return Ok(());
         }
-        Err(Error::Zstd { image: wanted.image.clone(), engine: self.engine.version().await? })
+        Err(Error::Zstd { image: Box::new(wanted.image.clone()), engine: self.engine.version().await? })
     }
 }
 

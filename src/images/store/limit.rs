@@ -9,7 +9,7 @@ use crate::files::FileError;
 use crate::turn::Lock;
 
 /// How many bytes the store may hold where nothing else is set.
-pub const LIMIT: u64 = 10 * 1024 * 1024 * 1024;
+pub const LIMIT: u64 = 10_000_000_000;
 
 /// What the store holds and what of it goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

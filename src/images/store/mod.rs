@@ -94,6 +94,18 @@ fn is_full(error: &FileError) -> bool {
     matches!(error, FileError::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
 }
 
+/// Takes a blob to fetch it; none where another process is at it, or was and is done.
+fn claim(part: &Path, place: &Path, size: u64) -> Result<Option<Partial>, Error> {
+    let claimed = Partial::claim(part, size).map_err(|error| full(error, part))?;
+    Ok(claimed.filter(|partial| {
+        let done = place.exists();
+        if done {
+            partial.discard();
+        }
+        !done
+    }))
+}
+
 /// On a full disk what is here of the blob is of no use, and in the way of everybody.
 fn full(error: FileError, part: &Path) -> Error {
     if is_full(&error) {
@@ -150,7 +162,7 @@ impl Store {
                 return Ok(place);
             }
             // A blob that is there and cannot be held is becoming visible, or going away, at this moment.
-            let claimed = if place.exists() { None } else { self.claim(&part, &place, blob.size)? };
+            let claimed = if place.exists() { None } else { claim(&part, &place, blob.size)? };
             let Some(partial) = claimed else {
                 tokio::time::sleep(LOOK).await;
                 continue;
@@ -177,18 +189,6 @@ impl Store {
                 self.note_verified(&blob.digest);
             }
         }
-    }
-
-    /// Takes a blob to fetch it; none where another process is at it, or was and is done.
-    fn claim(&self, part: &Path, place: &Path, size: u64) -> Result<Option<Partial>, Error> {
-        let claimed = Partial::claim(part, size).map_err(|error| full(error, part))?;
-        Ok(claimed.filter(|partial| {
-            let done = place.exists();
-            if done {
-                partial.discard();
-            }
-            !done
-        }))
     }
 
     fn place(&self, blob: &Digest) -> PathBuf {

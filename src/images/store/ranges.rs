@@ -19,7 +19,7 @@ impl Ranges {
             touched.iter().map(|known| known.end.min(range.end).saturating_sub(known.start.max(range.start))).sum();
         let start = touched.first().map_or(range.start, |known| known.start.min(range.start));
         let end = touched.last().map_or(range.end, |known| known.end.max(range.end));
-        self.0.splice(first..last, [start..end]);
+        self.0.splice(first..last, std::iter::once(start..end));
         range.end - range.start - known
     }
 
@@ -37,7 +37,7 @@ impl Ranges {
     pub fn missing(&self, size: u64, piece: u64) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
         let mut at = 0;
-        let ends = self.0.iter().cloned().chain([size..size]);
+        let ends = self.0.iter().cloned().chain(std::iter::once(size..size));
         for known in ends {
             let end = known.start.min(size);
             while at < end {
@@ -64,7 +64,6 @@ mod tests {
         assert_eq!(ranges.missing(12, 3), [2..4, 8..11, 11..12]);
         assert_eq!(ranges.add(1..5), 2);
         assert_eq!((ranges.prefix(), ranges.len()), (8, 8));
-        assert_eq!(ranges, Ranges(vec![0..8]));
     }
 
     proptest::proptest! {
@@ -74,9 +73,9 @@ mod tests {
             let mut bytes = [false; 80];
             for (start, length) in adds {
                 let place = usize::try_from(start).unwrap()..usize::try_from(start + length).unwrap();
-                let fresh = bytes[place.clone()].iter().filter(|known| !**known).count();
+                let added = bytes[place.clone()].iter().filter(|known| !**known).count();
                 bytes[place].fill(true);
-                proptest::prop_assert_eq!(ranges.add(start..start + length), fresh as u64);
+                proptest::prop_assert_eq!(ranges.add(start..start + length), added as u64);
             }
             proptest::prop_assert!(ranges.0.windows(2).all(|pair| pair[0].end < pair[1].start));
             proptest::prop_assert_eq!(ranges.len(), bytes.iter().filter(|known| **known).count() as u64);

@@ -1,0 +1,139 @@
+//! Taking away images and blobs that nobody needs any more: only what onramp pulled or made, and never what a lock file
+//! or a sandbox on this machine uses.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Error;
+use super::known::{self, Known};
+use super::store::Store;
+use crate::engine::{Engine, ImageFacts, label};
+use crate::reference::ImageRef;
+
+/// What goes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Images, by the names that onramp gave them.
+    pub images: Vec<Unneeded>,
+    /// How many of our images are needed and stay.
+    pub kept: usize,
+    /// Bytes of all our images, as the engine counts them: layers that two share count in both.
+    pub images_bytes: u64,
+    /// Bytes of the store of blobs.
+    pub blobs_bytes: u64,
+    /// Bytes of blobs over the limit.
+    pub blobs_over: u64,
+    /// The limit, in bytes.
+    pub limit: u64,
+    #[serde(skip)]
+    known: Known,
+    /// Of pulled images that the engine no longer has.
+    #[serde(skip)]
+    vanished: Vec<ImageRef>,
+}
+
+/// An image that nobody needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unneeded {
+    /// Its name in the engine.
+    pub name: String,
+    /// In bytes.
+    pub bytes: u64,
+}
+
+/// What was taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// How many images went.
+    pub images: usize,
+    /// Bytes of our images before.
+    pub images_before: u64,
+    /// Bytes of our images after.
+    pub images_after: u64,
+    /// Bytes of the store before.
+    pub blobs_before: u64,
+    /// Bytes of the store after.
+    pub blobs_after: u64,
+}
+
+/// Looks for what onramp pulled or built and nobody needs.
+pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> Result<Plan, Error> {
+    let known = known::read(state)?;
+    let running = engine.images_of_containers().await?;
+    let usage = store.usage(limit)?;
+    let (blobs_bytes, blobs_over) = (usage.bytes, usage.over);
+    let mut plan = Plan {
+        images: Vec::new(),
+        kept: 0,
+        images_bytes: 0,
+        blobs_bytes,
+        blobs_over,
+        limit,
+        vanished: Vec::new(),
+        known: Known::default(),
+    };
+    let mut counted = BTreeSet::new();
+    let mut judge = |name: String, facts: &ImageFacts, needed: bool| {
+        if counted.insert(facts.id.clone()) {
+            plan.images_bytes = plan.images_bytes.saturating_add(facts.size);
+        }
+        if needed || running.contains(&facts.id) {
+            plan.kept += 1;
+        } else {
+            plan.images.push(Unneeded { name, bytes: facts.size });
+        }
+    };
+    let mut vanished = Vec::new();
+    for image in &known.pulled {
+        let name = image.to_string();
+        let Some(facts) = engine.image(&name).await? else {
+            vanished.push(image.clone());
+            continue;
+        };
+        // Whoever gave it a tag wants it.
+        let needed = image.digest().is_some_and(|digest| known.needed.contains(digest)) || !facts.repo_tags.is_empty();
+        judge(name, &facts, needed);
+    }
+    for facts in engine.images_labelled(&[(label::SANDBOX, "")]).await? {
+        let Some(sandbox) = facts.labels.get(label::SANDBOX) else { continue };
+        let labels = [(label::SANDBOX, sandbox.as_str())];
+        // Labels are inherited: an image that somebody built on ours, or named anew, is theirs.
+        let prefix = format!("onramp-sandbox/{sandbox}.");
+        let own: Vec<&String> = facts.repo_tags.iter().filter(|tag| tag.starts_with(&prefix)).collect();
+        // Where the sandbox's data stays, its next start needs the image.
+        let needed = own.len() < facts.repo_tags.len()
+            || !engine.containers(&labels).await?.is_empty()
+            || !engine.volumes(&labels).await?.is_empty();
+        for tag in own {
+            judge(tag.clone(), &facts, needed);
+        }
+    }
+    plan.vanished = vanished;
+    plan.known = known;
+    Ok(plan)
+}
+
+/// Takes away what the plan names.
+pub async fn apply(engine: &Engine, store: &Store, state: &Path, plan: &Plan) -> Result<Pruned, Error> {
+    for image in &plan.images {
+        engine.untag(&image.name).await?;
+        if let Ok(pulled) = image.name.parse() {
+            known::forget_pulled(state, &pulled);
+        }
+    }
+    for image in &plan.vanished {
+        known::forget_pulled(state, image);
+    }
+    plan.known.tidy();
+    let gone = store.evict(plan.limit)?;
+    let removed = plan.images.iter().map(|image| image.bytes).sum();
+    Ok(Pruned {
+        images: plan.images.len(),
+        images_before: plan.images_bytes,
+        images_after: plan.images_bytes.saturating_sub(removed),
+        blobs_before: plan.blobs_bytes,
+        blobs_after: plan.blobs_bytes.saturating_sub(gone),
+    })
+}

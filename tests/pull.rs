@@ -1,0 +1,335 @@
+//! `onramp image pull` and `prune` when things go wrong: killed, interrupted, for another machine, on an engine that goes
+//! away in the middle.
+
+mod registry_parts;
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use onramp::engine::Engine;
+use onramp::reference::{Digest, ImageRef};
+use registry_parts::engine::OwnEngine;
+use registry_parts::liar::{Liar, Reply};
+use registry_parts::narrow::Narrow;
+use registry_parts::real::{RealRegistry, Sample, index_of};
+
+/// How large a layer of the test images is.
+const LAYER: usize = 12_000_000;
+
+async fn engine() -> Engine {
+    let host = std::env::var("DOCKER_HOST").ok();
+    Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup")
+}
+
+/// One user's machine: onramp's directories, and the way to the engine.
+struct Machine {
+    dir: tempfile::TempDir,
+    engine: Option<String>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), engine: None }
+    }
+
+    fn state(&self) -> std::path::PathBuf {
+        self.dir.path().join("state/onramp")
+    }
+
+    fn cache(&self) -> std::path::PathBuf {
+        self.dir.path().join("cache/onramp")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
+        command
+            .arg("--json")
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path())
+            .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
+            .env("XDG_CACHE_HOME", self.dir.path().join("cache"))
+            .env("XDG_STATE_HOME", self.dir.path().join("state"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(engine) = &self.engine {
+            command.env("DOCKER_HOST", engine);
+        }
+        command
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// The exit code and the document. The runtime goes on serving what the command asks for.
+    async fn run(&self, arguments: &[&str]) -> (i32, serde_json::Value) {
+        let mut command = self.command(arguments);
+        outcome(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
+    }
+}
+
+fn outcome(out: Output) -> (i32, serde_json::Value) {
+    let json = serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|_| panic!("no document: {}", String::from_utf8_lossy(&out.stderr)));
+    (out.status.code().unwrap(), json)
+}
+
+async fn ended(child: Child) -> (i32, serde_json::Value) {
+    outcome(tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap())
+}
+
+/// A layer that no two tests share, and that nothing packs.
+fn layer(seed: u64) -> Vec<u8> {
+    let seed = seed ^ u64::from(std::process::id()) << 32;
+    let mut state = seed | 1;
+    let mut content = Vec::with_capacity(LAYER);
+    while content.len() < LAYER {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        content.extend_from_slice(&state.to_le_bytes());
+    }
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, format!("opt/{seed}"), content.as_slice()).unwrap();
+    tar.into_inner().unwrap()
+}
+
+/// Whether the engine knows any image by a name of the endpoint that onramp feeds it from.
+async fn has_loopback_names(engine: &Engine, state: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(state.join("pulls")) else { return false };
+    for entry in entries {
+        for line in std::fs::read_to_string(entry.unwrap().path()).unwrap().lines().skip(1) {
+            if engine.image(line).await.unwrap().is_some() {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_was_killed_goes_on_where_it_was() {
+    let (machine, registry) = (Machine::new(), RealRegistry::open().await);
+    let digest = registry.push_layers("base/big", "1", &[layer(1), layer(2)]).await;
+    let total = 2 * LAYER as u64;
+    let way = Narrow::start(registry.host(), total / 2).await;
+    let image = way.image("base/big:1").at(digest);
+    let name = image.to_string();
+
+    let mut first = machine.start(&["image", "pull", &name]);
+    way.reached(total / 2).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let before = way.take_count();
+    way.widen();
+    let (code, json) = machine.run(&["image", "pull", &name]).await;
+    assert_eq!(code, 0, "{json}");
+    let after = way.take_count();
+    assert!(before >= total / 2, "{before}");
+    // What was on its way when it was killed is fetched again: less than a megabyte for each connection.
+    assert!(after < total / 2 + 16 * 600_000, "{after} of {total} bytes at the second run");
+    assert!(after < total * 9 / 10, "{after} of {total} bytes at the second run");
+
+    let engine = engine().await;
+    let facts = engine.image(&name).await.unwrap().unwrap();
+    assert_eq!(facts.repo_digests, [name.clone()], "its true name, and no other");
+    assert!(!has_loopback_names(&engine, &machine.state()).await);
+    engine.untag(&name).await.unwrap();
+    // All of it is in the cache: the registry is asked for the manifest and the config alone.
+    let (code, json) = machine.run(&["image", "pull", &name]).await;
+    assert_eq!((code, &json["fetch"]), (0, &0.into()), "{json}");
+    assert!(way.take_count() < 50_000);
+    engine.untag(&name).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_pull_leaves_no_name_behind() {
+    let (machine, registry) = (Machine::new(), RealRegistry::open().await);
+    let digest = registry.push_layers("base/big", "1", &[layer(3), layer(4)]).await;
+    let way = Narrow::start(registry.host(), LAYER as u64 / 2).await;
+    let name = way.image("base/big:1").at(digest).to_string();
+    let pull = machine.start(&["image", "pull", &name]);
+    way.reached(LAYER as u64 / 2).await;
+    let interrupt = rustix::process::Pid::from_raw(i32::try_from(pull.id()).unwrap()).unwrap();
+    rustix::process::kill_process(interrupt, rustix::process::Signal::INT).unwrap();
+    let (code, json) = ended(pull).await;
+    assert_eq!((code, &json["error"]["class"]), (130, &"INTERRUPTED".into()));
+    let records = std::fs::read_dir(machine.state().join("pulls")).unwrap().count();
+    assert_eq!(records, 0, "nothing is left to put right");
+    assert_eq!(engine().await.image(&name).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_a_killed_pull_left_go_with_the_next_one() {
+    let (machine, registry) = (Machine::new(), RealRegistry::open().await);
+    let engine = engine().await;
+    // As a killed pull leaves it: the engine knows the image by the name, the record tells it.
+    let left = Sample::new("amd64", "left by a killed pull");
+    let digest = registry.push("onramp/0123456789abcdef0123456789abcdef", "1", &left).await;
+    let name = registry.image("onramp/0123456789abcdef0123456789abcdef:1").at(digest);
+    engine.pull(&name, None, None, &mut |_| {}).await.unwrap();
+    // A name that onramp does not make is never taken away, whatever a record says.
+    let other = registry.push("base/other", "1", &Sample::new("amd64", "somebody else's")).await;
+    let other = registry.image("base/other:1").at(other);
+    engine.pull(&other, None, None, &mut |_| {}).await.unwrap();
+    let records = machine.state().join("pulls");
+    std::fs::create_dir_all(&records).unwrap();
+    std::fs::write(records.join("x"), format!("{}\n{name}\n{other}\n127.0.0.1:1/onr", engine.host())).unwrap();
+
+    let wanted = registry.push("base/a", "1", &Sample::new("amd64", "the next pull")).await;
+    let wanted = registry.image("base/a:1").at(wanted);
+    let (code, json) = machine.run(&["image", "pull", &wanted.to_string()]).await;
+    assert_eq!(code, 0, "{json}");
+    assert_eq!(engine.image(&name.to_string()).await.unwrap(), None);
+    assert!(engine.image(&other.to_string()).await.unwrap().is_some());
+    assert_eq!(std::fs::read_dir(&records).unwrap().count(), 0);
+    for image in [wanted, other] {
+        engine.untag(&image.to_string()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_for_another_machine_is_named_before_anything_is_pulled() {
+    let (machine, registry) = (Machine::new(), RealRegistry::open().await);
+    let foreign = Sample::new("s390x", "for a mainframe");
+    let digest = registry.push("base/far", "1", &foreign).await;
+    let alone = registry.image("base/far:1").at(digest.clone());
+    let index = index_of(&[("s390x", &digest)]);
+    let top = registry.put_manifest("base/far", "2", &index, "application/vnd.oci.image.index.v1+json").await;
+    let indexed = registry.image("base/far:2").at(top);
+    for image in [&alone, &indexed] {
+        let (code, json) = machine.run(&["image", "pull", &image.to_string()]).await;
+        let message = json["error"]["message"].as_str().unwrap();
+        assert_eq!(code, 3, "{json}");
+        assert!(message.contains("linux/s390x") && message.contains(&image.to_string()), "{message}");
+        let arguments = ["image", "pull", "--platform", "linux/s390x", &image.to_string()];
+        let (code, json) = machine.run(&arguments).await;
+        assert_eq!((code, &json["images"][0]["platform"]), (0, &"linux/s390x".into()), "{json}");
+        let (code, json) = machine.run(&arguments).await;
+        assert_eq!((code, &json["images"][0]["present"]), (0, &true.into()), "{json}");
+    }
+    let engine = engine().await;
+    for image in [alone, indexed] {
+        engine.untag(&image.to_string()).await.unwrap();
+    }
+    let (code, _) = machine.run(&["image", "pull", "--platform", "mainframe", "x.test/a:1"]).await;
+    assert_eq!(code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_that_the_engine_cannot_unpack_are_named_before_the_pull() {
+    let engine = engine().await;
+    let sample = Sample::new("amd64", "packed with zstd");
+    let text = String::from_utf8(sample.manifest()).unwrap();
+    let manifest = text.replace("layer.v1.tar", "layer.v1.tar+zstd").into_bytes();
+    let digest = Digest::of(&manifest);
+    let (config, layer) = (sample.config(), Digest::of(&sample.layer()));
+    let liar = Liar::start(move |seen| match seen.path() {
+        path if path.contains("/manifests/") => Reply::manifest(&manifest),
+        path if path.ends_with(Digest::of(&config).as_str()) => Reply::status(200).body(&config),
+        _ => Reply::status(404),
+    })
+    .await;
+    let name = liar.image("base/a:1").at(digest).to_string();
+    let (code, json) = Machine::new().run(&["image", "pull", &name]).await;
+    if engine.reads_zstd().await.unwrap() {
+        assert_eq!(code, 3, "the layer is not there: {json}");
+    } else {
+        let message = json["error"]["message"].as_str().unwrap();
+        assert_eq!(code, 5, "{json}");
+        assert!(message.contains("zstd") && message.contains(&name), "{message}");
+        assert!(liar.seen().iter().all(|seen| !seen.target.contains(layer.hex())), "no layer was asked for");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_goes_away_in_the_middle_is_named_and_the_next_run_goes_on() {
+    let own = OwnEngine::start().await;
+    let machine = Machine { engine: Some(own.host()), ..Machine::new() };
+    let registry = RealRegistry::open().await;
+    let digest = registry.push_layers("base/big", "1", &[layer(5), layer(6)]).await;
+    let total = 2 * LAYER as u64;
+    let way = Narrow::start(registry.host(), total * 7 / 10).await;
+    let name = way.image("base/big:1").at(digest).to_string();
+    let pull = machine.start(&["image", "pull", &name]);
+    way.reached(total * 7 / 10).await;
+    let own = own.restart().await;
+    let (code, json) = ended(pull).await;
+    assert_eq!((code, &json["error"]["class"]), (5, &"ENV".into()), "{json}");
+    way.take_count();
+    way.widen();
+    let (code, json) = machine.run(&["image", "pull", &name]).await;
+    assert_eq!(code, 0, "{json}");
+    let after = way.take_count();
+    assert!(after < total * 6 / 10, "{after} of {total} bytes at the second run");
+    drop(own);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_no_disk_holds_does_not_begin() {
+    let sample = Sample::new("amd64", "larger than any disk");
+    let text = String::from_utf8(sample.manifest()).unwrap();
+    let size = format!("\"size\":{}", sample.layer().len());
+    let manifest = text.replace(&size, "\"size\":900000000000000000").into_bytes();
+    let (digest, config) = (Digest::of(&manifest), sample.config());
+    let liar = Liar::start(move |seen| match seen.path() {
+        path if path.contains("/manifests/") => Reply::manifest(&manifest),
+        path if path.ends_with(Digest::of(&config).as_str()) => Reply::status(200).body(&config),
+        _ => Reply::status(404),
+    })
+    .await;
+    let (code, json) = Machine::new().run(&["image", "pull", &liar.image("base/a:1").at(digest).to_string()]).await;
+    assert_eq!((code, &json["error"]["class"]), (9, &"IO".into()), "{json}");
+    assert!(json["error"]["next"].as_array().unwrap().contains(&"onramp image prune".into()), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
+    let (machine, registry) = (Machine::new(), RealRegistry::open().await);
+    let engine = engine().await;
+    let mut images: Vec<ImageRef> = Vec::new();
+    for (path, content) in
+        [("base/locked", "pruned not"), ("base/free", "pruned"), ("base/tagged", "tagged"), ("base/own", "by hand")]
+    {
+        let digest = registry.push(path, "1", &Sample::new("amd64", content)).await;
+        images.push(registry.image(&format!("{path}:1")).at(digest));
+    }
+    let names: Vec<String> = images.iter().map(ToString::to_string).collect();
+    let project = machine.dir.path().join("shop");
+    std::fs::create_dir_all(&project).unwrap();
+    let manifest =
+        format!("schema = 1\nname = \"shop\"\n[services.db]\nfallback = \"{}\"\n", registry.image("base/locked:1"));
+    std::fs::write(project.join("onramp.toml"), manifest).unwrap();
+    let there = project.to_str().unwrap();
+    assert_eq!(machine.run(&["-C", there, "image", "pull"]).await.0, 0);
+    assert_eq!(machine.run(&["image", "pull", &names[1], &names[2]]).await.0, 0);
+    let tag = format!("onramp-test-prune-{}", std::process::id());
+    engine.tag(&names[2], &tag, "mine").await.unwrap();
+    engine.pull(&images[3], None, None, &mut |_| {}).await.unwrap();
+
+    let (code, plan) = machine.run(&["image", "prune", "--dry-run"]).await;
+    let doomed: Vec<&str> = plan["images"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect();
+    assert_eq!((code, doomed, &plan["kept"]), (0, vec![names[1].as_str()], &2.into()), "{plan}");
+    let blobs = std::fs::read_dir(machine.cache().join("blobs")).unwrap().count();
+    assert!(blobs >= 6, "configs and layers: {blobs}");
+    let (code, done) = machine.run(&["image", "prune", "--cache", "0"]).await;
+    assert_eq!((code, &done["images"], &done["blobs_after"]), (0, &1.into(), &0.into()), "{done}");
+    assert!(done["images_before"].as_u64() > done["images_after"].as_u64(), "{done}");
+    assert_eq!(std::fs::read_dir(machine.cache().join("blobs")).unwrap().count(), 0);
+    let mut here = Vec::new();
+    for name in &names {
+        here.push(engine.image(name).await.unwrap().is_some());
+    }
+    assert_eq!(here, [true, false, true, true]);
+
+    // A project that is gone needs nothing any more.
+    std::fs::remove_dir_all(&project).unwrap();
+    let (code, done) = machine.run(&["image", "prune"]).await;
+    assert_eq!((code, &done["images"]), (0, &1.into()), "{done}");
+    assert!(engine.image(&names[0]).await.unwrap().is_none());
+    for name in [&names[2], &names[3], &format!("{tag}:mine")] {
+        engine.untag(name).await.unwrap();
+    }
+}
