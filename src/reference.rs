@@ -55,6 +55,13 @@ impl Digest {
         &self.0["sha256:".len()..]
     }
 
+    /// The hash.
+    pub fn bytes(&self) -> [u8; 32] {
+        let digits = self.hex().as_bytes();
+        let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 };
+        std::array::from_fn(|i| value(digits[2 * i]) << 4 | value(digits[2 * i + 1]))
+    }
+
     /// The first twelve hexadecimal digits, for people.
     pub fn short(&self) -> &str {
         &self.hex()[..12]
@@ -263,6 +270,11 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_digest_gives_its_hash_back(hash: [u8; 32]) {
+            proptest::prop_assert_eq!(Digest::from_hash(&hash).bytes(), hash);
+        }
+
         #[test]
         fn what_parses_prints_the_same(text in "[a-z]{1,5}(\\.[a-z]{1,3}|:[1-9][0-9]{0,3})(/[a-z0-9]{1,6}){1,3}(:[a-z0-9.]{1,5})?(@sha256:[0-9a-f]{64})?") {
             if let Ok(image) = text.parse::<ImageRef>() {

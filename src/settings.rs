@@ -76,22 +76,10 @@ pub struct Cache {
     pub limit: Option<String>,
 }
 
-/// `catalog.toml`: the company's defaults.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CompanyDefaults {
-    /// 1.
-    pub schema: u32,
-    /// Registry and state repository.
-    pub company: Company,
-    /// The forge of the state repository.
-    pub forge: Forge,
-}
-
 /// The text of the user's file after joining a company: comments and order kept, anything else in it too.
-pub fn joined(text: &str, catalog: &str, defaults: &CompanyDefaults) -> Result<String, toml_edit::TomlError> {
+pub fn joined(text: &str, catalog: &str, company: &Company, forge: &Forge) -> Result<String, toml_edit::TomlError> {
     let mut document: toml_edit::DocumentMut = text.parse()?;
-    document["schema"] = toml_edit::value(i64::from(defaults.schema));
+    document["schema"] = toml_edit::value(document::SCHEMA);
     document["catalog"] = toml_edit::value(catalog);
     let mut put = |table: &str, key: &str, value: Option<&str>| {
         let entry = document.entry(table).or_insert_with(toml_edit::table);
@@ -102,11 +90,11 @@ pub fn joined(text: &str, catalog: &str, defaults: &CompanyDefaults) -> Result<S
             }
         }
     };
-    put("company", "name", Some(&defaults.company.name));
-    put("company", "registry", Some(&defaults.company.registry));
-    put("company", "state", Some(&defaults.company.state));
-    put("forge", "kind", Some(defaults.forge.kind.name()));
-    put("forge", "api", defaults.forge.api.as_deref());
+    put("company", "name", Some(&company.name));
+    put("company", "registry", Some(&company.registry));
+    put("company", "state", Some(&company.state));
+    put("forge", "kind", Some(forge.kind.name()));
+    put("forge", "api", forge.api.as_deref());
     Ok(document.to_string())
 }
 
@@ -246,18 +234,15 @@ mod tests {
 
     #[test]
     fn joining_keeps_what_people_wrote() {
-        let defaults = CompanyDefaults {
-            schema: 1,
-            company: Company { name: "Acme".into(), registry: "r.test".into(), state: "/s.git".into() },
-            forge: Forge { kind: ForgeKind::Local, api: None },
-        };
+        let company = Company { name: "Acme".into(), registry: "r.test".into(), state: "/s.git".into() };
+        let forge = Forge { kind: ForgeKind::Local, api: None };
         let before =
             "# mine\nschema = 1\ncatalog = \"/old\" # was\n\n[forge]\nkind = \"github\"\napi = \"https://x\"\n";
-        let after = joined(before, "/new", &defaults).unwrap();
+        let after = joined(before, "/new", &company, &forge).unwrap();
         assert!(after.starts_with("# mine\nschema = 1\ncatalog = \"/new\""), "{after}");
         let read: UserSettings = document::parse(std::path::Path::new("x"), &after).unwrap();
-        assert_eq!(read.forge, Some(defaults.forge.clone()));
-        assert_eq!(joined(&after, "/new", &defaults).unwrap(), after, "joining again changes nothing");
+        assert_eq!(read.forge, Some(forge.clone()));
+        assert_eq!(joined(&after, "/new", &company, &forge).unwrap(), after, "joining again changes nothing");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A catalog: the blocks that a company has released, and its defaults.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use crate::catalog::overview::About;
 use crate::document;
 use crate::error::chain;
 use crate::git::{Commit, Mirror, RepoUrl, Wanted};
+use crate::images::policy::{self, Rule};
+use crate::images::signature::key;
 use crate::name::Name;
 use crate::settings::{Company, Forge};
 use crate::text::{did_you_mean, neutral_line};
@@ -43,6 +45,9 @@ pub struct Defaults {
     pub company: Option<Company>,
     /// Its forge.
     pub forge: Option<Forge>,
+    /// Which images must be signed, and by whom.
+    #[serde(default)]
+    pub signature: Vec<policy::Written>,
 }
 
 /// A block, as a list shows it.
@@ -92,11 +97,15 @@ impl Catalog {
     /// The company's defaults, where the catalog has some.
     pub fn defaults(&self) -> Result<Option<Defaults>, Error> {
         let Self::Git(mirror) = self else { return Ok(None) };
+        Ok(company_file(mirror, &mirror.head()?)?.map(|(_, _, defaults)| defaults))
+    }
+
+    /// The company's rules on signatures, with their keys, which lie in the catalog.
+    pub fn rules(&self) -> Result<Vec<Rule>, Error> {
+        let Self::Git(mirror) = self else { return Ok(Vec::new()) };
         let head = mirror.head()?;
-        let Some(bytes) = mirror.read(&head, FILE, document::CAP)? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        let place = format!("{FILE} at {}", head.short());
-        Ok(Some(document::parse(Path::new(&place), &text)?))
+        let Some((place, text, defaults)) = company_file(mirror, &head)? else { return Ok(Vec::new()) };
+        Rule::resolve(&place, &text, &defaults.signature, |file| Ok(mirror.read(&head, file, key::CAP)?))
     }
 
     /// The latest release of every block, by name; and the blocks whose latest release is wrong.
@@ -238,6 +247,15 @@ impl Catalog {
         }
         Ok(all)
     }
+}
+
+/// The file with the company's defaults: what errors call it, its text, and what it says.
+fn company_file(mirror: &Mirror, head: &Commit) -> Result<Option<(PathBuf, String, Defaults)>, Error> {
+    let Some(bytes) = mirror.read(head, FILE, document::CAP)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let place = PathBuf::from(format!("{FILE} of {} at {}", mirror.url(), head.short()));
+    let defaults = document::parse(&place, &text)?;
+    Ok(Some((place, text, defaults)))
 }
 
 /// The files of a repository as a tree: git's modes, and names that a tree can hold.

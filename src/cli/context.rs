@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::failure::Failure;
 use super::finish;
 use super::output::{self, Report};
 use super::progress;
-use super::{Global, prompt};
+use super::{Global, prompt, signatures};
 use crate::blocks::Transaction;
 use crate::blocks::undo::Undo;
 use crate::engine::Engine;
@@ -17,6 +19,7 @@ use crate::event::Observer;
 use crate::forge;
 use crate::git::{Identity, Mirror, RepoUrl, Wanted};
 use crate::images;
+use crate::images::policy::Policy;
 use crate::images::pull::{Prepared, Pull};
 use crate::name::Name;
 use crate::paths::Paths;
@@ -53,6 +56,8 @@ pub struct Context {
     /// Who listens to progress.
     pub observer: Arc<dyn Observer>,
     quiet: bool,
+    /// What the catalog says of signatures, once it was asked.
+    policy: Arc<Mutex<Option<Policy>>>,
 }
 
 /// What became of a change that an earlier onramp did not bring to its end.
@@ -93,12 +98,13 @@ impl Context {
             timeout: global.timeout.0,
             observer: progress::observer(global.quiet || global.json, global.verbose),
             quiet: global.quiet,
+            policy: Arc::default(),
         })
     }
 
     /// The same with other settings.
     pub fn with(&self, settings: Settings) -> Self {
-        Self { settings, ..self.clone() }
+        Self { settings, policy: Arc::default(), ..self.clone() }
     }
 
     /// The project that the command runs in.
@@ -219,8 +225,10 @@ impl Context {
         self.pull_prepared(&pull, prepared).await
     }
 
-    /// Pulls what was prepared.
+    /// Pulls what was prepared, if it has the signatures that the policy wants.
     pub async fn pull_prepared(&self, pull: &Pull<'_>, prepared: Prepared) -> Result<(), Failure> {
+        let images: Vec<ImageRef> = prepared.details().into_keys().cloned().collect();
+        self.signed(&images).await?;
         Ok(pull.apply(prepared).await?)
     }
 
@@ -248,6 +256,30 @@ impl Context {
             store_limit: self.cache_limit(),
             observer: &self.observer,
         }
+    }
+
+    /// What holds for signatures on images: the rules of the user's catalog, as the user accepted them. Asked for early, it
+    /// is fetched beside other things.
+    pub async fn policy(&self) -> Result<Policy, Failure> {
+        let mut held = self.policy.lock().await;
+        if held.is_none() {
+            *held = Some(signatures::policy(self).await?);
+        }
+        Ok(held.clone().unwrap_or_default())
+    }
+
+    /// Refuses images, all by digest, that lack a signature which the policy wants. The engine has not seen them yet.
+    pub async fn signed(&self, images: &[ImageRef]) -> Result<(), Failure> {
+        let mut policy = self.policy().await?;
+        if images.iter().all(|image| policy.demand(image).is_none()) {
+            return Ok(());
+        }
+        if signatures::settle(self, &mut policy)? {
+            *self.policy.lock().await = Some(policy.clone());
+        }
+        let checked = policy.check_all(images, self.offline, self.timeout);
+        self.waiting("check signatures", checked).await?;
+        Ok(())
     }
 
     /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent.

@@ -1,6 +1,6 @@
 //! `onramp join`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -8,28 +8,34 @@ use super::context::Context;
 use super::doctor::Findings;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::signatures;
+use crate::blocks::Catalog;
+use crate::blocks::catalog::{Defaults, FILE};
 use crate::doctor::{self, Finding};
 use crate::document::{self, DocumentError};
 use crate::error::Class;
 use crate::files;
-use crate::git::{Mirror, RepoUrl, Wanted};
-use crate::settings::{self, CompanyDefaults, Settings};
+use crate::git::RepoUrl;
+use crate::images::policy::{self, Change, Kept, Policy, Rule};
+use crate::settings::{self, Company, Forge, Settings};
 use crate::task::blocking;
-
-/// The catalog's file with the company's defaults.
-const FILE: &str = "catalog.toml";
 
 /// Set this machine up for a company: its registry, state repository and forge, as its catalog says.
 ///
-/// Only your own settings file changes. Afterwards the machine is checked as `onramp doctor` does.
+/// Only your own settings change. Whose signatures on images count from now on is shown, and kept there: what the catalog
+/// trusts beyond that later is asked for again. Afterwards the machine is checked as `onramp doctor` does.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp join https://git.acme.test/platform/catalog.git
   onramp join git@git.acme.test:platform/catalog.git --dry-run
+  onramp join https://git.acme.test/platform/catalog.git --accept-keys
 ")]
 pub struct Arguments {
     /// URL or path of the company's catalog repository
     catalog: String,
+    /// Accept what the catalog says of signatures beyond what you accepted before
+    #[arg(long)]
+    accept_keys: bool,
 }
 
 /// What joining changes.
@@ -41,6 +47,9 @@ struct Plan {
     registry: String,
     state: String,
     forge: String,
+    signatures: Vec<policy::Shown>,
+    /// What of the signatures was not accepted before.
+    beyond: Vec<Change>,
     #[serde(skip)]
     text: String,
 }
@@ -57,18 +66,25 @@ impl Arguments {
     /// Reads the catalog, plans, writes the settings, checks.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let url = RepoUrl::from_argument(&self.catalog, &cx.dir)?;
-        let (cache, offline, shown) = (cx.paths.cache.clone(), cx.offline, url.clone());
-        let defaults = cx.waiting("fetch the catalog", blocking(move || read(&cache, shown, offline))).await?;
-        if !crate::reference::is_registry(&defaults.company.registry) {
-            let what = crate::text::neutral_line(&defaults.company.registry, 80);
-            return Err(Failure::new(Class::Config, format!("{FILE} of {url}: `{what}` is no registry (host[:port])")));
-        }
-        defaults.company.state.parse::<RepoUrl>()?;
-        let plan = plan(cx, &url, &defaults)?;
+        let (cache, offline, place) = (cx.paths.cache.clone(), cx.offline, url.clone());
+        let read = blocking(move || {
+            let catalog = Catalog::open(&cache, place, offline)?;
+            Ok::<_, crate::blocks::Error>((catalog.defaults()?, catalog.rules()?))
+        });
+        let (defaults, rules) = cx.waiting("fetch the catalog", read).await?;
+        let (company, forge) = said(&url, defaults)?;
+        let mut policy = Policy::of(url.as_str(), rules, &cx.paths)?;
+        let plan = plan(cx, &url, &company, &forge, &policy)?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
+        if policy.kept() == Kept::Beyond && !self.accept_keys {
+            signatures::agree(cx, &policy)?;
+        }
         files::write(&plan.settings, plan.text.as_bytes())?;
+        if policy.kept() != Kept::Same && !(policy.kept() == Kept::Nothing && policy.rules().is_empty()) {
+            policy.accept(&cx.paths)?;
+        }
         let cx = &cx.with(Settings::resolve(&cx.paths, |name| std::env::var(name).ok())?);
         let findings = doctor::examine(&cx.machine(), cx.forge_access()).await;
         let well = findings.iter().all(|finding| finding.well);
@@ -77,29 +93,32 @@ impl Arguments {
     }
 }
 
-/// Reads the company's defaults from the catalog's default branch.
-fn read(cache: &Path, url: RepoUrl, offline: bool) -> Result<CompanyDefaults, Failure> {
-    let mirror = Mirror::new(cache, url, Wanted::Branches);
-    mirror.refresh(offline)?;
-    let commit = mirror.head()?;
-    let missing = || {
-        Failure::new(Class::Config, format!("{} has no {FILE}, so it is no catalog", mirror.url()))
+/// What a company's catalog must say.
+fn said(url: &RepoUrl, defaults: Option<Defaults>) -> Result<(Company, Forge), Failure> {
+    let wrong = |what: String| Failure::new(Class::Config, what);
+    let defaults = defaults.ok_or_else(|| {
+        wrong(format!("{url} has no {FILE}, so it is no catalog"))
             .hint("a catalog says in catalog.toml where the company's registry and state repository are")
-    };
-    let bytes = mirror.read(&commit, FILE, document::CAP)?.ok_or_else(missing)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let name = format!("{FILE} of {} at {}", mirror.url(), commit.short());
-    Ok(document::parse(Path::new(&name), &text)?)
+    })?;
+    let missing = |table: &str| wrong(format!("{FILE} of {url} has no table [{table}]"));
+    let company = defaults.company.ok_or_else(|| missing("company"))?;
+    let forge = defaults.forge.ok_or_else(|| missing("forge"))?;
+    if !crate::reference::is_registry(&company.registry) {
+        let what = crate::text::neutral_line(&company.registry, 80);
+        return Err(wrong(format!("{FILE} of {url}: `{what}` is no registry (host[:port])")));
+    }
+    company.state.parse::<RepoUrl>()?;
+    Ok((company, forge))
 }
 
-fn plan(cx: &Context, url: &RepoUrl, defaults: &CompanyDefaults) -> Result<Plan, Failure> {
+fn plan(cx: &Context, url: &RepoUrl, company: &Company, forge: &Forge, policy: &Policy) -> Result<Plan, Failure> {
     let path = cx.paths.settings.clone();
     let before = match files::read_text(&path, document::CAP) {
         Ok(text) => text,
         Err(error) if error.is_not_found() => String::new(),
         Err(error) => return Err(error.into()),
     };
-    let text = settings::joined(&before, url.as_str(), defaults).map_err(|error| {
+    let text = settings::joined(&before, url.as_str(), company, forge).map_err(|error| {
         let wrong: DocumentError =
             document::wrong_at(&path, &before, "", crate::text::neutral_line(&error.to_string(), 200));
         Failure::from(wrong)
@@ -108,20 +127,22 @@ fn plan(cx: &Context, url: &RepoUrl, defaults: &CompanyDefaults) -> Result<Plan,
     Ok(Plan {
         settings: path,
         catalog: url.to_string(),
-        company: shown(&defaults.company.name),
-        registry: shown(&defaults.company.registry),
-        state: shown(&defaults.company.state),
-        forge: match &defaults.forge.api {
-            Some(api) => format!("{} at {}", defaults.forge.kind.name(), shown(api)),
-            None => defaults.forge.kind.name().to_owned(),
+        company: shown(&company.name),
+        registry: shown(&company.registry),
+        state: shown(&company.state),
+        forge: match &forge.api {
+            Some(api) => format!("{} at {}", forge.kind.name(), shown(api)),
+            None => forge.kind.name().to_owned(),
         },
+        signatures: policy.rules().iter().map(Rule::shown).collect(),
+        beyond: policy.changes().to_vec(),
         text,
     })
 }
 
 impl Report for Plan {
     fn text(&self) -> String {
-        format!(
+        let mut out = format!(
             "{}\n  catalog  {}\n  company  {}\n  registry {}\n  state    {}\n  forge    {}\n",
             self.settings.display(),
             self.catalog,
@@ -129,7 +150,9 @@ impl Report for Plan {
             self.registry,
             self.state,
             self.forge
-        )
+        );
+        out.extend(self.signatures.iter().map(policy::Shown::lines));
+        out
     }
 }
 

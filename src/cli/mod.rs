@@ -32,6 +32,7 @@ mod prompt;
 mod release;
 mod remove;
 mod shell;
+mod signatures;
 mod status;
 mod terminal;
 mod test;

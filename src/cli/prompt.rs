@@ -25,11 +25,27 @@ pub fn confirm(question: &str) -> Result<bool, Failure> {
     match Confirm::new(question).with_default(false).with_render_config(look("(no)")).prompt() {
         Err(InquireError::OperationCanceled) => Ok(false),
         Ok(yes) => Ok(yes),
-        Err(error) => Err(match no_reply(error) {
-            NoReply::Interrupted => Failure::new(Class::Signal(2), "interrupted; nothing was changed"),
-            NoReply::Terminal(error) => Failure::new(Class::Io, format!("cannot ask at the terminal: {error}")),
-        }),
+        Err(error) => Err(ended(no_reply(error))),
     }
+}
+
+fn ended(no_reply: NoReply) -> Failure {
+    match no_reply {
+        NoReply::Interrupted => Failure::new(Class::Signal(2), "interrupted; nothing was changed"),
+        NoReply::Terminal(error) => Failure::new(Class::Io, format!("cannot ask at the terminal: {error}")),
+    }
+}
+
+/// A passphrase, which is not shown; a new one is asked for twice.
+pub fn passphrase(question: &str, new: bool) -> Result<String, Failure> {
+    let password =
+        Password::new(question).with_display_mode(PasswordDisplayMode::Masked).with_render_config(look("(none)"));
+    let password =
+        if new { password.with_custom_confirmation_message("Once more") } else { password.without_confirmation() };
+    password.prompt().map_err(|error| match error {
+        InquireError::OperationCanceled => Failure::new(Class::Signal(2), "no passphrase; nothing was changed"),
+        error => ended(no_reply(error)),
+    })
 }
 
 /// The person at the terminal, who answers a template's questions.

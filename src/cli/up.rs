@@ -65,7 +65,7 @@ pub type BroughtUp = (View, Vec<Running>, Vec<String>);
 
 /// Brings the project's sandbox up; none after `--dry-run`.
 pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<BroughtUp>, Failure> {
-    let (view, engine) = tokio::try_join!(cx.view(environment), cx.engine())?;
+    let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
     let turn = Turn::take(&cx.paths.state, &format!("sandbox {}", view.id))?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
@@ -79,6 +79,8 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     for note in &plan.notes {
         cx.observer.note(note);
     }
+    // Also what is here already: it may have come before it had to be signed.
+    cx.signed(&view.pinned(&lock)?).await?;
     cx.pull(&engine, &plan.pull).await?;
     let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
     drop(turn);

@@ -4,6 +4,7 @@
 //! own origin and to the token service that it names, nowhere else. Layers are streamed, and whoever reads one
 //! hashes it.
 
+mod attach;
 mod blob;
 mod challenge;
 mod client;

@@ -79,6 +79,15 @@ pub struct Build {
     pub image: ImageRef,
 }
 
+impl Plan {
+    /// What it takes from registries, by digest: base images, what was built before, and images of services that it adds.
+    pub fn images(&self) -> Vec<ImageRef> {
+        let bases = self.builds.iter().map(|build| &build.base);
+        let added = self.added.values().filter_map(|service| service.image.as_ref());
+        bases.chain(self.reused.values()).chain(added).cloned().collect()
+    }
+}
+
 /// Plans a deployment.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
     let app = &inputs.manifest.name;

@@ -63,6 +63,11 @@ impl View {
         self.images().into_iter().filter(|image| image.digest().is_none()).collect()
     }
 
+    /// All of them by digest.
+    pub fn pinned(&self, lock: &Lock) -> Result<Vec<ImageRef>, Error> {
+        self.images().iter().map(|image| plan::pinned(image, lock)).collect()
+    }
+
     /// Compares what is wanted with what the engine has.
     pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey) -> Result<Plan, Error> {
         let (view, locked) = (self.clone(), lock.clone());

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use onramp::document::DocumentError;
 use onramp::error::Fault;
 use onramp::project::{Lock, manifest};
-use onramp::settings::{CompanyDefaults, UserSettings};
+use onramp::settings::UserSettings;
 use onramp::tree::Entry;
 use onramp::{blocks, document, playground, state, template};
 use regex::Regex;
@@ -98,6 +98,7 @@ fn every_key_of_every_file_is_described() {
         ("onramp.lock", "[images.\"r.test/a:1\"]\n".to_owned()),
         ("catalog.toml", "[company]\n".to_owned()),
         ("catalog.toml", "[forge]\n".to_owned()),
+        ("catalog.toml", "[[signature]]\n".to_owned()),
         ("block.toml", String::new()),
         ("block.toml", format!("{BLOCK}[questions.a]\ntype = \"str\"\n")),
         ("block.toml", format!("{BLOCK}[render]\n")),
@@ -130,7 +131,7 @@ fn parse(file: &str, text: &str) -> Result<(), DocumentError> {
         "onramp.toml" => manifest::parse(path, text).map(drop),
         "onramp.lock" => document::parse::<Lock>(path, text).map(drop),
         "block.toml" => block(path, text),
-        "catalog.toml" => document::parse::<CompanyDefaults>(path, text).map(drop),
+        "catalog.toml" => document::parse::<blocks::catalog::Defaults>(path, text).map(drop),
         "settings.toml" => document::parse::<UserSettings>(path, text).map(drop),
         "state.toml" => state::policy::parse(path, text).map(drop),
         "image.toml" => playground::definition::check(path, text),

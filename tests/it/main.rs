@@ -25,5 +25,6 @@ mod pty;
 mod run;
 mod sandbox;
 mod setup;
+mod signature;
 mod trust;
 mod update;

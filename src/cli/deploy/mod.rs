@@ -64,6 +64,7 @@ impl Arguments {
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
+        cx.signed(&plan.images()).await?;
         let images = if plan.builds.is_empty() {
             plan.reused.clone()
         } else {
@@ -74,6 +75,8 @@ impl Arguments {
             let (engine, worktree, observer) = (&engine, &worktree, &*cx.observer);
             Workshop { engine, credentials, worktree, project: &project.root, observer }.build(&plan).await?
         };
+        // What was built now can only have a signature if it was built like this before, and signed since.
+        cx.signed(&images.values().cloned().collect::<Vec<_>>()).await?;
         let Desk { state, forge, me } = &desk;
         let outcome = proposal::propose(state, &**forge, me, &plan, images, evidence, self.message).await?;
         cx.report(&report::proposed(&plan, outcome));

@@ -6,7 +6,9 @@ mod lock;
 mod outdated;
 mod prune;
 mod pull;
+mod sign;
 mod tree;
+mod verify;
 
 use clap::Subcommand;
 use jiff::SignedDuration;
@@ -25,6 +27,7 @@ use crate::reference::ImageRef;
   onramp image pull
   onramp image outdated
   onramp image inspect php-apache:8.2
+  onramp image verify php-apache:8.2
 ")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -40,6 +43,8 @@ enum Command {
     Outdated(outdated::Arguments),
     Inspect(inspect::Arguments),
     Prune(prune::Arguments),
+    Verify(verify::Arguments),
+    Sign(sign::Arguments),
 }
 
 impl Arguments {
@@ -53,6 +58,8 @@ impl Arguments {
             Command::Outdated(arguments) => arguments.run(cx).await,
             Command::Inspect(arguments) => arguments.run(cx).await,
             Command::Prune(arguments) => arguments.run(cx).await,
+            Command::Verify(arguments) => arguments.run(cx).await,
+            Command::Sign(arguments) => arguments.run(cx).await,
         }
     }
 }

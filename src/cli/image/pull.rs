@@ -15,7 +15,6 @@ use crate::images::pull::{self, Details, ImagePlan};
 use crate::name::Name;
 use crate::project::Lock;
 use crate::reference::ImageRef;
-use crate::sandbox::plan::pinned;
 use crate::text;
 
 /// Pull this project's images, and those of everything that its sandbox runs, by digest.
@@ -98,6 +97,8 @@ impl Arguments {
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
+        // Also what is here already: it may have come before it had to be signed.
+        cx.signed(&plan.images.iter().map(|plan| plan.image.clone()).collect::<Vec<_>>()).await?;
         cx.pull_prepared(&pull, prepared).await?;
         if let Some((root, lock)) = lock {
             lock.save(&root)?;
@@ -123,8 +124,7 @@ impl Arguments {
         if self.update && cx.locked && after != before {
             return Err(Failure::usage("--update changes onramp.lock, and --locked forbids it: use one of them"));
         }
-        let declared = view.images();
-        let wanted = declared.iter().map(|image| pinned(image, &after)).collect::<Result<_, _>>()?;
+        let wanted = view.pinned(&after)?.into_iter().collect();
         cx.remember(&view.project.root, &wanted)?;
         Ok(Wanted { images: wanted, moved, lock: Some((view.project.root, after)) })
     }
