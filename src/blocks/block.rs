@@ -134,7 +134,7 @@ impl Block {
 
     /// The same block with what its own hooks made of its source. That is what a project is rendered from, so the lock tells
     /// its digest, and it is kept for the next update.
-    pub fn with_source(self, source: Tree) -> Result<Self, Error> {
+    pub fn with_source(self, source: &Tree) -> Result<Self, Error> {
         let template = dialect::read(&self.template.label, source.clone())?;
         let mut whole = Tree::default();
         for (path, entry) in self.whole.iter().filter(|(path, _)| !is_inside(path.as_str(), &self.directory)) {

@@ -132,7 +132,7 @@ pub async fn prompted(cx: &Context, block: Block, permission: Permission) -> Res
         return Ok(block);
     }
     let source = run::pre_prompt(&block.template, &surroundings(cx, &cx.dir)).await?;
-    let mut block = block.with_source(source)?;
+    let mut block = block.with_source(&source)?;
     block.allow_python();
     Ok(block)
 }
