@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
 use crate::sandbox::parity::{self, Parity};
-use crate::sandbox::plan::{Action, Plan, pinned};
+use crate::sandbox::plan::{Action, Plan};
 use crate::sandbox::up::{self, Running};
 use crate::sandbox::{SandboxKey, View};
 use crate::task::blocking;
@@ -71,8 +71,8 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
     let plan = view.plan(&engine, &lock, &key).await?;
-    let needed = view.images().iter().map(|image| pinned(image, &lock)).collect::<Result<_, _>>()?;
-    cx.remember(&view.project.root, &needed)?;
+    let needed = view.pinned(&lock)?;
+    cx.remember(&view.project.root, &needed.iter().cloned().collect())?;
     if !cx.proceed(&plan) {
         return Ok(None);
     }
@@ -80,7 +80,7 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
         cx.observer.note(note);
     }
     // Also what is here already: it may have come before it had to be signed.
-    cx.signed(&view.pinned(&lock)?).await?;
+    cx.signed(&needed).await?;
     cx.pull(&engine, &plan.pull).await?;
     let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
     drop(turn);

@@ -109,7 +109,7 @@ impl Arguments {
 
     /// The digests of a project's sandbox, the tags that moved, and the lock to write.
     async fn of_project(&self, cx: &Context) -> Result<Wanted, Failure> {
-        let view = cx.view(&self.environment).await?;
+        let (view, _) = tokio::try_join!(cx.view(&self.environment), cx.policy())?;
         let before = Lock::load(&view.project.root)?;
         let needed = view.tagged();
         let mut after = lock::complete(&before, &needed, cx.lock_forbidden(), cx.timeout).await?;
