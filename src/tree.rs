@@ -181,6 +181,14 @@ impl Entry {
         }
     }
 
+    /// What git keeps with this mode; the error says why it cannot be.
+    pub fn of_git(mode: i32, contents: Vec<u8>) -> Result<Self, String> {
+        Ok(match mode {
+            0o120_000 => Self::Link { target: String::from_utf8(contents).map_err(|_| "its target is not UTF-8")? },
+            mode => Self::File { contents: contents.into(), executable: mode == 0o100_755 },
+        })
+    }
+
     /// A file's text; none of a link or of what is not UTF-8.
     pub fn text(&self) -> Option<&str> {
         self.contents().and_then(|contents| std::str::from_utf8(contents).ok())

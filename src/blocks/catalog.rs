@@ -267,14 +267,7 @@ pub fn tree(id: &BlockId, files: Vec<(String, i32, Vec<u8>)>) -> Result<Tree, Er
             Error::Template(template::Error::Refused { label: id.to_string(), place, why })
         };
         let at = path.parse().map_err(|error: crate::tree::BadPath| refused(error.to_string()))?;
-        let entry = match mode {
-            0o120_000 => {
-                let target = String::from_utf8(contents);
-                Entry::Link { target: target.map_err(|_| refused("its target is not UTF-8".to_owned()))? }
-            }
-            mode => Entry::File { contents: contents.into(), executable: mode == 0o100_755 },
-        };
-        tree.insert(at, entry);
+        tree.insert(at, Entry::of_git(mode, contents).map_err(refused)?);
     }
     Ok(tree)
 }

@@ -136,7 +136,7 @@ fn in_directory<T>(path: &Path, make: impl Fn() -> std::io::Result<T>) -> std::i
             fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
             make()
         }
-        made => made,
+        other => other,
     }
 }
 

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::blocks::block::{Block, BlockId};
 use crate::blocks::{catalog, manifest};
-use crate::files;
-use crate::git::history::File;
 use crate::git::{Commit, Worktree, without_credentials};
 use crate::name::Name;
 use crate::text::{did_you_mean, slug};
@@ -135,26 +133,7 @@ impl Checkout {
 
     /// A block's files as they are now: what git ignores is not there.
     pub fn source(&self, name: &Name) -> Result<Tree, Error> {
-        let place = self.place(name);
-        let prefix = if place.is_empty() { String::new() } else { format!("{place}/") };
-        let (mut found, mut total): (Vec<File>, u64) = (Vec::new(), 0);
-        for path in self.worktree.listed(&place)? {
-            let at = self.root().join(&path);
-            let read = files::FileError::io("read", &at);
-            let about = at.symlink_metadata().map_err(read)?;
-            let (mode, contents) = if about.is_symlink() {
-                let target = std::fs::read_link(&at).map_err(files::FileError::io("read", &at))?;
-                (0o120_000, std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string()))
-            } else {
-                let executable = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o111 != 0;
-                (if executable { 0o100_755 } else { 0o100_644 }, files::read(&at, CAP)?)
-            };
-            total += contents.len() as u64;
-            if total > CAP {
-                return Err(files::FileError::TooLarge { path: self.root().join(&place), cap: CAP }.into());
-            }
-            found.push((path[prefix.len()..].to_owned(), mode, contents));
-        }
+        let found = self.worktree.files(&self.place(name), CAP)?;
         Ok(catalog::tree(&self.id(name, Version::Bare("as it is now".to_owned())), found)?)
     }
 

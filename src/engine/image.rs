@@ -6,8 +6,8 @@ use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Raw;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{
-    BuildImageOptions, BuilderVersion, CreateImageOptions, ListContainersOptions, ListImagesOptions, PushImageOptions,
-    RemoveImageOptions, TagImageOptions,
+    BuildImageOptions, BuilderVersion, CreateImageOptions, ImportImageOptions, ListContainersOptions, ListImagesOptions,
+    PushImageOptions, RemoveImageOptions, TagImageOptions,
 };
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
@@ -171,20 +171,14 @@ impl Engine {
         Ok(facts.id)
     }
 
-    /// Makes a one-layer image from the tar of a root file system.
-    pub async fn import<S>(&self, repository: &str, tag: &str, changes: Vec<String>, rootfs: S) -> Result<(), Error>
+    /// Takes an archive of images as `docker save` writes it. `name` is for errors.
+    pub async fn load<S>(&self, name: &str, archive: S) -> Result<(), Error>
     where
         S: Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
     {
-        let options = CreateImageOptions {
-            from_src: Some("-".to_owned()),
-            repo: Some(repository.to_owned()),
-            tag: Some(tag.to_owned()),
-            changes,
-            ..Default::default()
-        };
-        let stream = self.docker.create_image(Some(options), Some(bollard::body_try_stream(rootfs)), None);
-        self.follow("import", repository, stream, |_| None).await
+        let options = ImportImageOptions { quiet: true, ..Default::default() };
+        let stream = self.docker.import_image(options, bollard::body_try_stream(archive), None);
+        self.follow("load", name, stream, |info| info.stream).await
     }
 
     /// Gives an image one more name.

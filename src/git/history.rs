@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::worktree::{Worktree, open};
 use super::{Commit, Error};
+use crate::files::{self, FileError};
 
 /// A file of a commit: its path below the directory that was asked for, its git mode, its contents.
 pub type File = (String, i32, Vec<u8>);
@@ -110,6 +111,29 @@ impl Worktree {
             Ok(paths)
         };
         list().map_err(|e| self.library(e))
+    }
+
+    /// Those files, as they are now, by their paths below the directory; `cap` bytes together at most.
+    pub fn files(&self, directory: &str, cap: u64) -> Result<Vec<File>, Error> {
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        let (mut found, mut total): (Vec<File>, u64) = (Vec::new(), 0);
+        for path in self.listed(directory)? {
+            let at = self.root.join(&path);
+            let about = at.symlink_metadata().map_err(FileError::io("read", &at))?;
+            let (mode, contents) = if about.is_symlink() {
+                let target = std::fs::read_link(&at).map_err(FileError::io("read", &at))?;
+                (0o120_000, std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string()))
+            } else {
+                let executable = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o111 != 0;
+                (if executable { 0o100_755 } else { 0o100_644 }, files::read(&at, cap)?)
+            };
+            total += contents.len() as u64;
+            if total > cap {
+                return Err(FileError::TooLarge { path: self.root.join(directory), cap }.into());
+            }
+            found.push((path[prefix.len()..].to_owned(), mode, contents));
+        }
+        Ok(found)
     }
 
     /// The commits reachable from the checked-out one that changed something under a directory (empty: anything), and that

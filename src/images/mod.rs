@@ -1,6 +1,7 @@
 //! Images: what a project's tags are locked to, what is pulled, what the company's registry offers.
 
 pub mod about;
+pub mod build;
 pub mod catalogue;
 pub mod contents;
 pub mod known;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::definition::contents;
 use super::{Error, Playground};
 use crate::blocks::builtin::TEMPLATES;
 use crate::git::Identity;
+use crate::images::build::definition::contents;
 use crate::reference::ImageRef;
 
 /// Who the practice company's platform team is.
@@ -17,8 +17,8 @@ pub fn platform_team() -> Identity {
 pub fn catalog(playground: &Playground) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let mut files = BTreeMap::new();
     for (directory, place) in [("catalog", ""), ("blocks", "blocks/"), ("images", "images/")] {
-        for (path, bytes) in contents(template(directory)?) {
-            files.insert(format!("{place}{path}"), bytes);
+        for (path, entry) in contents(template(directory)?).iter() {
+            files.extend(entry.contents().map(|bytes| (format!("{place}{path}"), bytes.to_vec())));
         }
     }
     let manifest = format!(

@@ -4,10 +4,7 @@
 //! state repository whose production runs two apps, and the `local` forge inside that.
 
 mod company;
-pub mod definition;
 pub mod down;
-mod images;
-mod rootfs;
 pub mod status;
 pub mod up;
 
@@ -108,20 +105,6 @@ pub enum Error {
     /// There is none.
     #[error("there is no playground on this machine")]
     NotUp,
-    /// Neither way to the first base image works.
-    #[error("cannot make the first base image: {image} cannot be pulled, and {why}")]
-    NoBase {
-        /// The public image.
-        image: String,
-        /// Why Debian packages do not help.
-        why: &'static str,
-    },
-    /// debootstrap failed.
-    #[error("debootstrap failed: {last}")]
-    Bootstrap {
-        /// Its last line.
-        last: String,
-    },
     /// No loopback port is free.
     #[error("no port on 127.0.0.1 is free for the registry")]
     NoPort,
@@ -141,6 +124,9 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// An image could not be made.
+    #[error(transparent)]
+    Image(#[from] crate::images::build::Error),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -168,7 +154,7 @@ impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::NotUp => Class::Usage,
-            Self::NoBase { .. } | Self::Bootstrap { .. } | Self::NoPort | Self::RegistrySilent { .. } => Class::Env,
+            Self::NoPort | Self::RegistrySilent { .. } => Class::Env,
             Self::Template { .. } => Class::Bug,
             _ => self.inner().map_or(Class::Bug, Fault::class),
         }
@@ -176,8 +162,6 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoBase { .. } => Some("onramp needs one of the two once; later starts use what was built".into()),
-            Self::Bootstrap { .. } => Some("is a Debian mirror reachable, and is there room on the disk?".into()),
             Self::RegistrySilent { log, .. } if !log.is_empty() => Some(format!("its last lines:\n{}", log.join("\n"))),
             // The engine thinks of a project's `publish`; here the port is the one that every address of the company has.
             Self::Engine(engine::Error::PortTaken { .. }) => Some(
@@ -190,7 +174,6 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::NotUp => vec!["onramp playground up".into()],
-            Self::NoBase { .. } => vec!["sudo apt-get install debootstrap && sudo onramp playground up".into()],
             _ => self.inner().map(Fault::next).unwrap_or_default(),
         }
     }
@@ -200,6 +183,7 @@ impl Error {
     /// The fault of another room that this passes on.
     fn inner(&self) -> Option<&dyn Fault> {
         match self {
+            Self::Image(error) => Some(error),
             Self::Engine(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Git(error) => Some(error),

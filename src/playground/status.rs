@@ -1,12 +1,14 @@
 //! What there is of a playground.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Error, Playground, company, definition, images};
+use super::{Error, Playground, company};
 use crate::engine::{Engine, label};
 use crate::git::{Mirror, Wanted};
+use crate::images::build::{self, definition};
 use crate::registry::Registry;
 use crate::state::State;
 
@@ -70,10 +72,11 @@ pub async fn look(engine: &Engine, playground: &Playground) -> Result<Status, Er
     let registry = Registry::new(&playground.registry(), None, std::time::Duration::from_secs(2))?;
     let answers = registry.ping().await.is_ok();
     let mut base = Vec::new();
-    for definition in definition::read(company::template("images")?)? {
-        let place = images::place(playground, &definition);
-        let digest = if answers { images::published(&registry, &place, &definition).await? } else { None };
-        base.push(ImageStatus { image: place.to_string(), digest: digest.map(|digest| digest.to_string()) });
+    let definitions = definition::built_in(company::template("images")?)?;
+    let published = if answers { build::published(&registry, &definitions).await? } else { BTreeMap::new() };
+    for definition in &definitions {
+        let digest = published.get(&definition.name).map(ToString::to_string);
+        base.push(ImageStatus { image: build::place(&playground.registry(), definition).to_string(), digest });
     }
     let apps = if answers { registry.repositories("apps/").await? } else { Vec::new() };
     let (catalog, state) = (catalog(playground), state(playground));

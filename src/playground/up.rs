@@ -5,26 +5,29 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use super::company::{self, Released};
-use super::definition::{self, Definition};
-use super::{Error, Playground, images};
+use super::{Error, Playground};
 use crate::blocks;
 use crate::blocks::facts::{Facts, Operation};
 use crate::blocks::{Creation, Layer};
 use crate::engine::{ContainerSpec, Engine, Mount, PortBinding, Source, label};
 use crate::event::Observer;
 use crate::git::{self, RefUpdate, Wanted};
+use crate::images::build::definition::{self, Definition};
+use crate::images::build::{Origin, Target, Workshop};
 use crate::reference::ImageRef;
 use crate::registry::Registry;
 use crate::state::edit::Edit;
 use crate::state::{self, State};
 use crate::template::resolve::Sources;
+use crate::tree::Tree;
 
 /// The version under which the company's own apps were released first.
 const RELEASE: &str = "1.0.0";
+/// What images are called in the engine before a registry has them.
+pub(super) const PREFIX: &str = "onramp-playground";
 /// How long the registry may take to answer.
 const REGISTRY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -55,9 +58,9 @@ pub struct Report {
 /// Compares what should be there with what is.
 pub async fn plan(engine: &Engine, playground: &Playground) -> Result<Plan, Error> {
     let mut build = Vec::new();
-    for definition in definition::read(company::template("images")?)? {
-        if engine.image(&definition.local_name()).await?.is_none() {
-            build.push(format!("{}:{}", definition.path, definition.tag));
+    for definition in definition::built_in(company::template("images")?)? {
+        if engine.image(&local_name(&definition)).await?.is_none() {
+            build.push(definition.place());
         }
     }
     let containers = engine.containers(&[(label::PLAYGROUND, playground.id.as_str())]).await?;
@@ -71,21 +74,24 @@ pub async fn plan(engine: &Engine, playground: &Playground) -> Result<Plan, Erro
 pub async fn apply(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> Result<Report, Error> {
     let playground = &plan.playground;
     playground.remember()?;
-    let bases = definition::read(company::template("images")?)?;
-    images::build(engine, &bases.iter().collect::<Vec<_>>(), &playground.home, observer).await?;
+    let mut all = definition::built_in(company::template("images")?)?;
+    let workshop = Workshop { engine, prefix: PREFIX, home: &playground.home, anew: false, observer };
+    // Where there is no registry yet its image can only be built.
+    let first = definition::choose(all.clone(), &["registry".to_owned()])?;
+    workshop.build(&first).await?;
+    let missing = |name: &str| Error::Template { what: name.to_owned(), why: "no such image".to_owned() };
+    let image = first.last().ok_or_else(|| missing("registry"))?;
+    let registry = start_registry(engine, playground, image).await?;
 
-    let base = |name: &str| bases.iter().find(|definition| definition.name.as_str() == name);
-    let missing = |name: &str| Error::Template { what: name.to_owned(), why: "no such base image".to_owned() };
-    let registry = start_registry(engine, playground, base("registry").ok_or_else(|| missing("registry"))?).await?;
-
-    let php = base("php-apache").ok_or_else(|| missing("php-apache"))?;
-    let auth = Definition::of_app("auth", RELEASE, definition::contents(company::template("apps/auth")?), php)?;
-    let shop = Definition::of_app("shop", RELEASE, shop_sources(playground)?, php)?;
-    images::build(engine, &[php, &auth, &shop], &playground.home, observer).await?;
-
-    let all: Vec<&Definition> = bases.iter().chain([&auth, &shop]).collect();
-    let pushes = all.iter().map(|definition| images::publish(engine, &registry, playground, definition, observer));
-    let published: Vec<ImageRef> = try_join_all(pushes).await?;
+    let php = all.iter().find(|definition| definition.name.as_str() == "php-apache");
+    let php = php.ok_or_else(|| missing("php-apache"))?;
+    let app = |name: &str, files| Definition::of_app(name.parse().expect("a name"), RELEASE, files, php);
+    let apps =
+        [app("auth", definition::contents(company::template("apps/auth")?)), app("shop", shop_sources(playground)?)];
+    all.extend(apps);
+    let target = Target { registry: &registry, credentials: None, origin: Origin::default() };
+    let published = workshop.publish(&target, &all).await?;
+    let published: Vec<ImageRef> = published.into_iter().map(|made| made.image.at(made.digest)).collect();
     let find = |path: &str| published.iter().find(|image| image.path() == path).cloned().ok_or_else(|| missing(path));
     let released = Released { shop: find("apps/shop")?, auth: find("apps/auth")?, mariadb: find("base/mariadb")? };
 
@@ -99,13 +105,18 @@ pub async fn apply(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -
     Ok(Report { playground: playground.clone(), images: published, blocks })
 }
 
+/// What a playground's images are called in the engine: by their content, and shared by every playground on it.
+fn local_name(definition: &Definition) -> String {
+    format!("{PREFIX}/{}:{}", definition.name, &definition.key.hex()[..16])
+}
+
 /// The registry's container, running and answering.
 async fn start_registry(engine: &Engine, playground: &Playground, image: &Definition) -> Result<Registry, Error> {
     let name = playground.registry_container();
     let labels = [(label::PLAYGROUND.to_owned(), playground.id.clone())];
     let spec = ContainerSpec {
         name: name.clone(),
-        image: image.local_name(),
+        image: local_name(image),
         command: None,
         env: [].into(),
         labels: labels.clone().into(),
@@ -196,7 +207,7 @@ async fn heal_state(
 }
 
 /// What `onramp new php-web shop --defaults` would make: the company's shop is made from its own block.
-fn shop_sources(playground: &Playground) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+fn shop_sources(playground: &Playground) -> Result<Tree, Error> {
     let name = "php-web".parse().expect("a name");
     let block = blocks::builtin::block(&name, &blocks::builtin::read(&name)?.version)?;
     let facts = Facts {
@@ -206,7 +217,5 @@ fn shop_sources(playground: &Playground) -> Result<BTreeMap<String, Vec<u8>>, Er
         folder: "shop".to_owned(),
     };
     let layer = Layer::make(&block, &facts, Operation::Copy, &Sources::default(), None)?;
-    let creation = Creation::plan(&block, &layer, &[])?;
-    let contents = |entry: crate::tree::Entry| entry.contents().map(|bytes| bytes.to_vec());
-    Ok(creation.files.into_iter().filter_map(|(path, entry)| Some((path.into(), contents(entry)?))).collect())
+    Ok(Creation::plan(&block, &layer, &[])?.files)
 }

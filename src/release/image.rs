@@ -73,10 +73,11 @@ impl Workshop<'_> {
 
 /// What the image says of itself (OCI image specification 1.1, annotations).
 fn labels(plan: &Plan, build: &Build) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::from([
-        (about::REVISION.to_owned(), plan.source.to_string()),
-        (about::BASE_NAME.to_owned(), build.base_name.to_string()),
-    ]);
+    // What its base says of itself an image inherits; an empty text takes it back.
+    let inherited = [about::SOURCE, about::OWNER, about::END_OF_LIFE, about::DEPRECATED];
+    let mut labels: BTreeMap<String, String> = inherited.map(|key| (key.to_owned(), String::new())).into();
+    labels.insert(about::REVISION.to_owned(), plan.source.to_string());
+    labels.insert(about::BASE_NAME.to_owned(), build.base_name.to_string());
     labels.extend(build.base.digest().map(|digest| (about::BASE_DIGEST.to_owned(), digest.to_string())));
     labels
 }

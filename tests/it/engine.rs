@@ -86,12 +86,15 @@ pub fn import_shell(repository: &str, tag: &str) {
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_dir_all(".", root.path()).unwrap();
     let rootfs = bytes::Bytes::from(archive.into_inner().unwrap());
-    let host = std::env::var("DOCKER_HOST").ok();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let engine = onramp::engine::Engine::connect(host.as_deref(), false).await.unwrap();
-        let rootfs = futures_util::stream::once(async move { Ok(rootfs) });
-        engine.import(repository, tag, Vec::new(), rootfs).await.unwrap();
+    with_engine(async |docker| {
+        let options = bollard::query_parameters::CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some(repository.to_owned()),
+            tag: Some(tag.to_owned()),
+            ..Default::default()
+        };
+        let made = docker.create_image(Some(options), Some(bollard::body_full(rootfs.clone())), None);
+        futures_util::TryStreamExt::try_collect::<Vec<_>>(made).await.unwrap();
     });
 }
 

@@ -85,7 +85,7 @@ impl Report for Shown {
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.found.images.iter().map(|image| row(image, &self.registry, now)));
         if self.found.images.is_empty() {
-            return format!("{} has no such base images (base/…)\n", self.registry);
+            return format!("{} has no base images like that (base/…)\n", self.registry);
         }
         let mut out = text::table(&rows);
         if self.found.hidden > 0 {

@@ -1,5 +1,6 @@
 //! `onramp image`
 
+mod build;
 mod inspect;
 mod list;
 mod lock;
@@ -7,6 +8,7 @@ mod outdated;
 mod prune;
 mod pull;
 mod sign;
+mod push;
 mod tree;
 mod verify;
 
@@ -45,6 +47,8 @@ enum Command {
     Prune(prune::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
+    Build(build::Arguments),
+    Push(push::Arguments),
 }
 
 impl Arguments {
@@ -60,6 +64,8 @@ impl Arguments {
             Command::Prune(arguments) => arguments.run(cx).await,
             Command::Verify(arguments) => arguments.run(cx).await,
             Command::Sign(arguments) => arguments.run(cx).await,
+            Command::Build(arguments) => arguments.run(cx).await,
+            Command::Push(arguments) => arguments.run(cx).await,
         }
     }
 }

@@ -1,0 +1,131 @@
+//! The company's base images, made from the catalog's definitions: in order of dependence, several at once, each only
+//! where its content is new.
+//!
+//! What is in an image depends on its definition and its parent alone, and is found again under its key: in the engine, and
+//! in the registry. Who made it, when and on what goes into labels that are put on it as it is published.
+
+pub mod definition;
+mod labels;
+mod load;
+mod publish;
+mod rootfs;
+mod workshop;
+
+use std::path::PathBuf;
+
+pub use definition::Definition;
+pub use labels::Origin;
+pub use workshop::{Made, Standing, Target, Workshop, place, published};
+
+use crate::document::DocumentError;
+use crate::engine;
+use crate::error::{Class, Fault};
+use crate::files::FileError;
+use crate::{git, registry};
+
+/// What can go wrong while an image is made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither way to the first base image works.
+    #[error("cannot make the file system of {image}: {why}")]
+    NoBase {
+        /// The image.
+        image: String,
+        /// Why.
+        why: String,
+    },
+    /// debootstrap failed.
+    #[error("debootstrap failed for {image}: {last}")]
+    Bootstrap {
+        /// The image.
+        image: String,
+        /// Its last line.
+        last: String,
+    },
+    /// A definition's file is missing or cannot be one.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Definitions build on each other in a circle.
+    #[error("images build on each other in a circle: {}", names.join(", "))]
+    Circle {
+        /// Their names, the first one again at the end.
+        names: Vec<String>,
+    },
+    /// A parent is not among what is built.
+    #[error("{image} builds on an image that is not among those that are built")]
+    NoParent {
+        /// The image.
+        image: String,
+    },
+    /// There is no definition of this name.
+    #[error("no image `{name}` is defined in this catalog")]
+    NoDefinition {
+        /// What was asked for.
+        name: String,
+        /// The one that was probably meant.
+        meant: Option<String>,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Disk(#[from] FileError),
+    /// A file says something wrong.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+impl Error {
+    /// The fault of another room that this passes on.
+    fn inner(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::Engine(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            Self::Git(error) => Some(error),
+            Self::Disk(error) => Some(error),
+            Self::Document(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Fault for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoBase { .. } | Self::Bootstrap { .. } => Class::Env,
+            Self::File { .. } | Self::Circle { .. } => Class::Config,
+            Self::NoDefinition { .. } => Class::Usage,
+            Self::NoParent { .. } => Class::Bug,
+            _ => self.inner().map_or(Class::Bug, Fault::class),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoBase { .. } => Some("onramp needs it once; later builds use what was built".into()),
+            Self::Bootstrap { .. } => Some("is the Debian mirror reachable, and is there room on the disk?".into()),
+            Self::NoDefinition { meant, .. } => meant.as_ref().map(|meant| format!("did you mean `{meant}`?")),
+            _ => self.inner().and_then(Fault::hint),
+        }
+    }
+
+    fn next(&self) -> Vec<String> {
+        match self {
+            Self::NoBase { .. } => vec!["sudo apt-get install debootstrap".into()],
+            Self::Circle { .. } => vec!["onramp image build --dry-run".into()],
+            _ => self.inner().map(Fault::next).unwrap_or_default(),
+        }
+    }
+}
