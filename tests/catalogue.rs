@@ -80,7 +80,12 @@ impl Desk {
         std::fs::write(self.root().join("Dockerfile"), "ARG BASE\nFROM ${BASE}\n").unwrap();
     }
 
+    /// Runs it where no engine answers.
     fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(arguments, Some("unix:///nowhere/docker.sock"))
+    }
+
+    fn run_with(&self, arguments: &[&str], engine: Option<&str>) -> Outcome {
         let home = self.root().join("home");
         let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
         command
@@ -96,7 +101,10 @@ impl Desk {
         if let Ok(state) = std::fs::canonicalize(self.root().join("state.git")) {
             command.env("ONRAMP_STATE", state);
         }
-        let out = command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
+        if let Some(engine) = engine {
+            command.env("DOCKER_HOST", engine);
+        }
+        let out = command.output().unwrap();
         Outcome {
             code: out.status.code().unwrap(),
             out: String::from_utf8(out.stdout).unwrap(),
@@ -294,3 +302,40 @@ async fn a_base_that_nobody_names_is_seen_in_the_layers() {
     assert_eq!(kinds(&outdated), ["base"], "{}", outdated.out);
     assert_eq!(outdated.json()["images"][0]["findings"][0]["by"], "layers");
 }
+
+/// Takes the images of a test away from the engine, also where it fails.
+struct Local(String);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let listed = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}"]).output().unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        for name in listed.lines().filter(|name| name.contains(&self.0)) {
+            let _ = Command::new("docker").args(["rmi", name]).output();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogs_images_are_built_pushed_and_made_the_same_again() {
+    let desk = Desk::new().await;
+    let base = format!("tiny{}", std::process::id());
+    let _local = Local(base.clone());
+    let write = |path: &str, text: &str| {
+        let path = desk.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@acme.test"];
+        assert!(Command::new("git").args(identity).args(arguments).current_dir(desk.root()).status().unwrap().success());
+    };
+    write(".gitignore", "/home\n");
+    write(
+        &format!("images/{base}/image.toml"),
+        &format!(
+            "schema = 1\nname = \"{base}\"\ntag = \"12\"\ndescription = \"Debian\"\nowner = \"ops\"\n\
+             end_of_life = \"2028-06-30\"\n[rootfs]\nsuite = \"bookworm\"\n"
+        ),
+    );
+    let child = format!(

@@ -89,7 +89,7 @@ pub async fn apply(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -
     let apps =
         [app("auth", definition::contents(company::template("apps/auth")?)), app("shop", shop_sources(playground)?)];
     all.extend(apps);
-    let target = Target { registry: &registry, credentials: None, origin: Origin::default() };
+    let target = Target { registry: &registry, credentials: None, origin: Origin::default(), reader: None };
     let published = workshop.publish(&target, &all).await?;
     let published: Vec<ImageRef> = published.into_iter().map(|made| made.image.at(made.digest)).collect();
     let find = |path: &str| published.iter().find(|image| image.path() == path).cloned().ok_or_else(|| missing(path));

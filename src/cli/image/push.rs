@@ -7,13 +7,14 @@ use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use super::build;
 use crate::images::build::{Made, Standing, Target};
+use crate::images::contents::Reader;
 use crate::images::pull::engine_credentials;
 use crate::registry::{self, Registry};
 
 /// Build the catalog's base images and push those that the company's registry has not, each as soon as its parent is there.
 ///
 /// What is pushed says where it came from (`org.opencontainers.image.source`, `revision`, `base.name`, `base.digest`), who
-/// owns it and until when. An image whose parent was pushed anew is pushed anew, too. A tag moves: whoever locked it keeps
+/// owns it and until when; a bill of materials (SPDX 2.3) refers to it. An image whose parent was pushed anew is pushed anew, too. A tag moves: whoever locked it keeps
 /// what they have, and `onramp image outdated` tells them.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
@@ -28,6 +29,9 @@ pub struct Arguments {
     /// Make and push them anew although their definitions are as they were
     #[arg(long)]
     anew: bool,
+    /// Attach no bill of materials
+    #[arg(long)]
+    no_sbom: bool,
 }
 
 #[derive(Serialize)]
@@ -54,7 +58,9 @@ impl Arguments {
             return Ok(Verdict::Ok);
         }
         let credentials = registry::credentials_of_user(host).await.map(engine_credentials);
-        let target = Target { registry: &registry, credentials, origin };
+        let reader = Reader::new(&cx.paths.cache, false, cx.timeout, cx.observer.clone());
+        let reader = (!self.no_sbom).then_some(&reader);
+        let target = Target { registry: &registry, credentials, origin, reader };
         let images = workshop.publish(&target, &definitions).await?;
         cx.report(&Done { images });
         Ok(Verdict::Ok)

@@ -9,12 +9,14 @@ mod labels;
 mod load;
 mod publish;
 mod rootfs;
+mod sbom;
 mod workshop;
 
 use std::path::PathBuf;
 
 pub use definition::Definition;
 pub use labels::Origin;
+pub use sbom::SPDX;
 pub use workshop::{Made, Standing, Target, Workshop, place, published};
 
 use crate::document::DocumentError;
@@ -70,6 +72,17 @@ pub enum Error {
         /// The one that was probably meant.
         meant: Option<String>,
     },
+    /// What is in an image could not be listed.
+    #[error("the packages of {image} could not be listed: {why}")]
+    Unlisted {
+        /// The image.
+        image: String,
+        /// Why.
+        why: String,
+    },
+    /// What is in an image could not be read.
+    #[error(transparent)]
+    Contents(#[from] super::contents::Error),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -91,6 +104,7 @@ impl Error {
     /// The fault of another room that this passes on.
     fn inner(&self) -> Option<&dyn Fault> {
         match self {
+            Self::Contents(error) => Some(error),
             Self::Engine(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Git(error) => Some(error),
@@ -108,6 +122,7 @@ impl Fault for Error {
             Self::File { .. } | Self::Circle { .. } => Class::Config,
             Self::NoDefinition { .. } => Class::Usage,
             Self::NoParent { .. } => Class::Bug,
+            Self::Unlisted { .. } => Class::Io,
             _ => self.inner().map_or(Class::Bug, Fault::class),
         }
     }

@@ -11,9 +11,10 @@ use tokio::sync::{Notify, watch};
 
 use super::definition::{Definition, Rootfs};
 use super::labels::{self, Origin};
-use super::{Error, load, publish, rootfs};
+use super::{Error, load, publish, rootfs, sbom};
 use crate::engine::{BuildSpec, Credentials, Engine, LayerProgress, label};
 use crate::event::{Event, Observer};
+use crate::images::contents::Reader;
 use crate::name::Name;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::Registry;
@@ -43,6 +44,8 @@ pub struct Target<'a> {
     pub credentials: Option<Credentials>,
     /// Where the definitions come from.
     pub origin: Origin,
+    /// What reads the packages of what was pushed, for its bill of materials; none where that is not wanted.
+    pub reader: Option<&'a Reader>,
 }
 
 /// A published image.
@@ -275,6 +278,10 @@ impl Workshop<'_> {
                 self.push(target, definition, &image, labels, &task).await?
             }
         };
+        if let Some(reader) = target.reader {
+            self.observer.step(&task, "listing its packages");
+            sbom::attach(target.registry, reader, &image.at(digest.clone())).await?;
+        }
         self.observer.finished(&task, digest.short());
         Ok(Made { name, image, digest, pushed: true })
     }
