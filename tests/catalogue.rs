@@ -316,26 +316,94 @@ impl Drop for Local {
     }
 }
 
+/// A catalog with a file system of Debian packages and an image on it, whose names begin so.
+fn catalog(desk: &Desk, base: &str) {
+    let write = |path: String, text: &str| {
+        let path = desk.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let image = |name: &str, rest: &str| {
+        format!("schema = 1\nname = \"{name}\"\ntag = \"1\"\ndescription = \"For tests\"\n{rest}\n")
+    };
+    let ground = "owner = \"ops\"\nend_of_life = \"2028-06-30\"\n[rootfs]\nsuite = \"bookworm\"";
+    write(".gitignore".to_owned(), "/home\n");
+    write(format!("images/{base}/image.toml"), &image(base, ground));
+    let child = image(&format!("{base}-app"), &format!("owner = \"web\"\nparent = \"{base}\""));
+    write(format!("images/{base}-app/image.toml"), &child);
+    write(format!("images/{base}-app/Dockerfile"), "ARG BASE\nFROM ${BASE}\nRUN echo one >/one\n");
+    for line in
+        ["init --quiet", "remote add origin https://ann:s3cret@git.acme.test/c.git", "add .", "commit --quiet -m x"]
+    {
+        let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@acme.test"];
+        let done = Command::new("git").args(identity).args(line.split(' ')).current_dir(desk.root()).status();
+        assert!(done.unwrap().success(), "{line}");
+    }
+}
+
+/// The packages of an image's bill of materials: name and version.
+async fn billed(registry: &RealRegistry, path: &str, digest: &Digest) -> std::collections::BTreeSet<String> {
+    let client = onramp::registry::Registry::new(registry.host(), None, std::time::Duration::from_secs(10)).unwrap();
+    let referrers = client.referrers(path, digest, Some(onramp::images::build::SPDX)).await.unwrap();
+    assert_eq!(referrers.len(), 1);
+    let at = registry.image(&format!("{path}:1")).at(referrers[0].descriptor.digest.clone());
+    let manifest: Value = serde_json::from_slice(&client.manifest(&at).await.unwrap().bytes).unwrap();
+    let document = manifest["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+    let document: Value = serde_json::from_slice(&client.small_blob(path, &document, 16 << 20).await.unwrap()).unwrap();
+    let text = |package: &Value, key: &str| package[key].as_str().unwrap().to_owned();
+    let packages = document["packages"].as_array().unwrap()[1..].iter();
+    packages.map(|package| format!("{} {}", text(package, "name"), text(package, "versionInfo"))).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogs_images_are_built_pushed_and_made_the_same_again() {
     let desk = Desk::new().await;
     let base = format!("tiny{}", std::process::id());
     let _local = Local(base.clone());
-    let write = |path: &str, text: &str| {
-        let path = desk.root().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    let git = |arguments: &[&str]| {
-        let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@acme.test"];
-        assert!(Command::new("git").args(identity).args(arguments).current_dir(desk.root()).status().unwrap().success());
-    };
-    write(".gitignore", "/home\n");
-    write(
-        &format!("images/{base}/image.toml"),
-        &format!(
-            "schema = 1\nname = \"{base}\"\ntag = \"12\"\ndescription = \"Debian\"\nowner = \"ops\"\n\
-             end_of_life = \"2028-06-30\"\n[rootfs]\nsuite = \"bookworm\"\n"
-        ),
-    );
-    let child = format!(
+    catalog(&desk, &base);
+    let engine = std::env::var("DOCKER_HOST").ok();
+    let run = |arguments: &[&str]| desk.run_with(&[arguments, &["--json"]].concat(), engine.as_deref());
+    let dry = run(&["image", "push", "--dry-run"]);
+    assert_eq!((dry.code, &dry.json()["images"][1]["published"]), (0, &Value::Null), "{}{}", dry.out, dry.err);
+    let pushed = run(&["image", "push"]);
+    assert_eq!(pushed.code, 0, "{}{}", pushed.out, pushed.err);
+    let (first, app) = (pushed.json()["images"][0].clone(), pushed.json()["images"][1].clone());
+    assert_eq!((&first["pushed"], &app["pushed"]), (&true.into(), &true.into()));
+
+    // What is pushed says where it came from, and not what its parent says of itself.
+    let inspected = run(&["image", "inspect", &format!("{base}-app:1")]).json();
+    let label = |key: &str| inspected["labels"][key].as_str().unwrap_or("none").to_owned();
+    assert_eq!(label("org.opencontainers.image.base.digest"), first["digest"].as_str().unwrap());
+    assert_eq!(label("org.opencontainers.image.source"), "https://git.acme.test/c.git");
+    assert_eq!(label("dev.onramp.image.owner"), "web");
+    assert_eq!(label("dev.onramp.image.end-of-life"), "");
+    assert_eq!(label("org.opencontainers.image.revision").len(), 40);
+
+    // A bill of materials refers to it, and lists what dpkg does.
+    let billed =
+        billed(&desk.registry, &format!("base/{base}"), &first["digest"].as_str().unwrap().parse().unwrap()).await;
+    let key = dry.json()["images"][0]["key"].as_str().unwrap()["sha256:".len()..][..16].to_owned();
+    let asked =
+        ["run", "--rm", &format!("onramp-image/{base}:{key}"), "dpkg-query", "-W", "-f", "${Package} ${Version}\n"];
+    let dpkg = String::from_utf8(Command::new("docker").args(asked).output().unwrap().stdout).unwrap();
+    assert!(dpkg.lines().count() > 50, "{dpkg:?}");
+    assert_eq!(billed, dpkg.lines().map(str::to_owned).collect());
+
+    // Made anew of the same packages it is the same to the last byte, so that nothing that builds on it is pushed again.
+    let again = run(&["image", "push", "--anew", &base]);
+    assert_eq!((again.code, &again.json()["images"][0]["digest"]), (0, &first["digest"]), "{}", again.err);
+    let nothing = run(&["image", "push"]).json()["images"][1].clone();
+    assert_eq!((&nothing["digest"], &nothing["pushed"]), (&app["digest"], &false.into()));
+
+    // A change of one is a push of one; a parent that there is not, or no image of that name, is said.
+    let place = desk.root().join(format!("images/{base}-app"));
+    std::fs::write(place.join("Dockerfile"), "ARG BASE\nFROM ${BASE}\nRUN echo two >/two\n").unwrap();
+    let changed = run(&["image", "push"]).json();
+    assert_eq!((&changed["images"][0]["pushed"], &changed["images"][1]["pushed"]), (&false.into(), &true.into()));
+    assert_eq!(run(&["image", "build", "tyni"]).code, 2);
+    let text = std::fs::read_to_string(place.join("image.toml")).unwrap();
+    std::fs::write(place.join("image.toml"), text.replace(&format!("parent = \"{base}\""), "parent = \"nobody\""))
+        .unwrap();
+    let orphan = run(&["image", "build"]);
+    assert!(orphan.code == 3 && orphan.out.contains("no image `nobody` is defined"), "{}", orphan.out);
+}

@@ -6,8 +6,8 @@ use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Raw;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{
-    BuildImageOptions, BuilderVersion, CreateImageOptions, ImportImageOptions, ListContainersOptions, ListImagesOptions,
-    PushImageOptions, RemoveImageOptions, TagImageOptions,
+    BuildImageOptions, BuilderVersion, CreateImageOptions, ImportImageOptions, ListContainersOptions,
+    ListImagesOptions, PushImageOptions, RemoveImageOptions, TagImageOptions,
 };
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};

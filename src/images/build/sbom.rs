@@ -178,7 +178,10 @@ mod tests {
         let made = || document(&image.at(digest.clone()), &digest, Timestamp::UNIX_EPOCH, &contents);
         assert_eq!(made(), made());
         let read: Value = serde_json::from_slice(&made()).unwrap();
-        assert_eq!((&read["spdxVersion"], &read["creationInfo"]["created"]), (&json!("SPDX-2.3"), &json!("1970-01-01T00:00:00Z")));
+        assert_eq!(
+            (&read["spdxVersion"], &read["creationInfo"]["created"]),
+            (&json!("SPDX-2.3"), &json!("1970-01-01T00:00:00Z"))
+        );
         let names: Vec<&Value> = read["packages"].as_array().unwrap().iter().map(|package| &package["name"]).collect();
         assert_eq!(names, ["base/php", "curl"]);
         assert_eq!(read["relationships"].as_array().unwrap().len(), 2);

@@ -260,7 +260,8 @@ impl Workshop<'_> {
         if let Some((parent, made)) = &parent {
             self.fetch(target, parent, made).await?;
         }
-        let labels = labels::of(definition, &target.origin, parent.as_ref().map(|(_, made)| (&made.image, &made.digest)));
+        let labels =
+            labels::of(definition, &target.origin, parent.as_ref().map(|(_, made)| (&made.image, &made.digest)));
         let task = format!("push {}", definition.path);
         let digest = match &definition.rootfs {
             Some(rootfs) if !definition.has_dockerfile() && rootfs.pull.is_none() => {
