@@ -285,6 +285,17 @@ async fn what_is_behind_is_told() {
     std::fs::remove_dir_all(desk.root().join("home/cache")).unwrap();
     let gone = desk.run(&["image", "outdated", "--json"]);
     assert!(kinds(&gone).contains(&"gone".to_owned()), "{}", gone.out);
+    let engine = std::env::var("DOCKER_HOST").ok();
+    let third = plain("2026-03-02T00:00:00Z", &["debian", "php4"]).push(&desk.registry, "base/php", "8.2").await;
+    let pulled = desk.run_with(&["image", "pull"], engine.as_deref());
+    assert_eq!(pulled.code, 3, "{}", pulled.err);
+    let expected =
+        format!("is locked to {}, which its registry no longer has; the tag is {} now", second.short(), third.short());
+    assert!(
+        pulled.err.contains(&expected) && pulled.err.contains("next: onramp image lock --update"),
+        "{}",
+        pulled.err
+    );
     assert_eq!(desk.locked("base/php:8.2"), Some(second), "the lock is as it was");
 }
 

@@ -221,8 +221,20 @@ impl Context {
             return Err(images::Error::Offline { images: missing.to_vec() }.into());
         }
         let pull = self.pull_of(engine, None);
-        let prepared = self.waiting("ask the registry about images", pull.prepare(missing)).await?;
+        let prepared = self.prepare(&pull, missing).await?;
         self.pull_prepared(&pull, prepared).await
+    }
+
+    /// Asks what a pull will take. What is locked and gone is told by its tag.
+    pub async fn prepare(&self, pull: &Pull<'_>, missing: &[ImageRef]) -> Result<Prepared, Failure> {
+        let prepared = self.waiting("ask the registry about images", pull.prepare(missing)).await;
+        if let Err(images::Error::Absent { image }) = &prepared
+            && let Ok(project) = Project::find(&self.dir)
+            && let Some(gone) = images::lock::gone(&Lock::load(&project.root)?, image, self.timeout).await
+        {
+            return Err(gone.into());
+        }
+        Ok(prepared?)
     }
 
     /// Pulls what was prepared, if it has the signatures that the policy wants.

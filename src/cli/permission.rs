@@ -42,7 +42,8 @@ impl TrustingPython {
         let wanted = trust::extensions(&block.template);
         let place = trust::place(&cx.paths);
         if let Decision::Ask(new) = Trust::load(&place)?.decide(&block.id.source, &wanted) {
-            if !self.trust && !(cx.interactive && agreed(block, &new, "")?) {
+            let agreed = self.trust || (cx.interactive && agreed(block, &new, "")?);
+            if !agreed {
                 return Err(NotTrusted { label: block.id.to_string(), new }.into());
             }
             // A dry run takes the word for itself alone.

@@ -10,7 +10,7 @@ use super::Error;
 use crate::project::Lock;
 use crate::project::lock::LockedImage;
 use crate::reference::{Digest, ImageRef};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 
 /// How locked tags stand to the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -104,6 +104,23 @@ pub async fn complete(
     }
     let now = resolve(&missing, limit).await?;
     Ok(take(lock, &compare(lock, &now), needed, Update::Keep))
+}
+
+/// What to say of an image that its registry does not have: which tag was locked to it, and what that means now. None where
+/// no tag is.
+pub async fn gone(lock: &Lock, absent: &ImageRef, limit: Duration) -> Option<Error> {
+    let locked = lock
+        .images
+        .iter()
+        .find(|(image, locked)| image.repository() == absent.repository() && Some(&locked.digest) == absent.digest());
+    let (image, locked) = locked?;
+    let registry = Registry::of_user(image.registry(), limit).await.ok()?;
+    let now = match registry.manifest(image).await {
+        Ok(manifest) => Some(manifest.digest),
+        Err(registry::Error::NotFound { .. }) => None,
+        Err(_) => return None,
+    };
+    Some(Error::Gone { image: Box::new(image.clone()), locked: locked.digest.clone(), now })
 }
 
 #[cfg(test)]

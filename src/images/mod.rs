@@ -51,6 +51,12 @@ pub enum Error {
         /// What was wanted.
         what: String,
     },
+    /// The registry does not have an image of this digest.
+    #[error("{image} is not in its registry")]
+    Absent {
+        /// The reference, by digest.
+        image: Box<ImageRef>,
+    },
     /// The registry no longer has what is locked.
     #[error("{image} is locked to {}, which its registry no longer has; the tag {}", locked.short(), match now {
         Some(now) => format!("is {} now", now.short()),
@@ -120,7 +126,7 @@ pub enum Error {
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::NotLocked { .. } | Self::Gone { .. } | Self::Foreign { .. } => Class::Config,
+            Self::NotLocked { .. } | Self::Absent { .. } | Self::Gone { .. } | Self::Foreign { .. } => Class::Config,
             Self::Offline { .. } | Self::Forgotten { .. } => Class::Net,
             Self::NotProven { .. } => Class::Security,
             Self::Zstd { .. } => Class::Env,
@@ -140,6 +146,7 @@ impl Fault for Error {
             Self::Gone { now: Some(_), .. } => Some(
                 "onramp never takes another image for it by itself: look at what changed, then lock it again".into(),
             ),
+            Self::Absent { .. } => Some("whoever declares it must push it again, or declare what there is".into()),
             Self::Gone { now: None, .. } => Some("choose a tag that there is, in onramp.toml".into()),
             Self::Foreign { .. } => {
                 Some("with binfmt emulation (Debian: qemu-user-static) an engine runs foreign platforms, slowly".into())
@@ -163,6 +170,7 @@ impl Fault for Error {
         match self {
             Self::NotLocked { .. } | Self::Offline { .. } => vec!["onramp image pull".into()],
             Self::Forgotten { .. } => vec!["onramp image list".into()],
+            Self::Absent { image } => vec![format!("onramp image list --tags {}", image.short_name())],
             Self::Gone { image, now: Some(_), .. } => vec![format!("onramp image lock --update {image}")],
             Self::Gone { image, now: None, .. } => vec![format!("onramp image list --tags {}", image.short_name())],
             Self::NotProven { image, .. } => vec![format!("docker image inspect {image}")],

@@ -7,8 +7,8 @@ mod lock;
 mod outdated;
 mod prune;
 mod pull;
-mod sign;
 mod push;
+mod sign;
 mod tree;
 mod verify;
 

@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use crate::images::Error;
-use crate::images::lock::{self, Moved, Update};
+use crate::images::lock::{self, Moved};
 use crate::images::pull::{self, Details, ImagePlan};
 use crate::name::Name;
 use crate::project::Lock;
@@ -20,23 +20,19 @@ use crate::text;
 /// Pull this project's images, and those of everything that its sandbox runs, by digest.
 ///
 /// Tags are locked in onramp.lock when they are first seen. A tag that moved since is named and stays as it is locked,
-/// until `--update`.
+/// until `onramp image lock --update`.
 ///
 /// Layers are fetched over several connections into onramp's cache, verified there, and given to the engine from it: a
 /// pull that was interrupted goes on where it was. An engine on another machine pulls by itself.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp image pull
-  onramp image pull --update          let the lock follow tags that moved
   onramp image pull mariadb:10.11     one of the company's base images
   onramp image pull --dry-run         what is missing, how many bytes, for which platform
 ")]
 pub struct Arguments {
     /// Only these images; `onramp.lock` stays as it is
     images: Vec<String>,
-    /// Take tags that moved into onramp.lock
-    #[arg(long, conflicts_with = "images")]
-    update: bool,
     /// The environment whose images the sandbox needs
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Name,
@@ -61,7 +57,6 @@ struct Plan {
     /// About how many bytes that is, unpacked.
     unpacked: u64,
     moved: BTreeMap<ImageRef, Moved>,
-    update: bool,
 }
 
 /// What is to be here when the command is done.
@@ -88,12 +83,12 @@ impl Arguments {
             return Err(Error::Offline { images: missing }.into());
         }
         let pull = cx.pull_of(&engine, platform);
-        let prepared = cx.waiting("ask the registry about images", pull.prepare(&missing)).await?;
+        let prepared = cx.prepare(&pull, &missing).await?;
         for plan in &mut images {
             plan.details = prepared.details().get(&plan.image).map(|details| (*details).clone());
         }
         let (fetch, unpacked) = (prepared.fetch, prepared.unpacked);
-        let plan = Plan { images, fetch, unpacked, moved, update: self.update };
+        let plan = Plan { images, fetch, unpacked, moved };
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
@@ -112,17 +107,10 @@ impl Arguments {
         let (view, _) = tokio::try_join!(cx.view(&self.environment), cx.policy())?;
         let before = Lock::load(&view.project.root)?;
         let needed = view.tagged();
-        let mut after = lock::complete(&before, &needed, cx.lock_forbidden(), cx.timeout).await?;
+        let after = lock::complete(&before, &needed, cx.lock_forbidden(), cx.timeout).await?;
         let mut moved = BTreeMap::new();
         if !cx.offline {
-            let standing = lock::compare(&after, &lock::resolve(&needed, cx.timeout).await?);
-            if self.update {
-                after = lock::take(&after, &standing, &needed, Update::Take);
-            }
-            moved = standing.moved;
-        }
-        if self.update && cx.locked && after != before {
-            return Err(Failure::usage("--update changes onramp.lock, and --locked forbids it: use one of them"));
+            moved = lock::compare(&after, &lock::resolve(&needed, cx.timeout).await?).moved;
         }
         let wanted = view.pinned(&after)?.into_iter().collect();
         cx.remember(&view.project.root, &wanted)?;
@@ -166,11 +154,7 @@ impl Plan {
         let mut out = String::new();
         for (image, moved) in &self.moved {
             let (locked, now) = (moved.locked.short(), moved.now.digest.short());
-            let _ = if self.update {
-                writeln!(out, "{image} moved from {locked} to {now}; the lock follows it")
-            } else {
-                writeln!(out, "{image} moved: locked {locked}, now {now}; `onramp image pull --update` takes it")
-            };
+            let _ = writeln!(out, "{image} moved: locked {locked}, now {now}; `onramp image lock --update` takes it");
         }
         out
     }

@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// What is in an image could not be read.
     #[error(transparent)]
-    Contents(#[from] super::contents::Error),
+    Contents(Box<super::contents::Error>),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -100,11 +100,17 @@ pub enum Error {
     Document(#[from] DocumentError),
 }
 
+impl From<super::contents::Error> for Error {
+    fn from(error: super::contents::Error) -> Self {
+        Self::Contents(Box::new(error))
+    }
+}
+
 impl Error {
     /// The fault of another room that this passes on.
     fn inner(&self) -> Option<&dyn Fault> {
         match self {
-            Self::Contents(error) => Some(error),
+            Self::Contents(error) => Some(&**error),
             Self::Engine(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Git(error) => Some(error),

@@ -189,7 +189,10 @@ impl Pull<'_> {
             let (host, what) = (registry.host().to_owned(), image.to_string());
             registry::Error::Protocol { host, what, detail: detail.to_owned() }
         };
-        let top = registry.manifest(image).await?;
+        let top = match registry.manifest(image).await {
+            Err(registry::Error::NotFound { .. }) => return Err(Error::Absent { image: Box::new(image.clone()) }),
+            other => other?,
+        };
         let place = self.engine.place();
         let there = match &top.content {
             Content::Index(_) => top.platforms(),
