@@ -10,7 +10,7 @@ use onramp::error::Fault;
 use onramp::project::{Lock, manifest};
 use onramp::settings::UserSettings;
 use onramp::tree::Entry;
-use onramp::{blocks, document, playground, state, template};
+use onramp::{blocks, document, images, state, template};
 use regex::Regex;
 
 use crate::company::OwnPlayground;
@@ -134,7 +134,7 @@ fn parse(file: &str, text: &str) -> Result<(), DocumentError> {
         "catalog.toml" => document::parse::<blocks::catalog::Defaults>(path, text).map(drop),
         "settings.toml" => document::parse::<UserSettings>(path, text).map(drop),
         "state.toml" => state::policy::parse(path, text).map(drop),
-        "image.toml" => playground::definition::check(path, text),
+        "image.toml" => images::build::definition::check(path, text),
         _ if file.starts_with("environments/") => state::environment::check(path, text).map(drop),
         _ => panic!("`{file}` is no file of onramp"),
     }
