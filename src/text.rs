@@ -22,6 +22,11 @@ pub fn neutral_line(text: &str, max: usize) -> String {
     shorten(&neutral(&text.replace(['\n', '\t', '\r'], " ")), max)
 }
 
+/// Words in Markdown that cannot call other people: a mention needs its `@` right before the name.
+pub fn without_mentions(words: &str) -> String {
+    words.replace('@', "@\u{200b}")
+}
+
 /// At most `max` characters, the last one an ellipsis where something was cut.
 pub fn shorten(text: &str, max: usize) -> String {
     if text.chars().count() <= max {

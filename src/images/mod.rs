@@ -4,6 +4,7 @@ pub mod about;
 pub mod build;
 pub mod catalogue;
 pub mod contents;
+pub mod diff;
 pub mod known;
 pub mod lock;
 pub mod name;

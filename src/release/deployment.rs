@@ -22,6 +22,8 @@ pub struct Evidence {
     pub parity: Option<String>,
     /// The state repository's commit that the sandbox was made from.
     pub state_commit: Option<Commit>,
+    /// What differs inside the images, in Markdown, by service.
+    pub images: BTreeMap<Name, String>,
 }
 
 /// What a deployment is planned from.

@@ -1,5 +1,6 @@
 //! Releases: proposing what the project is now to an environment, and merging what its policy lets through.
 
+pub mod contents;
 pub mod deployment;
 pub mod diff;
 pub mod gate;

@@ -5,11 +5,14 @@ use std::fmt::Write;
 use super::Trailers;
 use super::deployment::{Change, Evidence};
 use crate::git::Commit;
+use crate::text::without_mentions;
 
 /// GitHub takes 65,536 characters.
 const BODY_MAX: usize = 60_000;
 const TITLE_MAX: usize = 200;
 const MESSAGE_MAX: usize = 4_000;
+/// What is told of images' insides: the rest of the body must have its place.
+const IMAGES_MAX: usize = 24_000;
 
 /// Everything that a deployment says about itself.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ impl Story<'_> {
         let Trailers { app, environment, source, .. } = self.trailers;
         let mut body = String::new();
         if let Some(words) = self.message {
-            let _ = writeln!(body, "{}\n", quiet(&crate::text::shorten(words.trim(), MESSAGE_MAX)));
+            let _ = writeln!(body, "{}\n", without_mentions(&crate::text::shorten(words.trim(), MESSAGE_MAX)));
         }
         let _ = writeln!(body, "Brings `{app}` in `{environment}` to source commit `{source}`.");
         match self.previous {
@@ -76,14 +79,26 @@ impl Story<'_> {
             }
         }
         if let Some(parity) = &self.evidence.parity {
-            let _ = writeln!(body, "\nIn the sandbox: {}", quiet(&crate::text::neutral_line(parity, 500)));
+            let _ = writeln!(body, "\nIn the sandbox: {}", without_mentions(&crate::text::neutral_line(parity, 500)));
         }
         if let Some(commit) = &self.evidence.state_commit {
             let _ = writeln!(body, "\nTested against the state repository at `{commit}`.");
         }
+        body.push_str(&self.images());
         body.push_str("\n### Rolling back\n\n");
         body.push_str(&self.rollback());
         crate::text::shorten(&body, BODY_MAX)
+    }
+
+    fn images(&self) -> String {
+        let mut out = String::new();
+        for (service, difference) in &self.evidence.images {
+            let _ = write!(out, "\n### Inside the image of {service}\n\n{difference}");
+        }
+        if out.chars().count() <= IMAGES_MAX {
+            return out;
+        }
+        format!("{}\n", crate::text::shorten(&out, IMAGES_MAX))
     }
 
     fn rollback(&self) -> String {
@@ -112,11 +127,6 @@ pub fn words(commit_message: &str) -> Option<&str> {
     let (_, rest) = commit_message.split_once("\n\n")?;
     let (words, _) = rest.trim_end().rsplit_once("\n\n")?;
     Some(words.trim()).filter(|words| !words.is_empty())
-}
-
-/// Somebody's words, unable to call other people: a mention needs its `@` right before the name.
-fn quiet(words: &str) -> String {
-    words.replace('@', "@\u{200b}")
 }
 
 #[cfg(test)]
@@ -150,8 +160,12 @@ mod tests {
             images: [(name("web"), image("apps/shop", "new"))].into(),
             tests: tests.clone(),
         };
-        let evidence =
-            Evidence { tests, parity: Some("2 of 2 services equal".into()), state_commit: Some(commit("c")) };
+        let evidence = Evidence {
+            tests,
+            parity: Some("2 of 2 services equal".into()),
+            state_commit: Some(commit("c")),
+            images: [(name("web"), "Packages: 1 newer.\n".to_owned())].into(),
+        };
         let story = Story { trailers: &trailers, changes: &[change], previous, evidence: &evidence, message };
         assert_eq!(Trailers::parse(&story.commit_message()), Some(trailers.clone()));
         if message.is_none_or(|message| message.len() < 1000) {
@@ -188,6 +202,10 @@ mod tests {
 
         Tested against the state repository at `cccccccccccccccccccccccccccccccccccccccc`.
 
+        ### Inside the image of web
+
+        Packages: 1 newer.
+
         ### Rolling back
 
         In `shop`; what was deployed from that commit comes back by digest, without a build:
@@ -206,5 +224,21 @@ mod tests {
         let long = body(Some(&forged), &[], None);
         assert!(long.chars().count() <= BODY_MAX);
         assert!(long.contains("services.web.image` back to"));
+    }
+
+    #[test]
+    fn the_insides_of_images_leave_room_for_the_way_back() {
+        let images = [(name("web"), "x".repeat(100_000))].into();
+        let trailers = Trailers {
+            app: name("shop"),
+            environment: name("test"),
+            source: commit("a"),
+            images: BTreeMap::new(),
+            tests: BTreeMap::new(),
+        };
+        let evidence = Evidence { images, ..Evidence::default() };
+        let story = Story { trailers: &trailers, changes: &[], previous: None, evidence: &evidence, message: None };
+        let body = story.body();
+        assert!(body.chars().count() < IMAGES_MAX + 2_000 && body.contains("### Rolling back"), "{}", body.len());
     }
 }

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::forge::Desk;
 use super::output::Verdict;
 use crate::engine::Credentials;
+use crate::images::contents::Reader;
 use crate::name::Name;
 use crate::project::Lock;
 use crate::release::deployment::{self, Evidence, Inputs, Plan};
@@ -47,7 +48,7 @@ impl Arguments {
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
         // Of the same moment as the source: later edits are not what is deployed.
-        let evidence = evidence(cx, &project.root).await?;
+        let mut evidence = evidence(cx, &project.root).await?;
         let desk = Desk::open(cx).await?;
         let head = desk.head()?;
         let app = &project.manifest.name;
@@ -77,6 +78,9 @@ impl Arguments {
         };
         // What was built now can only have a signature if it was built like this before, and signed since.
         cx.signed(&images.values().cloned().collect::<Vec<_>>()).await?;
+        let reader = Reader::new(&cx.paths.cache, false, cx.timeout, cx.observer.clone());
+        let declared = declared.as_ref().map(|declared| &declared.services);
+        evidence.images = release::contents::differences(&reader, declared, &images).await;
         let Desk { state, forge, me } = &desk;
         let outcome = proposal::propose(state, &**forge, me, &plan, images, evidence, self.message).await?;
         cx.report(&report::proposed(&plan, outcome));
@@ -106,5 +110,6 @@ async fn evidence(cx: &Context, root: &Path) -> Result<Evidence, Failure> {
         tests: record.tests,
         parity: Some(record.parity),
         state_commit: record.state_commit,
+        images: BTreeMap::new(),
     }))
 }

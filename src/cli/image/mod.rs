@@ -1,6 +1,7 @@
 //! `onramp image`
 
 mod build;
+mod diff;
 mod inspect;
 mod list;
 mod lock;
@@ -19,6 +20,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
 use crate::images::catalogue::Freshness;
+use crate::images::contents::Reader;
 use crate::images::name;
 use crate::reference::ImageRef;
 
@@ -30,6 +32,7 @@ use crate::reference::ImageRef;
   onramp image outdated
   onramp image inspect php-apache:8.2
   onramp image verify php-apache:8.2
+  onramp image diff php-apache:8.1 php-apache:8.2
 ")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -44,6 +47,7 @@ enum Command {
     Lock(lock::Arguments),
     Outdated(outdated::Arguments),
     Inspect(inspect::Arguments),
+    Diff(diff::Arguments),
     Prune(prune::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
@@ -61,6 +65,7 @@ impl Arguments {
             Command::Lock(arguments) => arguments.run(cx).await,
             Command::Outdated(arguments) => arguments.run(cx).await,
             Command::Inspect(arguments) => arguments.run(cx).await,
+            Command::Diff(arguments) => arguments.run(cx).await,
             Command::Prune(arguments) => arguments.run(cx).await,
             Command::Verify(arguments) => arguments.run(cx).await,
             Command::Sign(arguments) => arguments.run(cx).await,
@@ -73,6 +78,11 @@ impl Arguments {
 /// How fresh an answer must be: `--offline` takes what is remembered.
 fn freshness(cx: &Context, age: SignedDuration) -> Freshness {
     if cx.offline { Freshness::Remembered } else { Freshness::Within(age) }
+}
+
+/// What reads images without pulling them.
+fn reader(cx: &Context) -> Reader {
+    Reader::new(&cx.paths.cache, cx.offline, cx.timeout, cx.observer.clone())
 }
 
 /// What a person means by an image: a whole reference, or one of the company's registry.

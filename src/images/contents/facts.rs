@@ -236,8 +236,8 @@ impl Entry {
         line.push(b'\n');
     }
 
-    fn read(line: &[u8]) -> Option<Self> {
-        let mut fields = line.strip_suffix(b"\n")?.split(|byte| *byte == b'\t');
+    fn read(row: &[u8]) -> Option<Self> {
+        let mut fields = row.strip_suffix(b"\n")?.split(|byte| *byte == b'\t');
         let letter = fields.next()?;
         let kind = Kind::LETTERS.iter().find(|(_, known)| letter == [*known])?.0;
         let mut text = || std::str::from_utf8(fields.next()?).ok();

@@ -8,7 +8,7 @@ use super::Error;
 use super::documents::{CAP, Documents};
 use super::reader::Reader;
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{Config, Content, Descriptor, Manifest};
+use crate::registry::{Config, Content, Descriptor, Manifest, Runtime};
 
 /// The most layers that an engine takes.
 const LAYERS: usize = 127;
@@ -32,6 +32,18 @@ pub struct Image {
     pub layers: Vec<Descriptor>,
     /// When the tag meant this, where the registry was not asked now.
     pub remembered: Option<Timestamp>,
+}
+
+impl Image {
+    /// How its containers run.
+    pub fn runtime(&self) -> Runtime {
+        self.config.config.clone().unwrap_or_default()
+    }
+
+    /// Bytes of its layers, packed.
+    pub fn packed(&self) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
+    }
 }
 
 impl Reader {

@@ -40,6 +40,16 @@ pub enum Error {
     /// The cache failed.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A layer did not come.
+    #[error("layer {} of {image} could not be read: {error}", layer.short())]
+    Fetch {
+        /// The image.
+        image: ImageRef,
+        /// The layer.
+        layer: Digest,
+        /// What the registry did.
+        error: registry::Error,
+    },
     /// A layer's bytes are not those that the manifest names.
     #[error("layer {} of {image} is not what its manifest says: {broken}", layer.short())]
     Broken {
@@ -94,9 +104,6 @@ pub enum Broken {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] registry::Error),
-    /// The blob in the cache could not be read.
-    #[error("{0}")]
-    Cache(std::io::Error),
     /// More or fewer bytes.
     #[error("{received} bytes came, another number")]
     Size {
@@ -139,6 +146,7 @@ pub enum Fault {
 
 impl Fault {
     /// What a reader under an archive said.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
     fn unpack(error: std::io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<unpack::Bomb>()) {
             Some(bomb) => Self::Bomb(bomb.to_string()),
@@ -151,10 +159,8 @@ impl Fault {
 impl error::Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Registry(error) => error.class(),
+            Self::Registry(error) | Self::Fetch { error, .. } => error.class(),
             Self::File(error) => error.class(),
-            Self::Broken { broken: Broken::Registry(error), .. } => error.class(),
-            Self::Broken { broken: Broken::Cache(_), .. } => Class::Io,
             // What onramp does not read is no attack.
             Self::Layer { fault: Fault::Form(_), .. } | Self::Platform { .. } => Class::Config,
             Self::Broken { .. } | Self::Layer { .. } | Self::TooMuch { .. } => Class::Security,
@@ -164,7 +170,7 @@ impl error::Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Registry(error) | Self::Broken { broken: Broken::Registry(error), .. } => error.hint(),
+            Self::Registry(error) | Self::Fetch { error, .. } => error.hint(),
             Self::File(error) => error.hint(),
             Self::Broken { .. } => {
                 Some("the registry, a proxy or a mirror changed the content; nothing of it was kept".to_owned())
@@ -180,7 +186,7 @@ impl error::Fault for Error {
 
     fn next(&self) -> Vec<String> {
         match self {
-            Self::Registry(error) | Self::Broken { broken: Broken::Registry(error), .. } => error.next(),
+            Self::Registry(error) | Self::Fetch { error, .. } => error.next(),
             Self::File(error) => error.next(),
             Self::Platform { image, there, .. } => {
                 there.iter().take(1).map(|there| format!("onramp image inspect {image} --platform {there}")).collect()

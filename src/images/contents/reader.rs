@@ -13,8 +13,9 @@ use tokio::sync::{Mutex, mpsc};
 use super::facts::Facts;
 use super::image::Image;
 use super::input::Input;
-use super::{Broken, Error, Fault, Layers, scan};
+use super::{Broken, Contents, Error, Fault, Layers, scan};
 use crate::event::{Event, Observer};
+use crate::files::FileError;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::{self, Descriptor, Registry};
 use crate::task::blocking;
@@ -93,6 +94,13 @@ impl Reader {
         Ok(images.iter().map(of).collect())
     }
 
+    /// What is in an image. Layers that were not read before are read.
+    pub async fn contents(&self, image: &Image) -> Result<Contents, Error> {
+        let layers = self.layers(&[image]).await?.pop().expect("one was asked for");
+        let contents = blocking(move || layers.contents()).await;
+        contents.map_err(|error| FileError::io("read", &self.cache.join("layers"))(error).into())
+    }
+
     /// The facts that the cache has.
     async fn known(&self, layers: Vec<Digest>) -> BTreeMap<Digest, Facts> {
         let cache = self.cache.clone();
@@ -132,7 +140,7 @@ impl Reader {
         let (image, digest) = ((*image).clone(), layer.digest.clone());
         match outcome {
             Ok(facts) => Ok((digest, facts)),
-            Err(Trouble::Broken(Broken::Registry(error))) => Err(error.into()),
+            Err(Trouble::Broken(Broken::Registry(error))) => Err(Error::Fetch { image, layer: digest, error }),
             Err(Trouble::Broken(broken)) => Err(Error::Broken { image, layer: digest, broken }),
             Err(Trouble::Fault(fault)) => Err(Error::Layer { image, layer: digest, fault }),
             Err(Trouble::Cache(error)) => Err(error.into()),
@@ -143,7 +151,7 @@ impl Reader {
 enum Trouble {
     Broken(Broken),
     Fault(Fault),
-    Cache(crate::files::FileError),
+    Cache(FileError),
 }
 
 /// Reads a layer to its last byte, and keeps what it is only then.
@@ -189,14 +197,14 @@ async fn send(
     sender: &mpsc::Sender<Result<Bytes, Broken>>,
     sent: &mut u64,
 ) -> Result<(), registry::Error> {
-    let range = (*sent > 0).then(|| *sent..blob.size);
+    let range = (*sent > 0).then_some(*sent..blob.size);
     let mut stream = registry.blob(image.path(), blob, range).await?;
     // A registry that ignores the range sends what is here already once more.
     let mut at = stream.offset();
     while let Some(mut bytes) = stream.next().await? {
         let known = sent.saturating_sub(at).min(bytes.len() as u64);
         at += bytes.len() as u64;
-        let new = bytes.split_off(usize::try_from(known).unwrap_or(usize::MAX));
+        let new = bytes.split_off(usize::try_from(known).map_or(bytes.len(), |known| known));
         if new.is_empty() {
             continue;
         }

@@ -47,13 +47,11 @@ impl Tree {
         let mut lowest: Option<&[u8]> = None;
         for layer in &mut self.layers {
             match layer.peek() {
-                Some(Ok(entry)) => {
-                    if lowest.is_none_or(|lowest| path::order(&entry.path, lowest) == Ordering::Less) {
-                        lowest = Some(&entry.path);
-                    }
+                Some(Ok(entry)) if lowest.is_none_or(|lowest| path::order(&entry.path, lowest) == Ordering::Less) => {
+                    lowest = Some(&entry.path);
                 }
                 Some(Err(error)) => return Err(error.kind().into()),
-                None => {}
+                Some(Ok(_)) | None => {}
             }
         }
         Ok(lowest.map(<[u8]>::to_vec))

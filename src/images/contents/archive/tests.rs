@@ -80,6 +80,9 @@ fn what_gnu_tar_writes_is_read_in_each_of_its_forms() {
     }
 }
 
+/// Whether it is refused as it should be.
+type Refused = fn(&Fault) -> bool;
+
 #[test]
 fn what_leads_out_or_lies_is_refused() {
     let end = vec![0; 1024];
@@ -90,7 +93,7 @@ fn what_leads_out_or_lies_is_refused() {
     let pax = |records: &str| padded(raw(b"p", EntryType::XHeader, records.len() as u64), records.as_bytes());
     let mut wrong_sum = raw(b"a", EntryType::Regular, 0);
     wrong_sum[0] = b'b';
-    let cases: Vec<(&str, Vec<u8>, fn(&Fault) -> bool)> = vec![
+    let cases: Vec<(&str, Vec<u8>, Refused)> = vec![
         ("..", raw(b"../etc/passwd", EntryType::Regular, 0), |f| matches!(f, Fault::Escapes(_))),
         ("/..", raw(b"/../x", EntryType::Directory, 0), |f| matches!(f, Fault::Escapes(_))),
         ("pax path", after(pax("18 path=a/../../b\n"), &raw(b"a", EntryType::Regular, 0)), |f| {

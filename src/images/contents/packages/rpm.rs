@@ -1,4 +1,4 @@
-//! RPM's database in SQLite's form: the table `Packages` holds each package's header (rpm's `docs/manual/hregions.md`
+//! RPM's database in `SQLite`'s form: the table `Packages` holds each package's header (rpm's `docs/manual/hregions.md`
 //! and `tags.md`): how many entries, how many bytes of data, the entries (tag, type, offset, count), the data.
 
 use std::io::{BufRead, Read};

@@ -1,10 +1,10 @@
-//! Just enough of SQLite's file format to read one table's rows (sqlite.org/fileformat2.html), from a file that anybody
+//! Just enough of `SQLite`'s file format to read one table's rows (sqlite.org/fileformat2.html), from a file that anybody
 //! may have made: every offset is checked, every walk is bounded.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// The deepest tree: SQLite's own largest database has less.
+/// The deepest tree: `SQLite`'s own largest database has less.
 const DEPTH: usize = 20;
 /// What is wrong with the file.
 pub type Fault = &'static str;
@@ -211,7 +211,7 @@ mod tests {
         Database::open(file, bytes.len() as u64)
     }
 
-    /// A database as SQLite itself writes it: many pages, rows with overflow pages.
+    /// A database as `SQLite` itself writes it: many pages, rows with overflow pages.
     fn real(rows: usize) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.sqlite");

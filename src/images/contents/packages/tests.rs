@@ -147,10 +147,12 @@ fn pip_says_the_same_of_an_environment() {
     for entry in ignore::WalkBuilder::new(&environment).standard_filters(false).max_depth(Some(6)).build() {
         let path = entry.unwrap().into_path();
         let relative = path.strip_prefix(&environment).unwrap().to_str().unwrap();
-        if relative.contains("site-packages/") && !relative.contains("_vendor/") && path.is_file() {
-            if let Some(kind @ Source::Python) = source(relative.as_bytes()) {
-                found.extend(names(&told(kind, &std::fs::read(&path).unwrap())));
-            }
+        if relative.contains("site-packages/")
+            && !relative.contains("_vendor/")
+            && path.is_file()
+            && let Some(kind @ Source::Python) = source(relative.as_bytes())
+        {
+            found.extend(names(&told(kind, &std::fs::read(&path).unwrap())));
         }
     }
     assert!(said.len() > 5);

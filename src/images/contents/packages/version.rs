@@ -97,19 +97,13 @@ fn rpm_part(a: &str, b: &str) -> Ordering {
     loop {
         (a, b) = (&a[skip(a)..], &b[skip(b)..]);
         match (a.first(), b.first()) {
-            (Some(b'~'), Some(b'~')) | (Some(b'^'), Some(b'^')) => {
-                (a, b) = (&a[1..], &b[1..]);
-                continue;
-            }
-            (Some(b'~'), _) => return Ordering::Less,
-            (_, Some(b'~')) => return Ordering::Greater,
-            (None, Some(b'^')) => return Ordering::Less,
-            (Some(b'^'), None) => return Ordering::Greater,
-            (Some(b'^'), _) => return Ordering::Less,
-            (_, Some(b'^')) => return Ordering::Greater,
+            (Some(b'~'), Some(b'~')) | (Some(b'^'), Some(b'^')) => (a, b) = (&a[1..], &b[1..]),
+            (Some(b'~'), _) | (None, Some(b'^')) => return Ordering::Less,
+            (_, Some(b'~')) | (Some(b'^'), None) => return Ordering::Greater,
             (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
+            // Before all that is more than the end.
+            (None, Some(_)) | (Some(b'^'), _) => return Ordering::Less,
+            (Some(_), None) | (_, Some(b'^')) => return Ordering::Greater,
             (Some(left), Some(right)) => match (left.is_ascii_digit(), right.is_ascii_digit()) {
                 (true, false) => return Ordering::Greater,
                 (false, true) => return Ordering::Less,
@@ -133,6 +127,10 @@ fn rpm_part(a: &str, b: &str) -> Ordering {
         }
     }
 }
+
+/// What follows a version, and on which side of the release it stands.
+const SUFFIXES: [(&str, i8); 9] =
+    [("alpha", -4), ("beta", -3), ("pre", -2), ("rc", -1), ("cvs", 1), ("svn", 2), ("git", 3), ("hg", 4), ("p", 5)];
 
 /// `number{.number}{letter}{_suffix{number}}{-rnumber}` (apk-package(5)).
 fn apk(a: &str, b: &str) -> Option<Ordering> {
@@ -159,22 +157,11 @@ fn apk(a: &str, b: &str) -> Option<Ordering> {
         let numbers = plain.split('.').map(|part| {
             let significant = part.trim_start_matches('0');
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            digits.then(|| (significant.len(), significant.to_owned()))
+            digits.then_some((significant.len(), significant.to_owned()))
         });
         let suffixes = parts.map(|part| {
             let at = part.find(|c: char| c.is_ascii_digit()).unwrap_or(part.len());
-            const NAMES: [(&str, i8); 9] = [
-                ("alpha", -4),
-                ("beta", -3),
-                ("pre", -2),
-                ("rc", -1),
-                ("cvs", 1),
-                ("svn", 2),
-                ("git", 3),
-                ("hg", 4),
-                ("p", 5),
-            ];
-            let weight = NAMES.iter().find(|(name, _)| *name == &part[..at])?.1;
+            let weight = SUFFIXES.iter().find(|(name, _)| *name == &part[..at])?.1;
             Some((weight, if at == part.len() { 0 } else { part[at..].parse().ok()? }))
         });
         let mut suffixes = suffixes.collect::<Option<Vec<_>>>()?;
