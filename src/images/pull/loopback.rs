@@ -80,10 +80,11 @@ impl Drop for Loopback {
     /// Where the pull failed or was interrupted: on a connection and a thread of its own, for the runtime may be ending.
     fn drop(&mut self) {
         let names = std::mem::take(&mut *self.names.lock().expect("no panic while held"));
+        let (host, record) = (self.engine.host().to_owned(), self.record.clone());
         if names.is_empty() {
+            let _ = std::fs::remove_file(&record);
             return;
         }
-        let (host, record) = (self.engine.host().to_owned(), self.record.clone());
         let work = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             let clear = async {
