@@ -1,7 +1,5 @@
 //! `onramp add`
 
-use std::time::Duration;
-
 use insta::assert_snapshot;
 use onramp::error::Class;
 
@@ -150,22 +148,6 @@ fn what_is_there_is_named_and_kept() {
       hint: nothing was changed; move them away, or take what you need from the block by hand
     ");
     assert_eq!(machine.tree(""), before);
-}
-
-#[test]
-fn killed_at_any_moment_the_same_addition_works_again() {
-    let machine = machine();
-    for moment in (0..40).step_by(4) {
-        machine.onramp("add cache --offline").dir("shop").killed_after(Duration::from_millis(moment));
-        // The next run first puts right what the killed one left: the part is there, or it is added now.
-        let code = machine.onramp("add cache --offline").dir("shop").code();
-        assert!([0, i32::from(Class::Conflict.exit_code())].contains(&code), "{code}");
-        machine.onramp("add cache --offline").dir("shop").fails(Class::Conflict);
-        assert!(machine.read("shop/onramp.lock").contains("[blocks.cache]"));
-        assert_eq!(machine.read("shop/src/shop/Cache.php"), "<?php\n");
-        machine.git("shop", &["checkout", "--quiet", "."]);
-        machine.git("shop", &["clean", "--force", "-d", "--quiet"]);
-    }
 }
 
 #[test]

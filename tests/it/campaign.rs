@@ -202,8 +202,10 @@ fn a_rule_stops_it_and_it_goes_on_after_a_kill() {
     assert_eq!(machine.git("repos/h", &["branch", "--list", BRANCH]), "", "later waves did not begin");
     let refused = machine.onramp(run).fails(Class::Conflict);
     assert!(refused.stderr.contains("this campaign began before: 1 of 8"), "{refused}");
-    for moment in (0..60).step_by(6) {
-        machine.onramp(&format!("{run} --resume --stop-after 100%")).killed_after(Duration::from_millis(moment));
+    // Ever later, until one ends before it is killed.
+    let mut moment = Duration::ZERO;
+    while machine.onramp(&format!("{run} --resume --stop-after 100%")).killed_at(moment).is_none() {
+        moment += Duration::from_millis(6);
     }
     let done = machine.onramp(&format!("{run} --resume --stop-after 100% --json")).fails(Class::Failed).json();
     assert_eq!(done["counts"]["branched"], 6, "{done}");

@@ -1,7 +1,5 @@
 //! `onramp new`
 
-use std::time::Duration;
-
 use insta::assert_snapshot;
 use onramp::error::Class;
 
@@ -303,26 +301,6 @@ fn what_a_killed_run_left_is_removed_and_nothing_else() {
     machine.onramp("new web shop").ok();
     let names: Vec<String> = machine.tree("").into_keys().filter(|name| !name.starts_with("shop/")).collect();
     assert_eq!(names, [".onramp-new-mine/", ".onramp-new-mine/notes"]);
-}
-
-#[test]
-fn killed_at_any_moment_the_project_is_whole_or_not_there() {
-    let machine = machine();
-    machine.onramp("catalog list").ok();
-    for moment in (0..40).step_by(4) {
-        let target = format!("shop-{moment}");
-        let run = machine.onramp("new web --offline").arg(&target);
-        run.killed_after(Duration::from_millis(moment));
-        if machine.path(&target).exists() {
-            assert_eq!(machine.git(&target, &["status", "--porcelain"]), "");
-            machine.git(&target, &["fsck", "--strict"]);
-        } else {
-            machine.onramp("new web --offline").arg(&target).ok();
-        }
-    }
-    machine.onramp("new web --offline last").ok();
-    let left: Vec<String> = machine.tree("").into_keys().filter(|name| name.starts_with('.')).collect();
-    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

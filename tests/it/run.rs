@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -17,6 +18,9 @@ use std::time::Duration;
 
 use onramp::error::Class;
 use regex::Regex;
+
+/// A user who owns nothing.
+const NOBODY: u32 = 65534;
 
 /// A home, a working directory and an environment that nothing outside of the test can change. No network is needed, no
 /// engine is known. All of it goes when it is dropped.
@@ -97,6 +101,20 @@ impl Machine {
         path
     }
 
+    /// Gives everything on it to the user of [`Run::as_nobody`].
+    pub fn give_to_nobody(&self) {
+        if rustix::process::geteuid().is_root() {
+            let owner = format!("{NOBODY}:{NOBODY}");
+            let given = Command::new("chown").args(["-hR", &owner]).arg(self.root.path()).status();
+            assert!(given.unwrap().success());
+        }
+    }
+
+    /// Removes a directory with everything in it.
+    pub fn remove(&self, relative: impl AsRef<Path>) {
+        fs::remove_dir_all(self.path(relative)).unwrap();
+    }
+
     /// The text of a file.
     pub fn read(&self, relative: impl AsRef<Path>) -> String {
         let path = self.path(relative);
@@ -130,6 +148,7 @@ impl Machine {
             directory: self.path(""),
             environment: self.environment.clone(),
             stdin: None,
+            user: None,
         }
     }
 
@@ -186,6 +205,7 @@ pub struct Run<'a> {
     directory: PathBuf,
     environment: BTreeMap<String, String>,
     stdin: Option<String>,
+    user: Option<u32>,
 }
 
 impl Run<'_> {
@@ -219,6 +239,13 @@ impl Run<'_> {
         self
     }
 
+    /// As a user to whom the system denies what modes deny: root is denied nothing. Nobody else can be somebody else, and
+    /// runs as they are.
+    pub fn as_nobody(mut self) -> Self {
+        self.user = rustix::process::geteuid().is_root().then_some(NOBODY);
+        self
+    }
+
     /// Runs, and must end well.
     #[track_caller]
     pub fn ok(self) -> Told {
@@ -235,18 +262,29 @@ impl Run<'_> {
         told
     }
 
-    /// Runs, and is killed (SIGKILL) after this time if it has not ended by then.
-    pub fn killed_after(self, time: Duration) {
+    /// Runs, and is killed (SIGKILL) at this moment if it has not ended by then; its code, if it has. Waiting for the moment is
+    /// no pause: the moment is what the test is about, and an end before it ends the wait.
+    pub fn killed_at(self, moment: Duration) -> Option<i32> {
         let mut child = self.spawn();
-        std::thread::sleep(time);
-        // It may have ended before.
+        let mut stdout = child.stdout.take().expect("it is piped");
+        let (running, end) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            // Its stream ends with the process, and so does the channel.
+            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
+            drop(running);
+        });
+        let _ = end.recv_timeout(moment);
+        // It may have ended.
         let _ = child.kill();
-        child.wait().expect("a killed process ends");
+        child.wait().expect("a killed process ends").code()
     }
 
     fn spawn(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
         command.args(&self.arguments).current_dir(&self.directory).env_clear().envs(&self.environment);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("onramp was built")
     }

@@ -1,12 +1,12 @@
 //! Where a template goes: a full directory, a full disk, and a process that is killed.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
 use onramp::error::Class;
 
 use super::Scene;
+use crate::full_disk::SmallDisk;
+use crate::killed::Killed;
 
 #[test]
 fn a_target_that_is_not_empty() {
@@ -68,87 +68,69 @@ fn a_hook_that_fails() {
     scene.unchanged_but_trust(|| scene.new_shop().arg("--trust").fails(Class::Failed), &["pre_gen_project"]);
 }
 
-/// A directory with room for 256 KiB; none where nothing may be mounted.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn at(place: &Path) -> Option<Self> {
-        std::fs::create_dir_all(place).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(place);
-        if mount.output().is_ok_and(|output| output.status.success()) {
-            return Some(Self(place.to_owned()));
-        }
-        println!("no file system can be mounted here: a full disk was not tested");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_disk_that_is_full() {
     let large = "x".repeat(300_000);
     let scene = Scene::copier(&[("a.txt", "a\n"), ("large.bin", &large), ("z.txt", "z\n")]);
-    let Some(_disk) = SmallDisk::at(&scene.machine.path("disk")) else { return };
+    let Some(_disk) = SmallDisk::mount(&scene.machine.path("disk"), "256k") else { return };
     scene.unchanged(|| scene.new_shop_at("disk/shop").fails(Class::Io), &["space"]);
     scene.machine.write("disk/project/mine.txt", "mine\n");
     scene.machine.write("disk/project/onramp.toml", "schema = 1\nname = \"project\"\n");
     scene.unchanged(|| scene.add().dir("disk/project").fails(Class::Io), &["space"]);
 }
 
-#[test]
-fn killed_at_any_moment_a_project_is_whole_or_not_there() {
+/// A template of sixty files, in seven directories.
+fn sixty() -> Scene {
     let files: Vec<(String, &str)> =
         (0..60).map(|number| (format!("d-{}/f-{number}.txt.jinja", number % 7), "{{ name }}\n")).collect();
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-    let scene = Scene::copier(&files);
-    for moment in (0..120).step_by(12) {
-        let target = format!("shop-{moment}");
-        scene.new_shop_at(&target).killed_after(Duration::from_millis(moment));
-        if scene.machine.path(&target).exists() {
-            assert_eq!(scene.machine.git(&target, &["status", "--porcelain"]), "");
-            scene.machine.git(&target, &["fsck", "--strict"]);
-        } else {
-            scene.new_shop_at(&target).ok();
-        }
-        assert_eq!(scene.machine.tree(&target).keys().filter(|path| is_text(path)).count(), 60);
+    Scene::copier(&files.iter().map(|(path, text)| (path.as_str(), *text)).collect::<Vec<_>>())
+}
+
+/// How many of them are there.
+fn count(scene: &Scene, directory: &str) -> usize {
+    let tree = scene.machine.tree(directory);
+    tree.keys().filter(|path| path.starts_with("d-") && Path::new(path).extension().is_some()).count()
+}
+
+#[test]
+fn killed_at_any_moment_a_project_is_whole_or_not_there() {
+    let scene = sixty();
+    Killed {
+        machine: &scene.machine,
+        directory: "",
+        change: &|| scene.new_shop(),
+        next: &|| {
+            if scene.machine.path("shop").exists() {
+                assert_eq!(scene.machine.git("shop", &["status", "--porcelain"]), "");
+                scene.machine.git("shop", &["fsck", "--strict"]);
+                assert_eq!(count(&scene, "shop"), 60);
+            }
+            scene.new_shop_at("another").ok();
+            scene.machine.remove("another");
+        },
+        back: &|| scene.machine.remove("shop"),
     }
-    scene.new_shop_at("last").ok();
-    let left: Vec<String> = scene.machine.tree("").into_keys().filter(|name| name.starts_with('.')).collect();
-    assert!(left.is_empty(), "{left:?}");
+    .is_all_or_nothing();
 }
 
 #[test]
 fn killed_at_any_moment_an_addition_is_whole_or_not_there() {
-    let files: Vec<(String, &str)> =
-        (0..60).map(|number| (format!("d-{}/f-{number}.txt.jinja", number % 7), "{{ name }}\n")).collect();
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-    let scene = Scene::copier(&files);
-    for moment in (0..120).step_by(12) {
-        scene.add().killed_after(Duration::from_millis(moment));
-        // The next run puts right what the killed one left, or has nothing to do.
-        let (code, told) = scene.add().outcome();
-        let made = scene.machine.tree("project");
-        let count = made.keys().filter(|path| path.starts_with("d-") && is_text(path)).count();
-        assert!(count == 60 && made.contains_key("onramp.lock"), "{count} files after {code:?}: {told}");
-        assert!(made["mine.txt"].ends_with("mine\n"));
-        scene.machine.git("project", &["clean", "--quiet", "-fdx"]);
-        scene.machine.git("project", &["checkout", "--quiet", "--", "."]);
+    let scene = sixty();
+    Killed {
+        machine: &scene.machine,
+        directory: "project",
+        change: &|| scene.add(),
+        next: &|| {
+            scene.machine.onramp("outdated").dir("project").ok();
+            assert!([0, 60].contains(&count(&scene, "project")));
+        },
+        back: &|| drop(scene.machine.onramp("update --undo").dir("project").ok()),
     }
+    .is_all_or_nothing();
 }
 
 impl Scene {
     fn new_shop_at(&self, target: &str) -> crate::run::Run<'_> {
         self.machine.onramp("new --defaults").arg(self.template()).arg(target)
     }
-}
-
-/// Whether a path is one of the template's own files.
-fn is_text(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|extension| extension == "txt")
 }
