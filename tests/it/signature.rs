@@ -100,6 +100,10 @@ fn nothing_unsigned_is_pulled_run_or_deployed_until_it_is_signed() {
         }
     }
 
+    let plan = company.in_shop("image pull --dry-run --json").ok().json();
+    let present = |image: &serde_json::Value| image["present"] == true;
+    assert!(!plan["images"].as_array().unwrap().iter().any(present), "the engine saw none of it: {plan}");
+
     machine.onramp("image verify php-apache:8.2").fails(Class::Security);
     company.sign("php-apache:8.2", "platform.key").env("COSIGN_PASSWORD", "wrong").fails(Class::Auth);
     company.sign("php-apache:8.2 mariadb:10.11", "platform.key").ok();
