@@ -1,6 +1,7 @@
 //! What templates know besides the answers: the project, the company, and what Copier and Cookiecutter tell theirs.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, json};
 
@@ -18,6 +19,10 @@ pub struct Facts {
     pub registry: String,
     /// The name of the project's directory (`_folder_name`).
     pub folder: String,
+    /// The digest of the project's data that the template read (`_external_data`); empty where there was none.
+    pub external: String,
+    /// The project's directory, where that data is; none where there is no project yet. Not kept.
+    pub root: Option<PathBuf>,
 }
 
 /// What is being done, as Copier calls it.
@@ -38,6 +43,7 @@ impl Facts {
             ("company", &self.company),
             ("registry", &self.registry),
             ("folder", &self.folder),
+            ("external", &self.external),
         ];
         pairs
             .into_iter()
@@ -54,7 +60,15 @@ impl Facts {
             company: fact("company", &now.company),
             registry: fact("registry", &now.registry),
             folder: fact("folder", &now.folder),
+            // What was not there then is nothing, whatever is there now.
+            external: kept.get("external").cloned().unwrap_or_default(),
+            root: now.root.clone(),
         }
+    }
+
+    /// The same where the project's data can be read.
+    pub fn at(self, root: &Path) -> Self {
+        Self { root: Some(root.to_owned()), ..self }
     }
 
     /// The variables that a template's texts see, with the answers so far.
@@ -127,10 +141,14 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_what_it_was() {
-        let then =
-            Facts { project: "shop".into(), company: "Acme".into(), registry: "r.test".into(), folder: "shop".into() };
-        let now =
-            Facts { project: "store".into(), company: "Other".into(), registry: String::new(), folder: "x".into() };
+        let facts = |project: &str, company: &str, registry: &str| Facts {
+            project: project.into(),
+            company: company.into(),
+            registry: registry.into(),
+            folder: project.into(),
+            ..Facts::default()
+        };
+        let (then, now) = (facts("shop", "Acme", "r.test"), facts("store", "Other", ""));
         assert_eq!(Facts::from_kept(&then.kept(), &now), then);
         assert_eq!(Facts::from_kept(&BTreeMap::new(), &now), now);
     }

@@ -10,9 +10,10 @@ use super::{Block, Error};
 use crate::document;
 use crate::project::lock::{LockedBlock, to_toml};
 use crate::project::{self, manifest};
+use crate::reference::Digest;
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
-use crate::template::{Answers, Engine, Rendered, Stage, render, resolve, run};
+use crate::template::{Answers, Engine, Rendered, Stage, external, render, resolve, run};
 use crate::text::neutral;
 use crate::tree::{Entry, TreePath};
 
@@ -47,8 +48,10 @@ impl Layer {
         let dialect = block.template.dialect;
         let before = facts.variables(dialect, &block.id, &Answers::default(), operation);
         let mut engine = Engine::new(&block.template, &before)?;
-        let answers = resolve::resolve(&block.template, sources, person, &mut engine)?;
-        Self::render(block, facts, operation, answers)
+        let sources = Sources { project: facts.root.clone(), ..sources.clone() };
+        let answers = resolve::resolve(&block.template, &sources, person, &mut engine)?;
+        let facts = Facts { external: read_digest(&answers), ..facts.clone() };
+        Self::render(block, &facts, operation, answers)
     }
 
     /// Renders a block with the answers that `onramp.lock` keeps: what it was when it was written.
@@ -66,7 +69,15 @@ impl Layer {
             }
         }
         let sources = Sources { before: locked.values(), given: secrets, ..Sources::default() };
-        Self::make(&block, &facts, Operation::Copy, &sources, None)
+        let layer = Self::make(&block, &facts, Operation::Copy, &sources, None)?;
+        if layer.facts.external == facts.external {
+            return Ok(layer);
+        }
+        // The project's data is not what it was. Without any, as Copier has it, what came of it counts as the project's own:
+        // an update says where the two differ.
+        let without = Facts { root: None, ..facts.clone() };
+        let layer = Self::make(&block, &without, Operation::Copy, &sources, None)?;
+        Ok(Self { facts: Facts { external: facts.external, ..layer.facts }, ..layer })
     }
 
     fn render(block: &Block, facts: &Facts, operation: Operation, answers: Answers) -> Result<Self, Error> {
@@ -162,6 +173,16 @@ impl Layer {
         };
         locked.set_values(&self.answers.kept);
         locked
+    }
+}
+
+/// What an answered template read of the project, as its digest: the lock keeps no copy of what may be secret.
+fn read_digest(answers: &Answers) -> String {
+    match answers.passing.get(external::NAME) {
+        Some(data) if answers.missing.len() < data.as_object().map_or(0, serde_json::Map::len) => {
+            Digest::of(data.to_string().as_bytes()).to_string()
+        }
+        _ => String::new(),
     }
 }
 

@@ -45,6 +45,7 @@ pub fn facts() -> Facts {
         company: "Example".to_owned(),
         registry: "registry.example.test".to_owned(),
         folder: "example".to_owned(),
+        ..Facts::default()
     }
 }
 

@@ -70,7 +70,7 @@ impl Arguments {
         let mut found = found.choose(cx, &mut self.answering).await?;
         let permission = found.prepare(cx, self.trusting, &lock)?;
         found.block = permission::prompted(cx, found.block, permission).await?;
-        let facts = block::facts(cx, found.catalog.as_ref(), &project.name(), &project.folder())?;
+        let facts = block::facts(cx, found.catalog.as_ref(), &project.name(), &project.folder())?.at(&project.root);
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
         let present = if self.merge { Present::Merge } else { Present::Refuse };

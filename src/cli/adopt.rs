@@ -70,7 +70,7 @@ impl Arguments {
         for block in &mut candidates.blocks {
             self.trusting.decide(cx, block)?;
         }
-        let facts = block::facts(cx, candidates.catalog.as_ref(), &place.name(), &place.folder())?;
+        let facts = block::facts(cx, candidates.catalog.as_ref(), &place.name(), &place.folder())?.at(&place.root);
         let (surroundings, answering) = (cx.clone(), self.answering.clone());
         let root = place.root.clone();
         let mut explained = blocking(move || -> Result<Vec<Explanation>, Failure> {

@@ -319,10 +319,14 @@ pub fn facts(cx: &Context, catalog: Option<&Catalog>, project: &str, folder: &st
     Ok(Facts { folder: folder.to_owned(), ..facts })
 }
 
-/// Names the answers that were given in vain.
+/// Names the answers that were given in vain, and what a template looked for in vain.
 pub fn note_unused(cx: &Context, answers: &Answers) {
     for question in &answers.unused {
         cx.observer.note(&format!("--data {question}=… was not used: with the other answers, it is not asked"));
+    }
+    for path in &answers.missing {
+        cx.observer
+            .note(&format!("the template reads {path} of the project, which is not there: it is taken as empty"));
     }
 }
 

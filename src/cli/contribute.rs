@@ -98,7 +98,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let mut place = cx.scaffolded()?;
         let paths = named(&self.paths, &cx.dir, &place.root)?;
-        let facts = block::facts(cx, None, &place.name(), &place.folder())?;
+        let facts = block::facts(cx, None, &place.name(), &place.folder())?.at(&place.root);
         let trust = Trust::load(&trust::place(&cx.paths))?;
         let place = {
             let (cache, offline, facts, trust) = (cx.paths.cache.clone(), cx.offline, facts.clone(), trust.clone());

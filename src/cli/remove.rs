@@ -51,7 +51,7 @@ impl Arguments {
         }
         let place = cx.scaffolded()?;
         let catalog = catalog_of(cx, &place).await?;
-        let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
+        let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?.at(&place.root);
         let (cache, offline) = (cx.paths.cache.clone(), cx.offline);
         let trust = Trust::load(&trust::place(&cx.paths))?;
         let work = blocking(move || -> Result<_, crate::blocks::Error> {

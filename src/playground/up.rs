@@ -215,6 +215,7 @@ fn shop_sources(playground: &Playground) -> Result<Tree, Error> {
         company: "Acme".to_owned(),
         registry: playground.registry(),
         folder: "shop".to_owned(),
+        ..Facts::default()
     };
     let layer = Layer::make(&block, &facts, Operation::Copy, &Sources::default(), None)?;
     Ok(Creation::plan(&block, &layer, &[])?.files)

@@ -2,11 +2,12 @@
 //! asked about, rendered to a tree.
 //!
 //! A template comes from somebody else, so nothing in it is trusted: its texts are made neutral before a terminal sees
-//! them, it renders with limits and reads nothing outside itself, its paths stay inside the project.
+//! them, it renders with limits and reads nothing outside itself and the project, its paths stay inside the project.
 
 pub mod dialect;
 pub mod engine;
 mod error;
+pub mod external;
 pub mod question;
 pub mod render;
 pub mod resolve;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use engine::{Engine, Python};
 pub use error::Error;
+pub use external::External;
 pub use question::{Answers, Question, QuestionId, Value};
 pub use render::{Rendered, render};
 
@@ -69,6 +71,8 @@ pub struct Rules {
     pub copy_only: Vec<String>,
     /// The answers file that the template asks for (Copier's `_answers_file`); a template.
     pub answers_file: Option<String>,
+    /// The project's YAML files that it reads (Copier's `_external_data`).
+    pub external: Vec<External>,
     /// Whether symbolic links stay links (Copier's `_preserve_symlinks`), else they are followed inside the template.
     pub preserve_symlinks: bool,
     /// Jinja extensions that need Python, with the place that names them.
@@ -161,7 +165,7 @@ pub struct Actions {
     pub migrations: Vec<Migration>,
     /// Cookiecutter's hooks.
     pub hooks: Vec<Hook>,
-    /// What it says it reads outside itself and the project (`reads` of a block; Copier's `_external_data`).
+    /// What it says it reads outside itself and the project (`reads` of a block).
     pub reads: Vec<Named>,
     /// Where it says it sends something (`sends` of a block).
     pub sends: Vec<Named>,

@@ -173,6 +173,8 @@ pub struct Answers {
     pub passing: Values,
     /// Given on the command line to questions that are not asked.
     pub unused: Vec<QuestionId>,
+    /// Files that the template reads in the project, and that are not there.
+    pub missing: Vec<String>,
 }
 
 impl Answers {

@@ -5,11 +5,12 @@ mod asking;
 pub mod file;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use asking::Asking;
 
 use super::question::{Choices, Values};
-use super::{Answers, Dialect, Engine, Error, Question, QuestionId, Template, Value};
+use super::{Answers, Dialect, Engine, Error, Question, QuestionId, Template, Value, external};
 use crate::error::{Class, Fault};
 use crate::text::did_you_mean;
 
@@ -24,6 +25,8 @@ pub struct Sources {
     pub before: Values,
     /// Ask every question again, with the answer of before as its default.
     pub reask: bool,
+    /// The project's directory, where a Copier template may read data; none where there is no project yet.
+    pub project: Option<PathBuf>,
 }
 
 /// A question as a person sees it. All its texts are neutral.
@@ -121,6 +124,7 @@ pub fn resolve(
         said: BTreeMap::new(),
         asked: Vec::new(),
     };
+    external::tell(template, sources.project.as_deref(), engine);
     let mut index = 0;
     while let Some(question) = template.questions.get(index) {
         let outcome = match round.answer(index, question, engine)? {
@@ -144,6 +148,10 @@ pub fn resolve(
     }
     let mut answers = round.answers();
     answers.passing.extend(gone);
+    if let Some((data, missing)) = external::read(template, sources.project.as_deref(), engine)? {
+        answers.passing.insert(external::NAME.to_owned(), data);
+        answers.missing = missing;
+    }
     Ok(answers)
 }
 
@@ -263,7 +271,7 @@ impl Round<'_, '_> {
         }
     }
 
-    /// Tells a Copier template's texts what its answers file will hold.
+    /// Tells a Copier template's texts what its answers file will hold, and the project's data with the answers so far.
     fn tell(&self, engine: &mut Engine) {
         if self.template.dialect != Dialect::Copier {
             return;
@@ -278,6 +286,7 @@ impl Round<'_, '_> {
             }
         }
         engine.set("_copier_answers", &Value::Object(answers));
+        external::tell(self.template, self.sources.project.as_deref(), engine);
     }
 
     fn answers(self) -> Answers {

@@ -5,6 +5,7 @@
 //! feature, with one or more sets of answers beside it.
 
 mod compare;
+mod external;
 mod large;
 mod nested;
 mod oracle;

@@ -324,3 +324,30 @@ fn copier_loses_a_binary_that_both_changed() {
     twins.release("v2.0.0", &[("copier.yml", "name: shop\n"), ("logo.bin", "\0\x01theirs")]);
     twins.only_ours_keeps("logo.bin", b"\0\x01mine");
 }
+
+#[test]
+fn data_of_the_project_that_changes_between_updates() {
+    let questions =
+        ("copier.yml", "_external_data: {parent: parent.yml}\nname: \"{{ _external_data.parent.name }}\"\n");
+    let lines =
+        |last: &str| LINES.replace("five", "{{ _external_data.parent.port }} of {{ name }}").replace("ten", last);
+    let twins = Twins::of(&[questions, ("a.txt.jinja", &lines("ten"))]);
+    twins.edit(|project| write(project, "parent.yml", "name: shop\nport: 80\n"));
+    twins.release("v1.1.0", &[questions, ("a.txt.jinja", &lines("10"))]);
+    twins.update_same();
+    assert!(holds(&twins.ours, b"four\n80 of "));
+    // The data is what it was: what a person wrote beside it is no conflict.
+    twins.edit(|project| replace(project, "a.txt", "four\n", "four of mine\n"));
+    twins.release("v1.2.0", &[questions, ("a.txt.jinja", &lines("X"))]);
+    let (code, told) = twins.update_ours();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(holds(&twins.ours, b"four of mine\n80 of ") && holds(&twins.ours, b"nine\nX\n"));
+    twins.commit(&twins.ours);
+    assert!(twins.update_ours().1.to_string().contains("up to date"));
+    // It is not what it was: what the template makes of it now is never dropped in silence.
+    write(&twins.ours, "parent.yml", "name: shop\nport: 8080\n");
+    twins.commit(&twins.ours);
+    let (code, told) = twins.update_ours();
+    assert_eq!(code, Some(1), "{told}");
+    assert!(holds(&twins.ours, b"80 of ") && holds(&twins.ours, b"8080 of "), "{told}");
+}

@@ -152,7 +152,7 @@ fn worlds(inputs: &Inputs<'_>) -> Result<Vec<Answered>, Error> {
     };
     let mut worlds = vec![Answered { label: "the project's answers".to_owned(), engine: engine(&layer.answers)? }];
     for (label, before) in variants::of(&block.template.questions, &layer.answers) {
-        let sources = Sources { before, ..Sources::default() };
+        let sources = Sources { before, project: layer.facts.root.clone(), ..Sources::default() };
         let unanswered = crate::template::Answers::default();
         let variables = layer.facts.variables(block.template.dialect, &block.id, &unanswered, Operation::Copy);
         let mut asking = Engine::new(&block.template, &variables)?;

@@ -158,11 +158,12 @@ impl Follow<'_> {
         let same = to.content == locked.content && to.id.version == locked.version;
         let nothing_new = sources.typed.is_empty() && sources.given.is_empty() && !sources.reask;
         let new_facts = facts != Facts::from_kept(&locked.facts, &facts);
-        if same && nothing_new && !new_facts && !locked.files.is_empty() {
+        if same && nothing_new && !new_facts && !locked.files.is_empty() && to.template.rules.external.is_empty() {
             return Ok(None);
         }
         let from = if same { to.clone() } else { self.base(name, locked)? };
         let new = Layer::make(&to, &facts, Operation::Update, &sources, person)?;
+        let new_facts = new_facts || new.facts.external != facts.external;
         if same && new.answers.kept == values && !new_facts && !locked.files.is_empty() {
             return Ok(None);
         }
@@ -265,7 +266,7 @@ impl Follow<'_> {
         if layer::is_foreign(locked) {
             return Facts { project, ..kept };
         }
-        Facts { project, folder: kept.folder, ..self.facts.clone() }
+        Facts { project, folder: kept.folder, external: kept.external, ..self.facts.clone() }
     }
 }
 

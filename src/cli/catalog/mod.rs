@@ -102,7 +102,7 @@ pub fn facts(cx: &Context, catalog: &Catalog, project: &str) -> Result<Facts, Fa
     };
     let set = cx.settings.company.as_ref().map(|setting| setting.value.clone());
     let name = set.or(company.map(|company| company.name)).unwrap_or_else(|| "your company".to_owned());
-    Ok(Facts { project: project.to_owned(), company: name, registry, folder: String::new() })
+    Ok(Facts { project: project.to_owned(), company: name, registry, ..Facts::default() })
 }
 
 /// `--data key=value`, once each.

@@ -105,7 +105,7 @@ impl Arguments {
             return Err(Error::Unresolved { paths: left }.into());
         }
         let catalog = catalog_of(cx, &place).await?;
-        let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?;
+        let facts = block::facts(cx, catalog.as_ref(), &place.name(), &place.folder())?.at(&place.root);
         let this = cx.clone();
         let mut aimed = blocking(move || self.aim(&this, place, catalog, facts)).await?;
         aimed.prompted(cx).await?;

@@ -1,6 +1,7 @@
 //! Entries of a template that lead where no template may.
 
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use onramp::error::Class;
@@ -136,6 +137,58 @@ fn a_manifest_that_reads_outside() {
             scene.refused_any(&[]);
         }
     }
+}
+
+#[test]
+fn data_that_is_not_the_projects() {
+    let outside = [
+        "../outside/secret.txt",
+        "/etc/passwd",
+        "a/../../outside/secret.txt",
+        "{{ '..' }}/x",
+        "link.yml",
+        "d/secret.txt",
+    ];
+    let own = [".git/config", "./.GIT/config"];
+    for path in outside.iter().chain(&own) {
+        let manifest = format!("name: shop\n_external_data:\n  data: \"{path}\"\n");
+        let scene = Scene::with(&[("copier.yml", &manifest), ("a.txt.jinja", "{{ _external_data.data }}")]);
+        // The project itself leads there.
+        let project = scene.machine.path("project");
+        symlink(scene.outside("secret.txt"), project.join("link.yml")).unwrap();
+        symlink(scene.outside(""), project.join("d")).unwrap();
+        let why = if own.contains(path) { "is git's own" } else { "leads outside the project" };
+        let words = ["was refused: copier.yml:3: _external_data: data: ", why];
+        scene.unchanged(|| scene.add().fails(Class::Security), &words);
+        // Where no project is yet, nothing leads on from it.
+        if !["link.yml", "d/secret.txt"].contains(path) {
+            scene.unchanged(|| scene.new_shop().fails(Class::Security), &words);
+        }
+    }
+}
+
+#[test]
+fn data_that_is_no_honest_file() {
+    let manifest = "name: shop\n_external_data: {data: data.yml}\n";
+    let bomb = "a: &a [x, x, x, x, x, x, x, x]\n".to_owned()
+        + &(0..9)
+            .map(|n| format!("{0}: &{0} [{1}]\n", (b'b' + n) as char, format!("*{},", (b'a' + n) as char).repeat(8)))
+            .collect::<String>();
+    for (contents, why) in [
+        ("#".repeat(1024 * 1024 + 1), "data.yml is larger than 1.0 MB"),
+        (bomb, "data.yml is no YAML: line "),
+        ("a: !!python/object/apply:os.system [id]\n".to_owned(), "data.yml is no YAML: line 1"),
+        ("a: [\n".to_owned(), "data.yml is no YAML: line "),
+    ] {
+        let scene = Scene::with(&[("copier.yml", manifest), ("a.txt.jinja", "{{ _external_data.data.a }}")]);
+        scene.machine.write("project/data.yml", contents);
+        scene.unchanged(|| scene.add().fails(Class::Config), &["copier.yml:2: _external_data: data: ", why]);
+    }
+    let scene = Scene::with(&[("copier.yml", manifest), ("a.txt.jinja", "{{ _external_data.data.a }}")]);
+    let pipe = std::process::Command::new("mkfifo").arg(scene.machine.path("project/data.yml")).status().unwrap();
+    assert!(pipe.success());
+    let told = scene.add().fails(Class::Config);
+    assert!(told.to_string().contains("data.yml is no file"), "{told}");
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::super::super::yaml::{Content, Node};
 use super::super::super::{Actions, Command, Error, Messages, Migration, Stage, Task, Value};
-use super::{Config, Item, settings};
+use super::{Config, Item};
 
 /// The most tasks and migrations.
 const MOST: usize = 500;
 
-/// Everything that a template would run, read or say.
+/// Everything that a template would run or say.
 pub fn read(config: &Config<'_>) -> Result<Actions, Error> {
     let message = |name: &str| match config.setting(name) {
         None => Ok(None),
@@ -35,11 +35,7 @@ pub fn read(config: &Config<'_>) -> Result<Actions, Error> {
             migrations.extend(migration(config, item, node)?);
         }
     }
-    let reads = match config.setting("_external_data") {
-        None => Vec::new(),
-        Some(item) => settings::named(config, item)?,
-    };
-    Ok(Actions { tasks, migrations, reads, messages, ..Actions::default() })
+    Ok(Actions { tasks, migrations, messages, ..Actions::default() })
 }
 
 fn capped<'n>(config: &Config<'_>, item: &'n Item) -> Result<&'n [Node], Error> {

@@ -3,12 +3,15 @@
 use pep440_rs::Version;
 
 use super::super::super::question::cast::truth;
-use super::super::super::yaml::Content;
-use super::super::super::{Error, Named, Python, Rules, Suffix, Syntax, Undefined, Value};
-use super::{Config, Item, VERSION};
+use super::super::super::yaml::{Content, Node};
+use super::super::super::{Error, External, Named, Python, Rules, Suffix, Syntax, Undefined, Value, external};
+use super::{Config, VERSION};
 
 /// What Copier does not render when a template says nothing about it.
 const EXCLUDED: [&str; 8] = ["copier.yaml", "copier.yml", "~*", "*.py[co]", "__pycache__", ".git", ".DS_Store", ".svn"];
+
+/// The most files of a project that a template reads.
+const MOST_FILES: usize = 50;
 
 /// The rules of rendering.
 pub fn rules(config: &Config<'_>) -> Result<Rules, Error> {
@@ -43,6 +46,7 @@ pub fn rules(config: &Config<'_>) -> Result<Rules, Error> {
         skip_if_exists: config.texts("_skip_if_exists")?,
         copy_only: Vec::new(),
         answers_file: one("_answers_file")?,
+        external: external(config)?,
         preserve_symlinks,
         extensions: extensions(config)?,
         python: Python::Refused,
@@ -140,14 +144,18 @@ pub(in super::super) fn set(syntax: &mut Syntax, name: &str, value: &Value) -> R
     Ok(())
 }
 
-/// What a setting is called where it stands, for those that name something to read.
-pub(super) fn named(config: &Config<'_>, item: &Item) -> Result<Vec<Named>, Error> {
+/// The files of the project that its templates read.
+fn external(config: &Config<'_>) -> Result<Vec<External>, Error> {
+    let Some(item) = config.setting(external::NAME) else { return Ok(Vec::new()) };
     let Content::Mapping(pairs) = &item.node.content else {
-        return Err(config.wrong(item, &item.node, format!("{}: expected a table", item.key)));
+        return Err(config.wrong(item, &item.node, "_external_data: expected a table of paths by name"));
     };
-    let one = |(key, node): &(super::Node, super::Node)| {
+    if pairs.len() > MOST_FILES {
+        return Err(config.wrong(item, &item.node, format!("_external_data: more than {MOST_FILES} files")));
+    }
+    let one = |(key, node): &(Node, Node)| {
         let path = config.text(item, node)?;
-        Ok(Named { name: format!("{} from {path}", key.key()), place: Config::place(item, node) })
+        Ok(External { name: key.key(), path, place: Config::place(item, node) })
     };
     pairs.iter().map(one).collect()
 }

@@ -191,7 +191,9 @@ x: 1
             (Some("v2.0.0"), None, true, "copier.yml:17"),
         ]
     );
-    assert_eq!(template.actions.reads[0].name, "parent from .copier-answers.yml");
+    let external = &template.rules.external[0];
+    let external = (external.name.as_str(), external.path.as_str(), external.place.as_str());
+    assert_eq!(external, ("parent", ".copier-answers.yml", "copier.yml:20"));
 }
 
 #[test]
