@@ -3,6 +3,8 @@
 //! `onramp join` writes the file from the catalog's company defaults; the project's own `catalog` is looked at where a
 //! project is.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DocumentError};
@@ -27,6 +29,19 @@ impl ForgeKind {
             Self::Local => "local",
         }
     }
+}
+
+/// What stands before a registry, in `[mirrors."<registry>"]` of `catalog.toml` and of the user's settings.
+///
+/// It serves what its digest names, which is verified; it gets its own credentials and never the registry's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mirror {
+    /// `host[:port]`, or with the path under which it has the registry's repositories: `mirror.acme.test/hub`.
+    pub at: String,
+    /// Whether it is believed about what a tag means, too. It may be behind.
+    #[serde(default)]
+    pub tags: bool,
 }
 
 /// The `[forge]` table of `catalog.toml` and of the user's settings.
@@ -64,6 +79,9 @@ pub struct UserSettings {
     pub company: Option<Company>,
     /// The company's forge.
     pub forge: Option<Forge>,
+    /// Mirrors, by the registry that they stand before.
+    #[serde(default)]
+    pub mirrors: BTreeMap<String, Mirror>,
     /// The cache of this machine.
     pub cache: Option<Cache>,
 }
@@ -77,7 +95,13 @@ pub struct Cache {
 }
 
 /// The text of the user's file after joining a company: comments and order kept, anything else in it too.
-pub fn joined(text: &str, catalog: &str, company: &Company, forge: &Forge) -> Result<String, toml_edit::TomlError> {
+pub fn joined(
+    text: &str,
+    catalog: &str,
+    company: &Company,
+    forge: &Forge,
+    mirrors: &BTreeMap<String, Mirror>,
+) -> Result<String, toml_edit::TomlError> {
     let mut document: toml_edit::DocumentMut = text.parse()?;
     document["schema"] = toml_edit::value(document::SCHEMA);
     document["catalog"] = toml_edit::value(catalog);
@@ -95,6 +119,15 @@ pub fn joined(text: &str, catalog: &str, company: &Company, forge: &Forge) -> Re
     put("company", "state", Some(&company.state));
     put("forge", "kind", Some(forge.kind.name()));
     put("forge", "api", forge.api.as_deref());
+    for (registry, mirror) in mirrors {
+        let table = document.entry("mirrors").or_insert_with(toml_edit::table);
+        if let Some(table) = table.as_table_like_mut() {
+            let mut entry = toml_edit::Table::new();
+            entry.insert("at", toml_edit::value(&mirror.at));
+            entry.insert("tags", toml_edit::value(mirror.tags));
+            table.insert(registry, toml_edit::Item::Table(entry));
+        }
+    }
     Ok(document.to_string())
 }
 
@@ -122,6 +155,8 @@ pub struct Settings {
     pub forge: Option<Setting<Forge>>,
     /// How many bytes the layers of images may take in the cache.
     pub cache_limit: Option<Setting<u64>>,
+    /// Mirrors, by the registry that they stand before.
+    pub mirrors: BTreeMap<String, Mirror>,
 }
 
 /// A setting that a command needs and nobody gave.
@@ -206,6 +241,7 @@ impl Settings {
             registry: set("ONRAMP_REGISTRY", company.as_ref().map(|c| c.registry.clone())),
             state: set("ONRAMP_STATE", company.as_ref().map(|c| c.state.clone())),
             forge,
+            mirrors: file.map(|file| file.mirrors).unwrap_or_default(),
         })
     }
 
@@ -236,13 +272,15 @@ mod tests {
     fn joining_keeps_what_people_wrote() {
         let company = Company { name: "Acme".into(), registry: "r.test".into(), state: "/s.git".into() };
         let forge = Forge { kind: ForgeKind::Local, api: None };
+        let mirrors = [("r.test".into(), Mirror { at: "m.test/hub".into(), tags: false })].into();
         let before =
             "# mine\nschema = 1\ncatalog = \"/old\" # was\n\n[forge]\nkind = \"github\"\napi = \"https://x\"\n";
-        let after = joined(before, "/new", &company, &forge).unwrap();
+        let after = joined(before, "/new", &company, &forge, &mirrors).unwrap();
         assert!(after.starts_with("# mine\nschema = 1\ncatalog = \"/new\""), "{after}");
         let read: UserSettings = document::parse(std::path::Path::new("x"), &after).unwrap();
         assert_eq!(read.forge, Some(forge.clone()));
-        assert_eq!(joined(&after, "/new", &company, &forge).unwrap(), after, "joining again changes nothing");
+        assert_eq!(joined(&after, "/new", &company, &forge, &mirrors).unwrap(), after, "joining again changes nothing");
+        assert_eq!(read.mirrors, mirrors);
     }
 
     #[test]

@@ -25,7 +25,15 @@ async fn engine() -> Engine {
 /// A pull with a cache and a state of its own.
 fn pull_in<'a>(dir: &'a Path, engine: &'a Engine, observer: &'a Arc<dyn Observer>) -> Pull<'a> {
     let (cache, state) = (dir, dir);
-    Pull { engine, cache, state, platform: None, limit: Duration::from_secs(20), store_limit: LIMIT, observer }
+    Pull {
+        engine,
+        cache,
+        state,
+        platform: None,
+        registries: Duration::from_secs(20).into(),
+        store_limit: LIMIT,
+        observer,
+    }
 }
 
 /// A project whose one service runs an image of the registry, and the images that the test leaves in the engine.

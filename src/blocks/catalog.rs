@@ -45,6 +45,9 @@ pub struct Defaults {
     pub company: Option<Company>,
     /// Its forge.
     pub forge: Option<Forge>,
+    /// Mirrors, by the registry that they stand before.
+    #[serde(default)]
+    pub mirrors: BTreeMap<String, crate::settings::Mirror>,
     /// Which images must be signed, and by whom.
     #[serde(default)]
     pub signature: Vec<policy::Written>,

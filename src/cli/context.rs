@@ -25,6 +25,7 @@ use crate::name::Name;
 use crate::paths::Paths;
 use crate::project::{Lock, Project, Scaffolded};
 use crate::reference::ImageRef;
+use crate::registry::Access;
 use crate::sandbox::View;
 use crate::settings::Settings;
 use crate::state::State;
@@ -53,6 +54,8 @@ pub struct Context {
     pub locked: bool,
     /// How long to wait for a service, a server or a lock.
     pub timeout: Duration,
+    /// How registries are spoken to.
+    pub registries: Access,
     /// Who listens to progress.
     pub observer: Arc<dyn Observer>,
     quiet: bool,
@@ -85,6 +88,7 @@ impl Context {
         let settings = Settings::resolve(&paths, |name| std::env::var(name).ok())?;
         let in_ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
         let interactive = !global.no_input && !global.json && !in_ci && prompt::has_terminal();
+        let registries = Access::new(global.timeout.0, settings.mirrors.clone());
         Ok(Self {
             dir,
             paths,
@@ -96,6 +100,7 @@ impl Context {
             offline: global.offline,
             locked: global.locked,
             timeout: global.timeout.0,
+            registries,
             observer: progress::observer(global.quiet || global.json, global.verbose),
             quiet: global.quiet,
             policy: Arc::default(),
@@ -104,7 +109,8 @@ impl Context {
 
     /// The same with other settings.
     pub fn with(&self, settings: Settings) -> Self {
-        Self { settings, policy: Arc::default(), ..self.clone() }
+        let registries = Access::new(self.timeout, settings.mirrors.clone());
+        Self { settings, registries, policy: Arc::default(), ..self.clone() }
     }
 
     /// The project that the command runs in.
@@ -183,7 +189,7 @@ impl Context {
     pub async fn locked_images(&self, view: &View) -> Result<Lock, Failure> {
         let lock = Lock::load(&view.project.root)?;
         let needed = view.tagged();
-        let complete = images::lock::complete(&lock, &needed, self.lock_forbidden(), self.timeout);
+        let complete = images::lock::complete(&lock, &needed, self.lock_forbidden(), &self.registries);
         let complete = self.waiting("ask the registry what tags mean", complete).await?;
         if complete != lock && !self.dry_run {
             complete.save(&view.project.root)?;
@@ -230,7 +236,7 @@ impl Context {
         let prepared = self.waiting("ask the registry about images", pull.prepare(missing)).await;
         if let Err(images::Error::Absent { image }) = &prepared
             && let Ok(project) = Project::find(&self.dir)
-            && let Some(gone) = images::lock::gone(&Lock::load(&project.root)?, image, self.timeout).await
+            && let Some(gone) = images::lock::gone(&Lock::load(&project.root)?, image, &self.registries).await
         {
             return Err(gone.into());
         }
@@ -264,7 +270,7 @@ impl Context {
             cache: &self.paths.cache,
             state: &self.paths.state,
             platform,
-            limit: self.timeout,
+            registries: self.registries.clone(),
             store_limit: self.cache_limit(),
             observer: &self.observer,
         }
@@ -289,7 +295,7 @@ impl Context {
         if signatures::settle(self, &mut policy)? {
             *self.policy.lock().await = Some(policy.clone());
         }
-        let checked = policy.check_all(images, self.offline, self.timeout);
+        let checked = policy.check_all(images, self.offline, &self.registries);
         self.waiting("check signatures", checked).await?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `onramp join`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::error::Class;
 use crate::files;
 use crate::git::RepoUrl;
 use crate::images::policy::{self, Change, Kept, Policy, Rule};
-use crate::settings::{self, Company, Forge, Settings};
+use crate::settings::{self, Company, Forge, Mirror, Settings};
 use crate::task::blocking;
 
 /// Set this machine up for a company: its registry, state repository and forge, as its catalog says.
@@ -72,9 +73,9 @@ impl Arguments {
             Ok::<_, crate::blocks::Error>((catalog.defaults()?, catalog.rules()?))
         });
         let (defaults, rules) = cx.waiting("fetch the catalog", read).await?;
-        let (company, forge) = said(&url, defaults)?;
+        let (company, forge, mirrors) = said(&url, defaults)?;
         let mut policy = Policy::of(url.as_str(), rules, &cx.paths)?;
-        let plan = plan(cx, &url, &company, &forge, &policy)?;
+        let plan = plan(cx, &url, (&company, &forge, &mirrors), &policy)?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
@@ -94,7 +95,7 @@ impl Arguments {
 }
 
 /// What a company's catalog must say.
-fn said(url: &RepoUrl, defaults: Option<Defaults>) -> Result<(Company, Forge), Failure> {
+fn said(url: &RepoUrl, defaults: Option<Defaults>) -> Result<(Company, Forge, BTreeMap<String, Mirror>), Failure> {
     let wrong = |what: String| Failure::new(Class::Config, what);
     let defaults = defaults.ok_or_else(|| {
         wrong(format!("{url} has no {FILE}, so it is no catalog"))
@@ -108,17 +109,22 @@ fn said(url: &RepoUrl, defaults: Option<Defaults>) -> Result<(Company, Forge), F
         return Err(wrong(format!("{FILE} of {url}: `{what}` is no registry (host[:port])")));
     }
     company.state.parse::<RepoUrl>()?;
-    Ok((company, forge))
+    Ok((company, forge, defaults.mirrors))
 }
 
-fn plan(cx: &Context, url: &RepoUrl, company: &Company, forge: &Forge, policy: &Policy) -> Result<Plan, Failure> {
+fn plan(
+    cx: &Context,
+    url: &RepoUrl,
+    (company, forge, mirrors): (&Company, &Forge, &BTreeMap<String, Mirror>),
+    policy: &Policy,
+) -> Result<Plan, Failure> {
     let path = cx.paths.settings.clone();
     let before = match files::read_text(&path, document::CAP) {
         Ok(text) => text,
         Err(error) if error.is_not_found() => String::new(),
         Err(error) => return Err(error.into()),
     };
-    let text = settings::joined(&before, url.as_str(), company, forge).map_err(|error| {
+    let text = settings::joined(&before, url.as_str(), company, forge, mirrors).map_err(|error| {
         let wrong: DocumentError =
             document::wrong_at(&path, &before, "", crate::text::neutral_line(&error.to_string(), 200));
         Failure::from(wrong)

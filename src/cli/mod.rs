@@ -240,34 +240,42 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let cx = Context::resolve(&cli.global)?;
-    match cli.command {
-        Command::Playground(arguments) => arguments.run(&cx).await,
-        Command::Join(arguments) => arguments.run(&cx).await,
-        Command::Doctor(arguments) => arguments.run(&cx).await,
-        Command::Catalog(arguments) => arguments.run(&cx).await,
-        Command::New(arguments) => arguments.run(&cx).await,
-        Command::Add(arguments) => arguments.run(&cx).await,
-        Command::Remove(arguments) => arguments.run(&cx).await,
-        Command::Update(arguments) => arguments.run(&cx).await,
-        Command::Outdated(arguments) => arguments.run(&cx).await,
-        Command::Adopt(arguments) => arguments.run(&cx).await,
-        Command::Contribute(arguments) => arguments.run(&cx).await,
-        Command::Campaign(arguments) => arguments.run(&cx).await,
-        Command::Trust(arguments) => arguments.run(&cx),
-        Command::Image(arguments) => arguments.run(&cx).await,
-        Command::Up(arguments) => arguments.run(&cx).await,
-        Command::Down(arguments) => arguments.run(&cx).await,
-        Command::Status(arguments) => arguments.run(&cx).await,
-        Command::Test(arguments) => arguments.run(&cx).await,
-        Command::Logs(arguments) => arguments.run(&cx).await,
-        Command::Exec(arguments) => arguments.run(&cx).await,
-        Command::Shell(arguments) => arguments.run(&cx).await,
-        Command::Parity(arguments) => arguments.run(&cx).await,
-        Command::Deploy(arguments) => arguments.run(&cx).await,
-        Command::Pr(arguments) => arguments.run(&cx).await,
-        Command::Release(arguments) => arguments.run(&cx).await,
-        Command::Completions(arguments) => Ok(arguments.run(&cx)),
-        Command::Man(arguments) => arguments.run(&cx),
+    let outcome = perform(cli.command, &cx).await;
+    for (registry, text) in cx.registries.warnings() {
+        cx.observer.note(&format!("the registry {registry} says: {text}"));
+    }
+    outcome
+}
+
+async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
+    match command {
+        Command::Playground(arguments) => arguments.run(cx).await,
+        Command::Join(arguments) => arguments.run(cx).await,
+        Command::Doctor(arguments) => arguments.run(cx).await,
+        Command::Catalog(arguments) => arguments.run(cx).await,
+        Command::New(arguments) => arguments.run(cx).await,
+        Command::Add(arguments) => arguments.run(cx).await,
+        Command::Remove(arguments) => arguments.run(cx).await,
+        Command::Update(arguments) => arguments.run(cx).await,
+        Command::Outdated(arguments) => arguments.run(cx).await,
+        Command::Adopt(arguments) => arguments.run(cx).await,
+        Command::Contribute(arguments) => arguments.run(cx).await,
+        Command::Campaign(arguments) => arguments.run(cx).await,
+        Command::Trust(arguments) => arguments.run(cx),
+        Command::Image(arguments) => arguments.run(cx).await,
+        Command::Up(arguments) => arguments.run(cx).await,
+        Command::Down(arguments) => arguments.run(cx).await,
+        Command::Status(arguments) => arguments.run(cx).await,
+        Command::Test(arguments) => arguments.run(cx).await,
+        Command::Logs(arguments) => arguments.run(cx).await,
+        Command::Exec(arguments) => arguments.run(cx).await,
+        Command::Shell(arguments) => arguments.run(cx).await,
+        Command::Parity(arguments) => arguments.run(cx).await,
+        Command::Deploy(arguments) => arguments.run(cx).await,
+        Command::Pr(arguments) => arguments.run(cx).await,
+        Command::Release(arguments) => arguments.run(cx).await,
+        Command::Completions(arguments) => Ok(arguments.run(cx)),
+        Command::Man(arguments) => arguments.run(cx),
     }
 }
 

@@ -147,7 +147,7 @@ impl Runs {
 async fn lock_images(cx: &Context, creation: &mut Creation) {
     let Some(manifest) = &creation.manifest else { return };
     let needed = manifest.tagged_images();
-    match images::lock::complete(&creation.lock, &needed, cx.lock_forbidden(), cx.timeout).await {
+    match images::lock::complete(&creation.lock, &needed, cx.lock_forbidden(), &cx.registries).await {
         Ok(lock) => creation.lock = lock,
         Err(error) => cx.observer.note(&format!("images are not locked yet ({error}); `onramp image pull` locks them")),
     }

@@ -1,7 +1,6 @@
 //! What tags are locked to: compared with what the registry says now; a moved tag is named, never silently taken.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -10,7 +9,7 @@ use super::Error;
 use crate::project::Lock;
 use crate::project::lock::LockedImage;
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Access, Registry};
 
 /// How locked tags stand to the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,10 +69,14 @@ pub fn take(lock: &Lock, standing: &Standing, needed: &BTreeSet<ImageRef>, updat
 }
 
 /// Asks the registries what these references mean now, all at once.
-pub async fn resolve(images: &BTreeSet<ImageRef>, limit: Duration) -> Result<BTreeMap<ImageRef, LockedImage>, Error> {
+pub async fn resolve(
+    images: &BTreeSet<ImageRef>,
+    access: impl Into<Access>,
+) -> Result<BTreeMap<ImageRef, LockedImage>, Error> {
+    let access = &access.into();
     let hosts: BTreeSet<&str> = images.iter().map(ImageRef::registry).collect();
     let open =
-        hosts.into_iter().map(|host| async move { Ok::<_, Error>((host, Registry::of_user(host, limit).await?)) });
+        hosts.into_iter().map(|host| async move { Ok::<_, Error>((host, Registry::of_user(host, access).await?)) });
     let registries: BTreeMap<&str, Registry> = try_join_all(open).await?.into_iter().collect();
     let ask = images.iter().map(|image| {
         let registry = &registries[image.registry()];
@@ -92,7 +95,7 @@ pub async fn complete(
     lock: &Lock,
     needed: &BTreeSet<ImageRef>,
     forbidden: Option<&'static str>,
-    limit: Duration,
+    access: impl Into<Access>,
 ) -> Result<Lock, Error> {
     let missing: BTreeSet<ImageRef> =
         needed.iter().filter(|image| !lock.images.contains_key(*image)).cloned().collect();
@@ -102,19 +105,19 @@ pub async fn complete(
     if let Some(why) = forbidden {
         return Err(Error::NotLocked { images: missing.into_iter().collect(), why });
     }
-    let now = resolve(&missing, limit).await?;
+    let now = resolve(&missing, access).await?;
     Ok(take(lock, &compare(lock, &now), needed, Update::Keep))
 }
 
 /// What to say of an image that its registry does not have: which tag was locked to it, and what that means now. None where
 /// no tag is.
-pub async fn gone(lock: &Lock, absent: &ImageRef, limit: Duration) -> Option<Error> {
+pub async fn gone(lock: &Lock, absent: &ImageRef, access: &Access) -> Option<Error> {
     let locked = lock
         .images
         .iter()
         .find(|(image, locked)| image.repository() == absent.repository() && Some(&locked.digest) == absent.digest());
     let (image, locked) = locked?;
-    let registry = Registry::of_user(image.registry(), limit).await.ok()?;
+    let registry = Registry::of_user(image.registry(), access).await.ok()?;
     let now = match registry.manifest(image).await {
         Ok(manifest) => Some(manifest.digest),
         Err(registry::Error::NotFound { .. }) => None,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -15,7 +14,7 @@ use super::tree::{self, By};
 use crate::name::Name;
 use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Access, Registry};
 
 /// One image of a project, and what is to be said of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -119,11 +118,12 @@ impl Catalogues {
         hosts: impl IntoIterator<Item = &'a str>,
         cache: &Path,
         freshness: Freshness,
-        limit: Duration,
+        access: impl Into<Access>,
     ) -> Result<Self, registry::Error> {
+        let access = &access.into();
         let hosts: BTreeSet<&str> = hosts.into_iter().collect();
         let opened = hosts.into_iter().map(|host| async move {
-            let registry = Registry::of_user(host, limit).await?;
+            let registry = Registry::of_user(host, access).await?;
             Ok::<_, registry::Error>((host.to_owned(), Catalogue::open(registry, host, cache, freshness)))
         });
         Ok(Self(try_join_all(opened).await?.into_iter().collect()))

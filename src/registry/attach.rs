@@ -38,14 +38,16 @@ impl Registry {
     /// Adds an entry to the list that lies under a tag.
     async fn list(&self, image: &ImageRef, subject: &Digest, entry: &Value) -> Result<(), Error> {
         let tag = format!("sha256-{}", subject.hex());
-        let at = image.tagged(&tag).map_err(|error| self.transport.wrong(&tag, &error.to_string()))?;
+        let at = image.tagged(&tag).map_err(|error| self.transport().wrong(&tag, &error.to_string()))?;
         let mut entries = match self.manifest(&at).await {
             Ok(found) if matches!(found.content, Content::Index(_)) => {
                 let document: Value = serde_json::from_slice(&found.bytes).unwrap_or_default();
                 document["manifests"].as_array().cloned().unwrap_or_default()
             }
             // Somebody's own tag of that name is not ours to replace.
-            Ok(_) => return Err(self.transport.wrong(&tag, "a manifest where the list of what refers to an image is")),
+            Ok(_) => {
+                return Err(self.transport().wrong(&tag, "a manifest where the list of what refers to an image is"));
+            }
             Err(Error::NotFound { .. }) => Vec::new(),
             Err(error) => return Err(error),
         };

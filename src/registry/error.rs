@@ -16,11 +16,23 @@ pub enum Error {
         host: String,
     },
     /// No connection, or one that broke.
-    #[error("cannot reach the registry {host}: {detail}")]
+    #[error("cannot reach the registry {host} for {what}: {detail}")]
     Unreachable {
         /// `host[:port]`.
         host: String,
+        /// What was asked.
+        what: String,
         /// What the connection said.
+        detail: String,
+    },
+    /// Its certificate is not one that is believed.
+    #[error("the registry {host} does not prove that it is itself, so that it was not asked for {what}: {detail}")]
+    Certificate {
+        /// `host[:port]`.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// What is wrong with the certificate.
         detail: String,
     },
     /// No answer in time.
@@ -30,6 +42,25 @@ pub enum Error {
         host: String,
         /// What was asked.
         what: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A body that came, and stood still.
+    #[error(
+        "the registry {host} sent nothing more of {what} for {} s, after {} of {}",
+        limit.as_secs_f64(),
+        crate::text::bytes(*at),
+        crate::text::bytes(*size)
+    )]
+    Stalled {
+        /// `host[:port]`.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// How far it was, in bytes.
+        at: u64,
+        /// Where it would have ended.
+        size: u64,
         /// The limit.
         limit: Duration,
     },
@@ -64,6 +95,26 @@ pub enum Error {
         expected: Digest,
         /// The digest that it has.
         received: Digest,
+    },
+    /// A document that could be understood in two ways, or that leads out of the registry.
+    #[error("the registry {host} answered {what} with what onramp refuses: {detail}")]
+    Unsafe {
+        /// `host[:port]`.
+        host: String,
+        /// What was asked.
+        what: String,
+        /// Why.
+        detail: String,
+    },
+    /// Something else than an image.
+    #[error("{what} of the registry {host} is no image that onramp can use: {detail}")]
+    NoImage {
+        /// `host[:port]`.
+        host: String,
+        /// Which image.
+        what: String,
+        /// What it is instead, or what it has.
+        detail: String,
     },
     /// Larger than any honest answer of its kind.
     #[error("the registry {host} answered {what} with more than {}", crate::text::bytes(*cap))]
@@ -108,10 +159,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The registry sends us to a place where we do not go.
-    #[error("the registry {host} sends onramp to {target}, which is refused: {why}")]
+    #[error("the registry {host} sends onramp to {target} for {what}, which is refused: {why}")]
     Refused {
         /// `host[:port]`.
         host: String,
+        /// What was asked.
+        what: String,
         /// The place, neutral, without its query.
         target: String,
         /// Which rule it breaks.
@@ -129,41 +182,74 @@ pub enum Error {
     },
 }
 
+impl Error {
+    pub(super) fn bad_host(host: &str) -> Self {
+        Self::BadHost { host: crate::text::neutral_line(host, 80) }
+    }
+
+    /// The same, about another question.
+    pub(super) fn about(self, question: &str) -> Self {
+        match self {
+            Self::Refused { host, target, why, .. } => Self::Refused { host, what: question.to_owned(), target, why },
+            other => other,
+        }
+    }
+}
+
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::BadHost { .. } | Self::NotFound { .. } | Self::NoPlatform { .. } => Class::Config,
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Truncated { .. } | Self::Protocol { .. } => {
-                Class::Net
+            Self::BadHost { .. } | Self::NotFound { .. } | Self::NoPlatform { .. } | Self::NoImage { .. } => {
+                Class::Config
             }
-            Self::Unreadable { .. } => Class::Io,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Stalled { .. }
+            | Self::Truncated { .. }
+            | Self::Protocol { .. } => Class::Net,
             Self::Unauthorized { .. } => Class::Auth,
-            Self::Digest { .. } | Self::TooLarge { .. } | Self::Refused { .. } => Class::Security,
+            Self::Unreadable { .. } => Class::Io,
+            Self::Certificate { .. }
+            | Self::Digest { .. }
+            | Self::Unsafe { .. }
+            | Self::TooLarge { .. }
+            | Self::Refused { .. } => Class::Security,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreachable { detail, .. } if detail.contains("certificate") => Some(
-                "the certificate is not one this machine trusts; install your company's CA certificate \
-                 (Debian: /usr/local/share/ca-certificates, then update-ca-certificates)"
-                    .to_owned(),
-            ),
+            Self::Certificate { host, detail, .. } if detail.contains("Expired") || detail.contains("expired") => {
+                Some(format!("tell who runs {host}; where its certificate does hold, this machine's clock is wrong"))
+            }
+            Self::Certificate { host, detail, .. } if detail.contains("not valid for name") => {
+                Some(format!("another server answers under this name, or {host} is written wrongly"))
+            }
+            Self::Certificate { host, .. } => Some(format!(
+                "put your company's CA certificate into /etc/docker/certs.d/{host}/ca.crt or \
+                 ~/.docker/certs.d/{host}/ca.crt, or install it (Debian: /usr/local/share/ca-certificates, then \
+                 update-ca-certificates)"
+            )),
             Self::Unreachable { detail, .. } if detail.contains("InvalidContentType") => {
                 Some("it seems to speak plain http, which onramp uses on loopback addresses only".to_owned())
             }
-            Self::Unreachable { .. } => Some("is the registry running, and is its name right?".to_owned()),
-            Self::TimedOut { .. } => Some("--timeout sets how long to wait".to_owned()),
+            Self::Unreachable { .. } => {
+                Some("is the registry running, and is its name right? onramp asks no other one instead".to_owned())
+            }
+            Self::TimedOut { .. } | Self::Stalled { .. } => Some("--timeout sets how long to wait".to_owned()),
             Self::Unauthorized { hint, .. } => {
                 Some(hint.clone().unwrap_or_else(|| "onramp uses the credentials of `docker login`".to_owned()))
             }
             Self::Digest { .. } => {
                 Some("the registry, a proxy or a mirror changed the content; nothing of it was used".to_owned())
             }
-            Self::TooLarge { .. } | Self::Refused { .. } => Some("nothing of the answer was used".to_owned()),
+            Self::TooLarge { .. } | Self::Refused { .. } | Self::Unsafe { .. } => {
+                Some("nothing of the answer was used".to_owned())
+            }
             Self::BadHost { .. }
             | Self::NotFound { .. }
             | Self::NoPlatform { .. }
+            | Self::NoImage { .. }
             | Self::Truncated { .. }
             | Self::Unreadable { .. }
             | Self::Protocol { .. } => None,
@@ -173,16 +259,20 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::Unauthorized { host, .. } => vec![format!("docker login {host}")],
-            Self::NotFound { .. } => vec!["onramp image list".to_owned()],
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Truncated { .. } | Self::Protocol { .. } => {
-                vec!["onramp doctor".to_owned()]
-            }
+            Self::NotFound { .. } | Self::NoImage { .. } => vec!["onramp image list".to_owned()],
             Self::NoPlatform { host, what, .. } => vec![format!("onramp image inspect {host}/{what}")],
+            Self::Unreadable { path, .. } => vec![format!("ls -l {}", path.display())],
             Self::BadHost { .. }
+            | Self::Unreachable { .. }
+            | Self::Certificate { .. }
+            | Self::TimedOut { .. }
+            | Self::Stalled { .. }
+            | Self::Truncated { .. }
             | Self::Digest { .. }
+            | Self::Unsafe { .. }
             | Self::TooLarge { .. }
-            | Self::Unreadable { .. }
-            | Self::Refused { .. } => Vec::new(),
+            | Self::Refused { .. }
+            | Self::Protocol { .. } => vec!["onramp doctor".to_owned()],
         }
     }
 }

@@ -1,10 +1,13 @@
-//! What a registry answers about an image: manifest, index, config. OCI image specification 1.1, and Docker's schema 2.
+//! Manifests and indexes, by their grammar. OCI image specification 1.1, and Docker's schema 2.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::config::{Platform, null_is_empty};
+use super::json::{self, Keys, Wrong};
 use crate::reference::Digest;
+use crate::text::neutral_line;
 
 /// The media types that onramp understands, as an `Accept` header.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -14,6 +17,20 @@ pub(super) const INDEXES: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
 const IMAGES: [&str; 2] =
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
+/// What the config of an image is; that of anything else is an artifact's.
+const CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+/// What the layers of an image are.
+const LAYERS: [&str; 5] = [
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+];
+/// More layers than any engine mounts (overlay file systems end at 128), and more images than any index has.
+const MOST_LAYERS: usize = 512;
+const MOST_ENTRIES: usize = 10_000;
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1";
 /// What an index calls the platform of what is no image: build attestations.
 const UNKNOWN_PLATFORM: &str = "unknown";
@@ -62,8 +79,27 @@ pub struct Descriptor {
     /// In bytes, as it lies in the registry.
     pub size: u64,
     /// What its makers say about it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// What is read of it must be safe to show, to count and to ask for.
+    fn check(&self) -> Result<(), Wrong> {
+        let shown = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\');
+        if self.media_type.is_empty() || self.media_type.len() > 255 || !self.media_type.chars().all(shown) {
+            return Err(Wrong::malformed(format!("`{}` is no media type", self.media_type)));
+        }
+        if i64::try_from(self.size).is_err() {
+            return Err(Wrong::malformed(format!("{} has a size of {} bytes", self.digest, self.size)));
+        }
+        // Such layers lie elsewhere ("foreign layers"); `urls` that say where are refused with the document.
+        if self.media_type.contains(".foreign.") || self.media_type.contains(".nondistributable.") {
+            let why = "lies outside of the registry (a foreign layer), where onramp does not follow";
+            return Err(Wrong::refused(format!("{} {why}", self.digest)));
+        }
+        Ok(())
+    }
 }
 
 /// An image in an index.
@@ -77,93 +113,6 @@ pub struct IndexEntry {
     /// What it is, where it is no image.
     #[serde(default, rename = "artifactType")]
     pub artifact_type: Option<String>,
-}
-
-/// What an image runs on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Platform {
-    /// `amd64`.
-    pub architecture: String,
-    /// `linux`.
-    pub os: String,
-    /// `v8`.
-    #[serde(default)]
-    pub variant: Option<String>,
-}
-
-impl Platform {
-    /// `linux/amd64`, `linux/arm/v7`.
-    pub fn name(&self) -> String {
-        let mut name = format!("{}/{}", self.os, self.architecture);
-        if let Some(variant) = self.variant.as_deref().filter(|v| !v.is_empty()) {
-            name.push('/');
-            name.push_str(variant);
-        }
-        crate::text::neutral_line(&name, 60)
-    }
-}
-
-/// An image's config: what it is and how it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Config {
-    /// What it runs on.
-    #[serde(flatten)]
-    pub platform: Platform,
-    /// When it was made.
-    #[serde(default)]
-    pub created: Option<jiff::Timestamp>,
-    /// How it runs.
-    #[serde(default)]
-    pub config: Option<Runtime>,
-    /// Its file system.
-    #[serde(default)]
-    pub rootfs: RootFs,
-}
-
-/// An image's file system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct RootFs {
-    /// The digests of its layers, unpacked, lowest first.
-    #[serde(default)]
-    pub diff_ids: Vec<Digest>,
-}
-
-/// How an image's containers run unless told otherwise. Missing and `null` are the same here: builders write both.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Runtime {
-    /// `NAME=value`.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub env: Vec<String>,
-    /// `80/tcp`.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub exposed_ports: BTreeMap<String, serde_json::Value>,
-    /// The program.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub entrypoint: Vec<String>,
-    /// Its arguments, or the program where there is no entrypoint.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub cmd: Vec<String>,
-    /// Who runs it; empty is root.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub user: String,
-    /// Where it starts.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub working_dir: String,
-    /// Directories that outlive a container.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub volumes: BTreeMap<String, serde_json::Value>,
-    /// What its makers say about it.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub labels: BTreeMap<String, String>,
-}
-
-fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The fields of both kinds, before it is known which one it is.
@@ -182,46 +131,89 @@ struct Document {
 }
 
 /// Parses a manifest whose bytes have this digest. `content_type` is the header's. The error says what is wrong.
-pub fn parse(bytes: Vec<u8>, digest: Digest, content_type: Option<&str>) -> Result<Manifest, String> {
+pub fn parse(bytes: Vec<u8>, digest: Digest, content_type: Option<&str>) -> Result<Manifest, Wrong> {
     let header = content_type.map(|t| t.split(';').next().unwrap_or(t).trim().to_owned());
     if header.as_deref().is_some_and(|t| t.starts_with(SCHEMA_1)) {
-        return Err("it is an image of schema 1, which no engine of today runs; push it again".to_owned());
+        return Err(Wrong::malformed("it is an image of schema 1, which no engine of today runs; push it again"));
     }
-    let document: Document =
-        serde_json::from_slice(&bytes).map_err(|error| crate::text::neutral_line(&error.to_string(), 160))?;
+    json::check(&bytes, Keys::Manifest)?;
+    let document: Document = serde_json::from_slice(&bytes).map_err(Wrong::malformed)?;
     if document.schema_version != 2 {
-        return Err(format!("schemaVersion is {}, not 2", document.schema_version));
+        return Err(Wrong::malformed(format!("schemaVersion is {}, not 2", document.schema_version)));
     }
     let known = |t: &String| INDEXES.contains(&t.as_str()) || IMAGES.contains(&t.as_str());
+    if let Some(unknown) = document.media_type.as_ref().filter(|t| !known(t)) {
+        return Err(Wrong::malformed(format!("its mediaType is `{unknown}`, which onramp does not know")));
+    }
     let header = header.filter(known);
     // The specification wants both to be the same; where they differ, two readers could see two images (CVE-2021-41190).
     if let (Some(header), Some(body)) = (&header, &document.media_type)
         && header != body
     {
-        return Err("its Content-Type and its mediaType differ".to_owned());
+        return Err(Wrong::refused("its Content-Type and its mediaType differ"));
     }
     let content = match (document.manifests, document.config, document.layers) {
         (Some(entries), None, None) => Content::Index(entries),
         (None, Some(config), Some(layers)) => Content::Image { config, layers },
-        _ => return Err("it is neither an index nor an image manifest".to_owned()),
+        (Some(_), ..) => return Err(Wrong::refused("it is an index and an image at once")),
+        _ => return Err(Wrong::malformed("it is neither an index nor an image manifest")),
     };
+    check(&content)?;
+    document.subject.iter().try_for_each(Descriptor::check)?;
     let (expected, default) = match content {
         Content::Index(_) => (INDEXES, INDEXES[0]),
         Content::Image { .. } => (IMAGES, IMAGES[0]),
     };
     let media_type = header.or(document.media_type).unwrap_or_else(|| default.to_owned());
     if !expected.contains(&media_type.as_str()) {
-        return Err("its content is not what its mediaType says".to_owned());
+        return Err(Wrong::refused("its content is not what its mediaType says"));
     }
     let Document { annotations, artifact_type, subject, .. } = document;
     Ok(Manifest { digest, media_type, bytes, content, annotations, artifact_type, subject })
+}
+
+/// Checks what a manifest points to, each and all together.
+fn check(content: &Content) -> Result<(), Wrong> {
+    let all: Vec<&Descriptor> = match content {
+        Content::Index(entries) if entries.len() > MOST_ENTRIES => {
+            return Err(Wrong::refused(format!("it lists {} manifests, more than {MOST_ENTRIES}", entries.len())));
+        }
+        Content::Index(entries) => entries.iter().map(|entry| &entry.descriptor).collect(),
+        Content::Image { layers, .. } if layers.len() > MOST_LAYERS => {
+            return Err(Wrong::refused(format!("it has {} layers, more than {MOST_LAYERS}", layers.len())));
+        }
+        Content::Image { config, layers } => std::iter::once(config).chain(layers).collect(),
+    };
+    let mut sum = 0_i64;
+    for descriptor in all {
+        descriptor.check()?;
+        let size = i64::try_from(descriptor.size).unwrap_or(i64::MAX);
+        sum = sum.checked_add(size).ok_or_else(|| Wrong::malformed("its sizes sum up to more bytes than there are"))?;
+    }
+    Ok(())
 }
 
 impl Manifest {
     /// A manifest that was kept. The error says what is wrong.
     pub fn of(bytes: Vec<u8>) -> Result<Self, String> {
         let digest = Digest::of(&bytes);
-        parse(bytes, digest, None)
+        parse(bytes, digest, None).map_err(Wrong::detail)
+    }
+
+    /// Whether an engine can make a container of it; else what it is instead, or has instead of a layer.
+    pub fn is_runnable(&self) -> Result<(), String> {
+        let Content::Image { config, layers } = &self.content else { return Ok(()) };
+        if !CONFIGS.contains(&config.media_type.as_str()) {
+            let what = self.artifact_type.as_deref().unwrap_or(&config.media_type);
+            return Err(format!("it is `{}`", neutral_line(what, 120)));
+        }
+        match layers.iter().find(|layer| !LAYERS.contains(&layer.media_type.as_str())) {
+            Some(layer) => {
+                let (short, media_type) = (layer.digest.short(), neutral_line(&layer.media_type, 120));
+                Err(format!("its layer {short} is `{media_type}`, which onramp does not know"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The images of an index by platform, the first where a platform stands twice; empty for one image's manifest,
@@ -242,7 +234,7 @@ impl Manifest {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str, content_type: Option<&str>) -> Result<Manifest, String> {
+    fn parsed(text: &str, content_type: Option<&str>) -> Result<Manifest, Wrong> {
         parse(text.as_bytes().to_vec(), Digest::of(text.as_bytes()), content_type)
     }
 
@@ -275,8 +267,9 @@ mod tests {
         let image = format!(r#"{{"schemaVersion":2,"config":{d},"layers":[{d}]}}"#);
         assert!(parsed(&image, None).is_ok());
         assert!(parsed(&image, Some(INDEXES[0])).is_err(), "Content-Type says index");
+        let refused = |text: &str, header| matches!(parsed(text, header), Err(Wrong::Refused(_)));
         let both = format!(r#"{{"schemaVersion":2,"config":{d},"layers":[{d}],"manifests":[]}}"#);
-        assert!(parsed(&both, Some(IMAGES[0])).is_err());
+        assert!(refused(&both, Some(IMAGES[0])));
         let lying = format!(r#"{{"schemaVersion":2,"mediaType":"{}","config":{d},"layers":[]}}"#, INDEXES[0]);
         assert!(parsed(&lying, None).is_err());
         assert!(parsed(&lying, Some(IMAGES[0])).is_err());
@@ -285,13 +278,57 @@ mod tests {
     }
 
     #[test]
-    fn builders_write_null_for_nothing() {
-        let text = r#"{"os":"linux","architecture":"amd64","created":null,
-            "config":{"Env":null,"Cmd":["sh"],"Entrypoint":null,"Labels":null,"ExposedPorts":{"80/tcp":{}}}}"#;
-        let config: Config = serde_json::from_str(text).unwrap();
-        let runtime = config.config.unwrap();
-        assert_eq!((runtime.cmd, runtime.env), (vec!["sh".to_owned()], vec![]));
-        assert_eq!(runtime.exposed_ports.keys().collect::<Vec<_>>(), ["80/tcp"]);
+    fn numbers_names_and_places_are_checked() {
+        let digest = Digest::of(b"x");
+        let layer = |rest: &str| format!(r#"{{"mediaType":"{}","digest":"{digest}",{rest}}}"#, LAYERS[1]);
+        let image = |layers: &str| {
+            parsed(&format!(r#"{{"schemaVersion":2,"config":{},"layers":[{layers}]}}"#, descriptor("c")), None)
+        };
+        assert!(image(&layer(r#""size":1"#)).is_ok());
+        let most = layer(&format!(r#""size":{}"#, i64::MAX));
+        for malformed in [
+            layer(r#""size":-1"#),
+            layer(r#""size":1.5"#),
+            layer(r#""size":9223372036854775808"#),
+            layer(r#""size":99999999999999999999999"#),
+            layer(r#""size":"1""#),
+            format!("{most},{most}"),
+            descriptor("x").replace("\"x\"", "\"a\u{202e}b\""),
+            descriptor("x").replace("\"x\"", "\"\""),
+            descriptor("x").replace("sha256:", "sha512:"),
+            descriptor("x").replace("sha256:", "sha256:../"),
+            descriptor("x").replace("sha256:", "SHA256:"),
+        ] {
+            assert!(matches!(image(&malformed), Err(Wrong::Malformed(_))), "{malformed}");
+        }
+        let many = vec![layer(r#""size":1"#); MOST_LAYERS + 1].join(",");
+        let foreign = layer(r#""size":1"#).replace("oci.image.layer.v1", "oci.image.layer.nondistributable.v1");
+        for refused in [&layer(r#""size":1,"urls":["https://evil.test/x"]"#), &foreign, &many] {
+            assert!(matches!(image(refused), Err(Wrong::Refused(_))), "{refused:.300}");
+        }
+        assert!(image(&layer(r#""size":1,"urls":null,"annotations":null"#)).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_image_is_told() {
+        let of = |config: &str, layer: &str| {
+            let (config, layer) = (
+                descriptor("c").replace("\"x\"", &format!("\"{config}\"")),
+                descriptor("l").replace("\"x\"", &format!("\"{layer}\"")),
+            );
+            parsed(&format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layer}]}}"#), None)
+                .unwrap()
+                .is_runnable()
+        };
+        assert_eq!(of(CONFIGS[0], LAYERS[2]), Ok(()));
+        assert_eq!(of("application/x.chart", LAYERS[0]), Err("it is `application/x.chart`".to_owned()));
+        let told = of(CONFIGS[1], "application/x.layer+xz").unwrap_err();
+        assert!(told.ends_with("is `application/x.layer+xz`, which onramp does not know"), "{told}");
+        let odd = r#"{"schemaVersion":2,"mediaType":"text/html","manifests":[]}"#;
+        assert_eq!(
+            parsed(odd, None),
+            Err(Wrong::malformed("its mediaType is `text/html`, which onramp does not know"))
+        );
     }
 
     proptest::proptest! {

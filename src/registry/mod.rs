@@ -4,28 +4,42 @@
 //! own origin and to the token service that it names, nowhere else. Layers are streamed, and whoever reads one
 //! hashes it.
 
+mod access;
 mod attach;
 mod blob;
 mod challenge;
 mod client;
+mod clients;
+mod config;
 mod credentials;
 mod error;
+mod helper;
+mod images;
+mod json;
+mod listing;
 mod manifest;
 mod origin;
 mod referrers;
+mod retry;
+mod source;
+mod tls;
+mod token;
 mod transport;
 mod upload;
 mod warning;
 
+pub use access::Access;
 pub use blob::BlobStream;
-pub use client::{Facts, Image, Registry, Resolved, here};
+pub use client::{Registry, Resolved};
+pub use config::{Config, Platform, RootFs, Runtime};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use manifest::{Config, Content, Descriptor, IndexEntry, Manifest, Platform, RootFs, Runtime};
+pub use images::{Facts, Image, here};
+pub use manifest::{Content, Descriptor, IndexEntry, Manifest};
 pub use referrers::Referrer;
 pub use upload::Upload;
 
 /// The user's credentials for a registry: those of `docker login`.
 pub async fn credentials_of_user(host: &str) -> Option<Credentials> {
-    credentials::of_user(host).await.credentials
+    credentials::find(host, &credentials::Docker::of_user()).await.credentials
 }

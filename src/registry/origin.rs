@@ -18,7 +18,7 @@ pub struct Origin {
 impl Origin {
     /// The origin of `host[:port]` as references write it.
     pub fn of(host: &str) -> Result<Self, Error> {
-        let bad = || Error::BadHost { host: neutral_line(host, 80) };
+        let bad = || Error::bad_host(host);
         if !is_registry(host) {
             return Err(bad());
         }
@@ -62,10 +62,16 @@ impl Origin {
     ///
     /// The registry chooses it, so it must not make onramp talk to what only this machine reaches: https only, or plain
     /// http to loopback when the registry is there itself; and no private, link-local or loopback address written out,
-    /// unless the registry is on such an address, too. (A *name* that resolves to one is allowed: company networks are
-    /// private, and a certificate for the name must be shown.)
+    /// unless it is the registry's own host (or both are on loopback).
+    ///
+    /// A *name* that resolves to such an address is allowed: company networks are private. That opens no way in by a name
+    /// that resolves to something else each time, since whoever answers must show a certificate for that very name
+    /// before the first byte of a request is sent: a metadata service or a printer cannot.
     pub fn allows(&self, url: &Url) -> Result<(), Error> {
-        let refuse = |why| Err(Error::Refused { host: self.host.clone(), target: shown(url), why });
+        let refuse = |why| {
+            let (host, what) = (self.host.clone(), "a token or blob".to_owned());
+            Err(Error::Refused { host, what, target: shown(url), why })
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("the URL carries credentials");
         }
@@ -75,8 +81,8 @@ impl Origin {
             "http" if loopback && self.is_loopback() => {}
             _ => return refuse("it is not https"),
         }
-        let own_is_inner = is_inner(&self.base) || is_loopback(&self.base);
-        if (is_inner(url) || loopback) && !own_is_inner {
+        let inner = is_inner(url) && !self.same_host(url);
+        if inner || (loopback && !is_loopback(&self.base)) {
             return refuse("it is an address inside this network");
         }
         Ok(())
@@ -108,7 +114,10 @@ fn address(url: &Url) -> Option<IpAddr> {
 fn is_loopback(url: &Url) -> bool {
     match address(url) {
         Some(address) => address.is_loopback(),
-        None => url.host_str().is_some_and(|name| name == "localhost" || name.ends_with(".localhost")),
+        None => url.host_str().is_some_and(|name| {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }),
     }
 }
 
@@ -122,7 +131,12 @@ fn is_inner(url: &Url) -> bool {
             v4.is_private() || v4.is_link_local() || shared || a == 0 || a >= 224
         }
         Some(IpAddr::V6(v6)) => {
-            v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast()
+            // Addresses that a gateway translates to IPv4 ones, and site-local ones, are inner, too.
+            let [first, second, ..] = v6.segments();
+            let translated = (first == 0x64 && second == 0xff9b) || first == 0x2002;
+            let site = first & 0xffc0 == 0xfec0;
+            let local = v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast();
+            local || translated || site
         }
     }
 }
@@ -173,6 +187,11 @@ mod tests {
             "https://[::1]/",
             "https://0.0.0.0/",
             "https://100.64.0.1/",
+            "https://localhost./token",
+            "https://127.0.0.1./token",
+            "https://[64:ff9b::a00:1]/",
+            "https://[2002:a00:1::]/",
+            "https://[fec0::1]/",
             "https://ann:pw@auth.acme.test/token",
             "file:///etc/passwd",
             "ftp://auth.acme.test/",
@@ -181,7 +200,32 @@ mod tests {
         }
         assert!(allows("127.0.0.1:5000", "http://127.0.0.1:5001/token"));
         assert!(!allows("127.0.0.1:5000", "http://auth.acme.test/token"));
-        assert!(allows("10.0.0.1:5000", "https://10.0.0.2/token"));
+        // A registry on an inner address may have more ports, and not speak for its neighbours.
+        assert!(allows("10.0.0.1:5000", "https://10.0.0.1/token"));
+        for bad in ["https://10.0.0.2/token", "https://169.254.169.254/", "https://127.0.0.1/token"] {
+            assert!(!allows("10.0.0.1:5000", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_look_alike_is_another_origin() {
+        let origin = Origin::of("registry.acme.test").unwrap();
+        assert!(origin.owns(&Url::parse("https://REGISTRY.acme.test:443/v2/").unwrap()));
+        for other in [
+            "https://registry.acme.test.evil.test/",
+            "https://xregistry.acme.test/",
+            "https://registry.acme.test@evil.test/",
+            "https://reg\u{131}stry.acme.test/",
+            "https://xn--regstry-q9a.acme.test/",
+            "https://registry.acme.test./",
+        ] {
+            let url = Url::parse(other).unwrap();
+            assert!(!origin.owns(&url) && !origin.same_host(&url), "{other}");
+        }
+        // Names that are written in other letters are no registries at all.
+        for bad in ["reg\u{131}stry.acme.test", "registry.acme.test.", "registry。acme.test", "registry.acme.test\0"] {
+            assert!(matches!(Origin::of(bad), Err(Error::BadHost { .. })), "{bad}");
+        }
     }
 
     #[test]

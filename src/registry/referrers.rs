@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use super::client::{DOCUMENT_CAP, Registry, scope};
+use super::client::{DOCUMENT_CAP, Registry};
 use super::manifest::{self, Content, Descriptor, IndexEntry};
 use super::transport::Request;
 use crate::reference::{Digest, ImageRef};
@@ -29,17 +29,17 @@ impl Registry {
         artifact_type: Option<&str>,
     ) -> Result<Vec<Referrer>, Error> {
         let what = format!("what refers to {} in {}", of.short(), self.checked(path)?);
-        let mut url = self.transport.origin().url(&format!("/v2/{path}/referrers/{of}"));
+        let mut url = self.own.url(path, &format!("referrers/{of}"));
         if let Some(artifact_type) = artifact_type {
             url.query_pairs_mut().append_pair("artifactType", artifact_type);
         }
-        let scope = scope(path);
+        let scope = self.own.scope(path);
         let request = Request { accept: manifest::ACCEPT, ..Request::get(&what, url, &scope) };
-        let content = match self.transport.get(&request, DOCUMENT_CAP).await {
+        let content = match self.transport().get(&request, DOCUMENT_CAP).await {
             Ok(answer) => {
                 let digest = Digest::of(&answer.body);
                 let parsed = manifest::parse(answer.body, digest, None);
-                parsed.map_err(|detail| self.transport.wrong(&what, &detail))?.content
+                parsed.map_err(|wrong| self.transport().bad(&what, wrong))?.content
             }
             Err(Error::NotFound { .. }) => {
                 let tag = format!("{}/{path}:sha256-{}", self.host(), of.hex());
@@ -53,7 +53,7 @@ impl Registry {
             Err(error) => return Err(error),
         };
         let Content::Index(entries) = content else {
-            return Err(self.transport.wrong(&what, "no list of manifests"));
+            return Err(self.transport().wrong(&what, "no list of manifests"));
         };
         // The registry may leave the choice to us.
         let wanted = |entry: &IndexEntry| artifact_type.is_none() || entry.artifact_type.as_deref() == artifact_type;

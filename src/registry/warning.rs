@@ -10,25 +10,36 @@ use crate::text::neutral_line;
 const MOST: usize = 20;
 const LONGEST: usize = 300;
 
-/// The texts so far, each once.
+/// The texts so far, each registry's once.
 #[derive(Default)]
-pub struct Warnings(Mutex<Vec<String>>);
+pub struct Warnings(Mutex<Vec<(String, String)>>);
 
 impl Warnings {
     /// Keeps what an answer's headers say.
-    pub fn take(&self, headers: &HeaderMap) {
-        for text in headers.get_all(WARNING).iter().filter_map(|value| parse(value.to_str().ok()?)) {
-            let text = neutral_line(text.trim(), LONGEST);
-            let mut kept = self.0.lock().expect("no panic while held");
-            if !text.is_empty() && kept.len() < MOST && !kept.contains(&text) {
-                kept.push(text);
-            }
+    pub fn take(&self, host: &str, headers: &HeaderMap) {
+        for value in headers.get_all(WARNING) {
+            let Some(text) = parse(&String::from_utf8_lossy(value.as_bytes())) else { continue };
+            self.keep(host, &text);
         }
     }
 
-    /// The texts, neutral, in the order in which they came.
-    pub fn texts(&self) -> Vec<String> {
+    /// Keeps a text about a registry.
+    pub fn keep(&self, host: &str, text: &str) {
+        let text = (host.to_owned(), neutral_line(text.trim(), LONGEST));
+        let mut kept = self.0.lock().expect("no panic while held");
+        if !text.1.is_empty() && kept.len() < MOST && !kept.contains(&text) {
+            kept.push(text);
+        }
+    }
+
+    /// The registries and texts, neutral, in the order in which they came.
+    pub fn all(&self) -> Vec<(String, String)> {
         self.0.lock().expect("no panic while held").clone()
+    }
+
+    /// The texts of one registry.
+    pub fn of(&self, host: &str) -> Vec<String> {
+        self.all().into_iter().filter(|(about, _)| about == host).map(|(_, text)| text).collect()
     }
 }
 
@@ -73,13 +84,14 @@ mod tests {
         for _ in 0..2 {
             headers.append(WARNING, "299 - \"base/php:8.1 ends\"".parse().unwrap());
         }
-        warnings.take(&headers);
-        assert_eq!(warnings.texts(), ["base/php:8.1 ends"]);
+        warnings.take("r.test", &headers);
+        assert_eq!(warnings.of("r.test"), ["base/php:8.1 ends"]);
+        assert!(warnings.of("other.test").is_empty());
         for n in 0..100 {
             headers.append(WARNING, format!("299 - \"{n}\"").parse().unwrap());
         }
-        warnings.take(&headers);
-        assert_eq!(warnings.texts().len(), MOST);
+        warnings.take("r.test", &headers);
+        assert_eq!(warnings.of("r.test").len(), MOST);
     }
 
     proptest::proptest! {

@@ -23,6 +23,12 @@ impl Seen {
         self.target.split('?').next().unwrap()
     }
 
+    /// The first and last byte of the range that is asked for.
+    pub fn range(&self) -> Option<(usize, usize)> {
+        let (start, end) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        Some((start.parse().ok()?, end.parse().ok()?))
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -35,11 +41,13 @@ pub struct Reply {
     body: Vec<u8>,
     chunked: bool,
     cut: Option<usize>,
+    hold: bool,
+    endless: bool,
 }
 
 impl Reply {
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), chunked: false, cut: None }
+        Self { status, headers: Vec::new(), body: Vec::new(), chunked: false, cut: None, hold: false, endless: false }
     }
 
     pub fn json(text: &str) -> Self {
@@ -71,6 +79,25 @@ impl Reply {
         self
     }
 
+    /// A blob as an honest registry sends it: the range that is asked for, or all.
+    pub fn blob(seen: &Seen, bytes: &[u8]) -> Self {
+        let Some((start, end)) = seen.range() else { return Self::status(200).body(bytes) };
+        let told = format!("bytes {start}-{end}/{}", bytes.len());
+        Self::status(206).header("Content-Range", &told).body(&bytes[start..=end])
+    }
+
+    /// The body again and again, until nobody listens.
+    pub fn endless(mut self) -> Self {
+        (self.chunked, self.endless) = (true, true);
+        self
+    }
+
+    /// After so many bytes of the body nothing comes any more, and the connection stays.
+    pub fn hold_after(mut self, bytes: usize) -> Self {
+        (self.cut, self.hold) = (Some(bytes), true);
+        self
+    }
+
     /// The connection ends after so many bytes of the body.
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
@@ -78,7 +105,7 @@ impl Reply {
     }
 
     async fn write(self, stream: &mut TcpStream) -> std::io::Result<()> {
-        if self.cut == Some(0) {
+        if self.cut == Some(0) && !self.hold {
             return Ok(());
         }
         let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", self.status);
@@ -88,16 +115,26 @@ impl Reply {
         if self.chunked {
             head.push_str("Transfer-Encoding: chunked\r\n\r\n");
             stream.write_all(head.as_bytes()).await?;
-            for chunk in self.body.chunks(65_536) {
-                stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
-                stream.write_all(chunk).await?;
-                stream.write_all(b"\r\n").await?;
+            loop {
+                for chunk in self.body.chunks(65_536) {
+                    stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+                    stream.write_all(chunk).await?;
+                    stream.write_all(b"\r\n").await?;
+                }
+                if !self.endless {
+                    break;
+                }
             }
             return stream.write_all(b"0\r\n\r\n").await;
         }
         stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", self.body.len()).as_bytes()).await?;
         let end = self.cut.unwrap_or(self.body.len());
-        stream.write_all(&self.body[..end]).await
+        stream.write_all(&self.body[..end]).await?;
+        if self.hold {
+            // Until the client hangs up.
+            stream.read_u8().await?;
+        }
+        Ok(())
     }
 }
 
@@ -117,19 +154,22 @@ impl Liar {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (own, log) = (host.clone(), seen.clone());
+        let (own, log, answer) = (host.clone(), seen.clone(), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let Some(mut request) = read(&mut stream).await else { continue };
-                let reply = {
-                    let mut log = log.lock().unwrap();
-                    request.number = log.len();
-                    log.push(request.clone());
-                    answer(&request, &own)
-                };
-                // The client may hang up on what it does not want to hear.
-                let _ = reply.write(&mut stream).await;
-                let _ = stream.shutdown().await;
+                let (own, log, answer) = (own.clone(), log.clone(), answer.clone());
+                tokio::spawn(async move {
+                    let Some(mut request) = read(&mut stream).await else { return };
+                    let reply = {
+                        let mut log = log.lock().unwrap();
+                        request.number = log.len();
+                        log.push(request.clone());
+                        answer(&request, &own)
+                    };
+                    // The client may hang up on what it does not want to hear.
+                    let _ = reply.write(&mut stream).await;
+                    let _ = stream.shutdown().await;
+                });
             }
         });
         Self { host, seen }
@@ -164,5 +204,5 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).await.ok()?;
-    Some(Seen { number: 0, method, target, body: String::from_utf8(body).ok()?, headers })
+    Some(Seen { number: 0, method, target, body: String::from_utf8_lossy(&body).into_owned(), headers })
 }

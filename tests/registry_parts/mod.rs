@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod engine;
+pub mod front;
 pub mod liar;
 pub mod narrow;
 pub mod real;

@@ -78,7 +78,7 @@ impl Arguments {
         };
         // What was built now can only have a signature if it was built like this before, and signed since.
         cx.signed(&images.values().cloned().collect::<Vec<_>>()).await?;
-        let reader = Reader::new(&cx.paths.cache, false, cx.timeout, cx.observer.clone());
+        let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
         let declared = declared.as_ref().map(|declared| &declared.services);
         evidence.images = release::contents::differences(&reader, declared, &images).await;
         let Desk { state, forge, me } = &desk;

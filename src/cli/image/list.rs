@@ -53,7 +53,7 @@ impl Arguments {
         let host = cx.settings.registry()?.to_owned();
         let lock = lock(cx)?;
         let freshness = if self.refresh { Freshness::Now } else { super::freshness(cx, FRESH) };
-        let registry = Registry::of_user(&host, cx.timeout).await?;
+        let registry = Registry::of_user(&host, &cx.registries).await?;
         let catalogue = Catalogue::open(registry, &host, &cx.paths.cache, freshness);
         // Without an engine the list is still worth having.
         let held = match cx.engine().await {

@@ -54,7 +54,7 @@ impl Arguments {
         let view = cx.view(&self.environment).await?;
         let (before, needed) = (Lock::load(&view.project.root)?, view.tagged());
         let chosen = self.chosen(cx, &needed)?;
-        let now = cx.waiting("ask the registry what tags mean", lock::resolve(&needed, cx.timeout)).await?;
+        let now = cx.waiting("ask the registry what tags mean", lock::resolve(&needed, &cx.registries)).await?;
         let mut standing = lock::compare(&before, &now);
         let moved = standing.moved.clone();
         if !chosen.is_empty() {

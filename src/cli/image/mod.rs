@@ -82,7 +82,7 @@ fn freshness(cx: &Context, age: SignedDuration) -> Freshness {
 
 /// What reads images without pulling them.
 fn reader(cx: &Context) -> Reader {
-    Reader::new(&cx.paths.cache, cx.offline, cx.timeout, cx.observer.clone())
+    Reader::new(&cx.paths.cache, cx.offline, &cx.registries, cx.observer.clone())
 }
 
 /// What a person means by an image: a whole reference, or one of the company's registry.

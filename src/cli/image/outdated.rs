@@ -59,7 +59,7 @@ impl Arguments {
         let own = needed.iter().chain(declared.images.values());
         let hosts: BTreeSet<&str> = own.map(ImageRef::registry).chain(company).collect();
         let freshness = super::freshness(cx, FRESH);
-        let catalogues = Catalogues::open(hosts, &cx.paths.cache, freshness, cx.timeout).await?;
+        let catalogues = Catalogues::open(hosts, &cx.paths.cache, freshness, &cx.registries).await?;
         let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let looks = outdated::find(&catalogues, &lock, &needed, &declared, today);
         let images = cx.waiting("ask the registry", looks).await;

@@ -107,10 +107,10 @@ impl Arguments {
         let (view, _) = tokio::try_join!(cx.view(&self.environment), cx.policy())?;
         let before = Lock::load(&view.project.root)?;
         let needed = view.tagged();
-        let after = lock::complete(&before, &needed, cx.lock_forbidden(), cx.timeout).await?;
+        let after = lock::complete(&before, &needed, cx.lock_forbidden(), &cx.registries).await?;
         let mut moved = BTreeMap::new();
         if !cx.offline {
-            moved = lock::compare(&after, &lock::resolve(&needed, cx.timeout).await?).moved;
+            moved = lock::compare(&after, &lock::resolve(&needed, &cx.registries).await?).moved;
         }
         let wanted = view.pinned(&after)?.into_iter().collect();
         cx.remember(&view.project.root, &wanted)?;
@@ -131,7 +131,7 @@ impl Arguments {
         if cx.offline && !tagged.is_empty() {
             return Err(Failure::usage("--offline: what a tag means now only the registry knows; name a digest"));
         }
-        let now = lock::resolve(&tagged, cx.timeout).await?;
+        let now = lock::resolve(&tagged, &cx.registries).await?;
         pinned.extend(now.into_iter().map(|(image, locked)| image.at(locked.digest)));
         Ok(Wanted { images: pinned, ..Wanted::default() })
     }

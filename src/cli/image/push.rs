@@ -50,7 +50,7 @@ impl Arguments {
         let (definitions, origin) = build::definitions(cx, self.images).await?;
         let host = cx.settings.registry()?;
         let engine = cx.engine().await?;
-        let registry = Registry::of_user(host, cx.timeout).await?;
+        let registry = Registry::of_user(host, &cx.registries).await?;
         let home = cx.paths.cache.join("images");
         let workshop = build::workshop(cx, &engine, &home, self.anew);
         let images = workshop.look(Some(&registry), &definitions).await?;
@@ -58,7 +58,7 @@ impl Arguments {
             return Ok(Verdict::Ok);
         }
         let credentials = registry::credentials_of_user(host).await.map(engine_credentials);
-        let reader = Reader::new(&cx.paths.cache, false, cx.timeout, cx.observer.clone());
+        let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
         let reader = (!self.no_sbom).then_some(&reader);
         let target = Target { registry: &registry, credentials, origin, reader };
         let images = workshop.publish(&target, &definitions).await?;

@@ -88,7 +88,7 @@ impl Arguments {
         let mut images: Vec<ImageRef> = Vec::new();
         for name in &self.images {
             let image = super::reference(cx, name)?;
-            let registry = Registry::of_user(image.registry(), cx.timeout).await?;
+            let registry = Registry::of_user(image.registry(), &cx.registries).await?;
             let digests = sign::digests(&registry, &image, self.recursive).await?;
             images.extend(digests.into_iter().map(|digest| image.at(digest)));
         }
@@ -100,7 +100,7 @@ impl Arguments {
         }
         let mut done = Done { key: plan.key, images: Vec::new() };
         for image in plan.images {
-            let registry = Registry::of_user(image.registry(), cx.timeout).await?;
+            let registry = Registry::of_user(image.registry(), &cx.registries).await?;
             let task = format!("sign {}", image.path());
             let outcome = cx.waiting(&task, sign::sign(&registry, &image, &key)).await?;
             done.images.push(Signed { image, present: outcome == Outcome::Present });

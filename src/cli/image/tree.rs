@@ -45,7 +45,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let host = cx.settings.registry()?.to_owned();
         let lock = super::list::lock(cx)?;
-        let registry = Registry::of_user(&host, cx.timeout).await?;
+        let registry = Registry::of_user(&host, &cx.registries).await?;
         let catalogue = Catalogue::open(registry, &host, &cx.paths.cache, super::freshness(cx, FRESH));
         let which = Which { tags: self.tags, ..Which::default() };
         let listing = cx.waiting("ask the registry", catalogue.list(&which, &lock, None)).await;

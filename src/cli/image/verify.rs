@@ -92,7 +92,7 @@ impl Arguments {
             return Ok(image.at(digest.clone()));
         }
         if !cx.offline {
-            let registry = Registry::of_user(image.registry(), cx.timeout).await?;
+            let registry = Registry::of_user(image.registry(), &cx.registries).await?;
             return Ok(image.at(registry.manifest(&image).await?.digest));
         }
         let locked = match Project::find(&cx.dir) {
@@ -117,7 +117,7 @@ async fn asked(
     keys: &[&PublicKey],
     named: &(dyn Fn(&Identity) -> bool + Sync),
 ) -> Result<Verification, Failure> {
-    let registry = Registry::of_user(image.registry(), cx.timeout).await?;
+    let registry = Registry::of_user(image.registry(), &cx.registries).await?;
     let found = signature::find(&registry, &image, keys, named).await?;
     if found.signed.is_empty() {
         return Err(signature::Error::NotSigned { image, found: Box::new(found) }.into());

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -17,7 +16,7 @@ use super::{Broken, Contents, Error, Fault, Layers, scan};
 use crate::event::{Event, Observer};
 use crate::files::FileError;
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{self, Descriptor, Registry};
+use crate::registry::{self, Access, Descriptor, Registry};
 use crate::task::blocking;
 
 /// How many pieces of a layer wait to be unpacked: the network is not held up by a moment's work, and memory stays small.
@@ -29,7 +28,7 @@ const RESUMED: usize = 3;
 pub struct Reader {
     cache: PathBuf,
     offline: bool,
-    limit: Duration,
+    access: Access,
     observer: Arc<dyn Observer>,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
 }
@@ -49,10 +48,9 @@ struct Progress<'a> {
 }
 
 impl Reader {
-    /// A reader that keeps what it finds in this directory. `limit` is for one question to a registry, and for a layer that
-    /// stands still.
-    pub fn new(cache: &Path, offline: bool, limit: Duration, observer: Arc<dyn Observer>) -> Self {
-        Self { cache: cache.to_owned(), offline, limit, observer, registries: Mutex::default() }
+    /// A reader that keeps what it finds in this directory.
+    pub fn new(cache: &Path, offline: bool, access: impl Into<Access>, observer: Arc<dyn Observer>) -> Self {
+        Self { cache: cache.to_owned(), offline, access: access.into(), observer, registries: Mutex::default() }
     }
 
     /// The cache directory.
@@ -71,7 +69,7 @@ impl Reader {
         if let Some(known) = registries.get(image.registry()) {
             return Ok(known.clone());
         }
-        let registry = Arc::new(Registry::of_user(image.registry(), self.limit).await?);
+        let registry = Arc::new(Registry::of_user(image.registry(), &self.access).await?);
         registries.insert(image.registry().to_owned(), registry.clone());
         Ok(registry)
     }

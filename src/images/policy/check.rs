@@ -1,7 +1,6 @@
 //! Whether images have the signatures that the policy wants: from what was found before, else from their registry.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
@@ -11,7 +10,7 @@ use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::images::signature::{self, Evidence, Found, Signed};
 use crate::reference::ImageRef;
-use crate::registry::Registry;
+use crate::registry::{Access, Registry};
 use crate::task::blocking;
 
 /// How many images are looked at at once.
@@ -113,7 +112,13 @@ impl Policy {
     }
 
     /// Checks images, all by digest, at once. Without one of them that needs to be asked for, no registry is spoken to.
-    pub async fn check_all(&self, images: &[ImageRef], offline: bool, limit: Duration) -> Result<Vec<Checked>, Error> {
+    pub async fn check_all(
+        &self,
+        images: &[ImageRef],
+        offline: bool,
+        access: impl Into<Access>,
+    ) -> Result<Vec<Checked>, Error> {
+        let access = &access.into();
         let mut checked = Vec::new();
         let mut unknown: BTreeMap<&str, Vec<(&ImageRef, Demand<'_>)>> = BTreeMap::new();
         for image in images {
@@ -130,7 +135,7 @@ impl Policy {
             }
         }
         for (host, images) in unknown {
-            let registry = &Registry::of_user(host, limit).await.map_err(signature::Error::from)?;
+            let registry = &Registry::of_user(host, access).await.map_err(signature::Error::from)?;
             let asks =
                 stream::iter(images).map(|(image, demand)| async move { self.ask(registry, image, &demand).await });
             checked.extend(asks.buffered(AT_ONCE).try_collect::<Vec<_>>().await?);

@@ -11,7 +11,6 @@ mod source;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -24,7 +23,7 @@ use crate::engine::{Credentials, Engine, ImageFacts, LayerProgress};
 use crate::event::Observer;
 use crate::files::FileError;
 use crate::reference::ImageRef;
-use crate::registry;
+use crate::registry::{self, Access};
 use crate::task::blocking;
 use crate::text;
 use board::{Board, Downloads};
@@ -72,8 +71,8 @@ pub struct Pull<'a> {
     pub state: &'a Path,
     /// Another platform than the engine's own.
     pub platform: Option<&'a str>,
-    /// For one call to a registry.
-    pub limit: Duration,
+    /// How registries are spoken to.
+    pub registries: Access,
     /// How many bytes the store may hold afterwards.
     pub store_limit: u64,
     /// Who listens.

@@ -149,9 +149,9 @@ impl Pull<'_> {
         }
         let store = Arc::new(Store::open(self.cache)?);
         let hosts: BTreeSet<&str> = images.iter().map(ImageRef::registry).collect();
-        let open = hosts
-            .into_iter()
-            .map(|host| async move { Ok::<_, Error>((host, Arc::new(Registry::of_user(host, self.limit).await?))) });
+        let open = hosts.into_iter().map(|host| async move {
+            Ok::<_, Error>((host, Arc::new(Registry::of_user(host, &self.registries).await?)))
+        });
         let registries: BTreeMap<&str, Arc<Registry>> = try_join_all(open).await?.into_iter().collect();
         let looks = stream::iter(images).map(|image| self.look(image, &registries[image.registry()], &store));
         let looks = looks.buffered(AT_ONCE).try_collect::<Vec<Wanted>>();

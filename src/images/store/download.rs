@@ -126,7 +126,11 @@ impl Download<'_> {
             Ok(()) => Ok(()),
             Err(Error::Registry(error)) if error.class() == Class::Net => {
                 // Whoever waited for the whole time limit does not wait for it five times.
-                let skipped = if matches!(error, registry::Error::TimedOut { .. }) { 2 } else { 0 };
+                let skipped = if matches!(error, registry::Error::TimedOut { .. } | registry::Error::Stalled { .. }) {
+                    2
+                } else {
+                    0
+                };
                 let Some(pause) = pauses.nth(skipped) else { return Err(error.into()) };
                 tokio::time::sleep(*pause).await;
                 Ok(())

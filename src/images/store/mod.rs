@@ -173,7 +173,8 @@ impl Store {
             match digest {
                 Ok(digest) if digest == blob.digest => partial.publish(&place)?,
                 // What an earlier process left may be wrong; then all of it is fetched, once.
-                Ok(_) if partial.resumed() => partial.discard(),
+                // So may a mirror be, which is then left out.
+                Ok(_) if partial.resumed() || registry.mirror_lied() => partial.discard(),
                 Ok(received) => {
                     partial.discard();
                     let what = format!("blob {} of {path}", blob.digest.short());

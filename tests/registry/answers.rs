@@ -1,34 +1,14 @@
-//! The registry client against a real registry, and against one that lies, stumbles and leads astray.
-
-mod registry_parts;
+//! Documents and listings: what a real registry tells, and what is refused of one that lies and stumbles.
 
 use std::time::{Duration, Instant};
 
 use onramp::error::{Class, Fault};
 use onramp::reference::Digest;
-use onramp::registry::{BlobStream, Credentials, Descriptor, Error, Registry, Upload};
+use onramp::registry::{Credentials, Error, Registry};
 
-use registry_parts::liar::{Liar, Reply, Seen};
-use registry_parts::real::{RealRegistry, Sample, index_of};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn ann() -> Credentials {
-    Credentials::Password { username: "ann".to_owned(), password: "s3cret".to_owned() }
-}
-
-fn client(liar: &Liar, credentials: Option<Credentials>) -> Registry {
-    Registry::new(&liar.host(), credentials, LIMIT).unwrap()
-}
-
-/// The failure of a call, which names no secret.
-fn failed<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Error {
-    let error = outcome.unwrap_err();
-    let told = format!("{} {:?} {:?} {error:?}", onramp::error::chain(&error), error.hint(), error.next());
-    assert!(!told.contains("s3cret"), "{told}");
-    assert!(!told.contains('\u{1b}'), "{told}");
-    error
-}
+use crate::registry_parts::liar::{Liar, Reply};
+use crate::registry_parts::real::{RealRegistry, Sample, index_of};
+use crate::{LIMIT, ann, client, failed};
 
 #[tokio::test]
 async fn a_real_registry_tells_what_was_pushed_to_it() {
@@ -57,51 +37,6 @@ async fn a_real_registry_tells_what_was_pushed_to_it() {
     assert!(registry.find(&real.image("base/php-apache:9")).await.unwrap().is_none());
     let missing = failed(registry.resolve(&real.image("base/php-apache:9")).await);
     assert_eq!((missing.class(), missing.next()), (Class::Config, vec!["onramp image list".to_owned()]));
-}
-
-/// Everything that a stream gives, to its end.
-async fn read(stream: &mut BlobStream) -> Result<Vec<u8>, Error> {
-    let mut all = Vec::new();
-    while let Some(bytes) = stream.next().await? {
-        all.extend_from_slice(&bytes);
-    }
-    Ok(all)
-}
-
-#[tokio::test]
-async fn a_real_registry_takes_what_is_pushed_and_gives_it_back_in_ranges() {
-    let real = RealRegistry::open().await;
-    let registry = Registry::new(real.host(), None, LIMIT).unwrap();
-    let sample = Sample::new("amd64", "x");
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("layer");
-    std::fs::write(&file, sample.layer()).unwrap();
-    let (layer, config) = (sample.layer(), sample.config());
-    let digest = Digest::of(&layer);
-    assert!(!registry.has_blob("base/php", &digest).await.unwrap());
-    for _ in 0..2 {
-        registry.push_blob("base/php", &digest, layer.len() as u64, Upload::File(file.clone())).await.unwrap();
-    }
-    assert!(registry.has_blob("base/php", &digest).await.unwrap());
-    let size = config.len() as u64;
-    registry.push_blob("base/php", &Digest::of(&config), size, config.clone().into()).await.unwrap();
-    let image = real.image("base/php:1");
-    let media_type = "application/vnd.oci.image.manifest.v1+json";
-    let pushed = registry.push_manifest(&image, media_type, sample.manifest()).await.unwrap();
-
-    let found = registry.image(&image, "linux/amd64").await.unwrap();
-    assert_eq!((&found.top, &found.manifest.digest), (&pushed, &pushed));
-    assert_eq!(found.config.rootfs.diff_ids, std::slice::from_ref(&digest));
-    let foreign = failed(registry.image(&image, "linux/s390x").await);
-    assert_eq!(foreign.class(), Class::Config);
-    assert!(foreign.to_string().ends_with("has base/php:1 for linux/amd64, not for linux/s390x"), "{foreign}");
-
-    let blob: &Descriptor = &found.layers[0];
-    let mut whole = registry.blob("base/php", blob, None).await.unwrap();
-    assert_eq!((whole.offset(), read(&mut whole).await.unwrap()), (0, layer.clone()));
-    let mut part = registry.blob("base/php", blob, Some(512..700)).await.unwrap();
-    assert_eq!((part.offset(), read(&mut part).await.unwrap()), (512, layer[512..700].to_vec()));
-    assert_eq!(registry.small_blob("base/php", &Digest::of(&config), 4096).await.unwrap(), config);
 }
 
 #[tokio::test]
@@ -224,128 +159,76 @@ async fn an_answer_without_end_is_cut_off() {
 #[tokio::test]
 async fn nonsense_is_called_nonsense() {
     let deep = "[".repeat(100_000);
-    for body in ["", "{", "null", "[]", "{\"schemaVersion\":1}", "\u{1b}[2J", &deep] {
+    for body in ["", "{", "null", "[]", "{\"schemaVersion\":1}", "\u{1b}[2J"] {
         let answer = body.to_owned();
         let liar = Liar::start(move |_| Reply::json(&answer)).await;
         let error = failed(client(&liar, None).manifest(&liar.image("a/b:1")).await);
         assert!(matches!(error, Error::Protocol { .. }), "{body:.20}: {error}");
+        assert!(error.to_string().contains("image a/b:1"), "{error}");
     }
+    let liar = Liar::start(move |_| Reply::json(&deep)).await;
+    let error = failed(client(&liar, None).manifest(&liar.image("a/b:1")).await);
+    assert!(matches!(error, Error::Unsafe { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_once_and_only_for_what_we_want() {
-    let manifest = Sample::new("amd64", "x").manifest();
-    let liar = Liar::start_with(move |seen, host| {
-        let want = format!(r#"Bearer realm="http://{host}/token",service="reg",scope="repository:other:push""#);
-        match (seen.path(), seen.header("authorization")) {
-            ("/token", Some("Basic YW5uOnMzY3JldA==")) => Reply::json(r#"{"access_token":"t0ken"}"#),
-            (_, Some("Bearer t0ken")) => Reply::manifest(&manifest),
-            _ => Reply::status(401).header("WWW-Authenticate", &want),
-        }
-    })
-    .await;
-    let registry = client(&liar, Some(ann()));
-    for _ in 0..2 {
-        registry.manifest(&liar.image("a/b:1")).await.unwrap();
-    }
-    let targets: Vec<String> = liar.seen().into_iter().map(|seen| seen.target).collect();
-    let token = "/token?service=reg&scope=repository%3Aa%2Fb%3Apull";
-    assert_eq!(targets, ["/v2/a/b/manifests/1", token, "/v2/a/b/manifests/1", "/v2/a/b/manifests/1"]);
-}
-
-#[tokio::test]
-async fn an_identity_token_is_exchanged() {
-    let liar = Liar::start_with(|seen, host| match (seen.path(), seen.header("authorization")) {
-        ("/token", None) => {
-            let fields = "service=reg&grant_type=refresh_token&refresh_token=s3cret%26&client_id=onramp";
-            assert_eq!((seen.method.as_str(), seen.body.as_str()), ("POST", fields));
-            Reply::json(r#"{"access_token":"t0ken"}"#)
-        }
-        (_, Some("Bearer t0ken")) => Reply::json("{}"),
-        _ => {
-            let want = format!(r#"Bearer realm="http://{host}/token",service="reg""#);
-            Reply::status(401).header("WWW-Authenticate", &want)
-        }
-    })
-    .await;
-    client(&liar, Some(Credentials::IdentityToken("s3cret&".to_owned()))).ping().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_registry_that_is_never_content_is_left() {
-    let liar = Liar::start_with(|seen, host| {
-        if seen.path() == "/token" {
-            return Reply::json(r#"{"token":"t"}"#);
-        }
-        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"\u001b[31mno"}]}"#;
-        let want = format!(r#"Bearer realm="http://{host}/token",service="reg""#);
-        Reply::status(401).header("WWW-Authenticate", &want).body(body.as_bytes())
-    })
-    .await;
-    let refused = failed(client(&liar, Some(ann())).ping().await);
-    assert_eq!(refused.class(), Class::Auth);
-    assert_eq!(liar.seen().len(), 3, "asked, fetched a token, asked again");
-    assert!(refused.to_string().contains("\\u{1b}[31mno"), "{refused}");
-}
-
-#[tokio::test]
-async fn credentials_go_nowhere_they_do_not_belong() {
-    // The realm decides where the password goes: not to plain http elsewhere, not to a URL with a user in it, and
-    // not to a service that has no name.
-    for realm in [
-        "http://auth.acme.test/token",
-        "http://ann@127.0.0.1:1/token",
-        "file:///etc/passwd",
-        "gopher://127.0.0.1/",
-        "https://auth.acme.test/token",
+async fn a_manifest_that_two_readers_could_read_differently_is_refused() {
+    let whole = String::from_utf8(Sample::new("amd64", "x").manifest()).unwrap();
+    let open = &whole[..whole.len() - 1];
+    for body in [
+        format!("{open},\"manifests\":[]}}"),
+        format!("{open},\"config\":{{}}}}"),
+        format!("{open},\"Layers\":[]}}"),
+        whole.replace("\"size\":", "\"urls\":[\"https://evil.test/x\"],\"size\":"),
+        whole.replace("image.layer.v1.tar", "image.layer.nondistributable.v1.tar"),
     ] {
-        let want = format!("Bearer realm=\"{realm}\"");
-        let liar = Liar::start(move |_| Reply::status(401).header("WWW-Authenticate", &want)).await;
-        let refused = failed(client(&liar, Some(ann())).ping().await);
-        assert_eq!(refused.class(), Class::Security, "{realm}: {refused}");
+        let answer = body.clone();
+        let liar = Liar::start(move |_| Reply::manifest(answer.as_bytes())).await;
+        let error = failed(client(&liar, None).manifest(&liar.image("a/b:1")).await);
+        assert_eq!((error.class(), liar.seen().len()), (Class::Security, 1), "{body}: {error}");
+        assert!(error.to_string().contains("image a/b:1"), "{error}");
+        assert_eq!(error.next(), ["onramp doctor"]);
     }
-    let liar = Liar::start(|_| Reply::status(401).header("WWW-Authenticate", "Bearer realm=\"not a URL\"")).await;
-    assert_eq!(failed(client(&liar, Some(ann())).ping().await).class(), Class::Net);
+    for (what, instead) in [("sha256:", "sha256:../../"), ("sha256:", "md5:"), ("\"size\":", "\"size\":-")] {
+        let answer = whole.replace(what, instead);
+        let liar = Liar::start(move |_| Reply::manifest(answer.as_bytes())).await;
+        let error = failed(client(&liar, None).manifest(&liar.image("a/b:1")).await);
+        assert_eq!(error.class(), Class::Net, "{error}");
+    }
 }
 
 #[tokio::test]
-async fn a_blob_is_followed_without_credentials_and_a_manifest_is_not() {
-    let sample = Sample::new("amd64", "x");
-    let (manifest, config) = (sample.manifest(), sample.config());
-    let storage = Liar::start(move |_| Reply::json(std::str::from_utf8(&config).unwrap())).await;
-    let place = format!("http://{}/store?signature=s3cret", storage.host());
-    let served = manifest.clone();
-    let liar = Liar::start(move |seen| match (seen.header("authorization"), seen.target.contains("/blobs/")) {
-        (None, _) => Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\""),
-        (Some(_), true) => Reply::status(307).header("Location", &place),
-        (Some(_), false) => Reply::manifest(&served),
-    })
-    .await;
-    let resolved = client(&liar, Some(ann())).resolve(&liar.image("a/b:1")).await.unwrap();
-    assert_eq!(resolved.digest, Digest::of(&manifest));
-    let followed: Vec<Seen> = storage.seen();
-    assert_eq!(followed.len(), 1);
-    assert_eq!(followed[0].header("authorization"), None);
+async fn an_index_inside_an_index_and_a_foreign_platform_are_named() {
+    let real = RealRegistry::open().await;
+    let registry = Registry::new(real.host(), None, LIMIT).unwrap();
+    let image = real.push("base/php", "s390x", &Sample::new("s390x", "x")).await;
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let inner = real.put_manifest("base/php", "inner", &index_of(&[("s390x", &image)]), media_type).await;
+    let foreign = failed(registry.image(&real.image("base/php:inner"), "linux/amd64").await);
+    assert!(foreign.to_string().ends_with("has base/php:inner for linux/s390x, not for linux/amd64"), "{foreign}");
+    assert_eq!(foreign.class(), Class::Config);
 
-    let elsewhere = format!("http://{}/", storage.host());
-    let liar = Liar::start(move |_| Reply::status(302).header("Location", &elsewhere)).await;
-    assert_eq!(failed(client(&liar, None).manifest(&liar.image("a/b:1")).await).class(), Class::Net);
-    assert_eq!(storage.seen().len(), 1, "nobody asked there for a manifest");
+    real.put_manifest("base/php", "outer", &index_of(&[("amd64", &inner)]), media_type).await;
+    let nested = failed(registry.image(&real.image("base/php:outer"), "linux/amd64").await);
+    assert!(
+        nested.to_string().ends_with("answered image base/php:outer wrongly: an index inside an index"),
+        "{nested}"
+    );
 }
 
 #[tokio::test]
-async fn a_blob_is_not_followed_into_the_network_or_in_circles() {
-    for (place, class) in [
-        ("http://blobs.acme.test/x", Class::Security),
-        ("ftp://127.0.0.1/x", Class::Security),
-        ("/v2/a/b/blobs/again", Class::Net),
-        ("http://[bad", Class::Net),
-    ] {
-        let liar = Liar::start(move |_| Reply::status(302).header("Location", place)).await;
-        let registry = client(&liar, None);
-        let error = failed(registry.config("a/b", &Digest::of(b"x")).await);
-        assert_eq!(error.class(), class, "{place}: {error}");
-    }
+async fn what_is_no_image_is_named_and_not_listed() {
+    let real = RealRegistry::open().await;
+    let registry = Registry::new(real.host(), None, LIMIT).unwrap();
+    real.push("base/php", "1", &Sample::new("amd64", "x")).await;
+    let whole = String::from_utf8(Sample::new("amd64", "x").manifest()).unwrap();
+    let chart = whole.replace("vnd.oci.image.config.v1+json", "vnd.acme.chart");
+    real.put_manifest("base/php", "chart", chart.as_bytes(), "application/vnd.oci.image.manifest.v1+json").await;
+    let image = real.image("base/php:chart");
+    let error = failed(registry.image(&image, "linux/amd64").await);
+    assert_eq!((error.class(), error.next()), (Class::Config, vec!["onramp image list".to_owned()]));
+    assert!(error.to_string().contains("it is `application/vnd.acme.chart`"), "{error}");
+    assert_eq!(registry.find(&image).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -363,10 +246,26 @@ async fn a_busy_registry_is_asked_again_when_it_says() {
 
     let liar = Liar::start(|_| Reply::status(502)).await;
     let error = failed(client(&liar, None).ping().await);
-    assert_eq!((error.class(), liar.seen().len()), (Class::Net, 3));
+    assert_eq!((error.class(), liar.seen().len()), (Class::Net, 4));
     let liar = Liar::start(|_| Reply::status(400)).await;
     failed(client(&liar, None).ping().await);
     assert_eq!(liar.seen().len(), 1, "what is wrong stays wrong");
+}
+
+#[tokio::test]
+async fn no_form_of_retry_after_ends_in_nonsense() {
+    for asked in ["0", "-5", "soon", "1e9", "", "Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Foo 1999", "0x10"] {
+        let sample = Sample::new("amd64", "x").manifest();
+        let liar = Liar::start(move |seen| match seen.number {
+            0 => Reply::status(429).header("Retry-After", asked),
+            _ => Reply::manifest(&sample),
+        })
+        .await;
+        let began = Instant::now();
+        client(&liar, None).manifest(&liar.image("a/b:1")).await.unwrap();
+        assert_eq!(liar.seen().len(), 2, "{asked}");
+        assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(5), "{asked}");
+    }
 }
 
 #[tokio::test]
