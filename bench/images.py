@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import io
 import json
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -112,6 +113,23 @@ def files():
                 yield path
 
 
+def pushed(registry, *images):
+    """Makes and pushes images `(name, layers, bytes of each, dpkg's status)` in a child: a program's peak memory counts from that of
+    the process that starts it. The digest and the packed bytes of each."""
+    ours, theirs = multiprocessing.Pipe()
+
+    def work():
+        source = cycle()
+        theirs.send([registry.image(name, layers(source, count, size, status)) for name, count, size, status in images])
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    theirs.close()
+    made = ours.recv()
+    child.join()
+    return made
+
+
 def layers(source, count, size, status):
     """Packed layers of about `size` bytes each, unpacked, with the digest of each."""
     made = []
@@ -186,15 +204,15 @@ def killed(command, link, half, how):
     return link.count(), seconds
 
 
-def ten(registry, source):
+def ten(registry):
     """A project with ten images, all here and locked; the time of a pull that has nothing to do."""
     project = PLACE / "ten"
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir(parents=True)
     text, names = "schema = 1\nname = \"ten\"\n", []
-    for number in range(10):
+    made = pushed(registry, *((f"base/ten{number}", 1, 100_000, b"") for number in range(10)))
+    for number, (sha, _) in enumerate(made):
         name = f"base/ten{number}"
-        sha, _ = registry.image(name, layers(source, 1, 100_000, b""))
         names.append(f"127.0.0.1:{registry.port}/{name}@{sha}")
         text += f"[services.s{number}]\nfallback = \"127.0.0.1:{registry.port}/{name}:1\"\n"
     (project / "onramp.toml").write_text(text)
@@ -233,13 +251,14 @@ def measure():
 
 def report(registry, links):
     note("images of this machine's files")
-    source = cycle()
     status = pathlib.Path("/var/lib/dpkg/status").read_bytes() if pathlib.Path("/var/lib/dpkg/status").exists() else b""
-    sha, size = registry.image("base/large", layers(source, 6, LARGE, status))
-    other, _ = registry.image("base/other", layers(source, 6, LARGE, status.replace(b"Version: 1", b"Version: 2")))
+    (sha, size), (other, _), *five = pushed(
+        registry, ("base/large", 6, LARGE, status),
+        ("base/other", 6, LARGE, status.replace(b"Version: 1", b"Version: 2")),
+        *((f"base/small{n}", 3, SMALL, b"") for n in range(5)))
     at = lambda port, name, sha: f"127.0.0.1:{port}/base/{name}@{sha}"
     large, other = at(registry.port, "large", sha), at(registry.port, "other", other)
-    small = [at(registry.port, f"small{n}", registry.image(f"base/small{n}", layers(source, 3, SMALL, b""))[0]) for n in range(5)]
+    small = [at(registry.port, f"small{n}", made) for n, (made, _) in enumerate(five)]
     memory = []
 
     def own(*names):
@@ -264,7 +283,7 @@ def report(registry, links):
     docker_again, docker_seconds = killed(["docker", "pull", "-q", far], narrow, size / 2, signal.SIGINT)
     forget([far])
     note("nothing to do")
-    idle, docker_idle = ten(registry, source)
+    idle, docker_idle = ten(registry)
     note("diff")
     diff = difference(large, other, one["docker"])
     forget([large, other])

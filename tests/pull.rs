@@ -65,18 +65,18 @@ impl Machine {
     /// The exit code and the document. The runtime goes on serving what the command asks for.
     async fn run(&self, arguments: &[&str]) -> (i32, serde_json::Value) {
         let mut command = self.command(arguments);
-        outcome(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
+        outcome(&tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
     }
 }
 
-fn outcome(out: Output) -> (i32, serde_json::Value) {
+fn outcome(out: &Output) -> (i32, serde_json::Value) {
     let json = serde_json::from_slice(&out.stdout)
         .unwrap_or_else(|_| panic!("no document: {}", String::from_utf8_lossy(&out.stderr)));
     (out.status.code().unwrap(), json)
 }
 
 async fn ended(child: Child) -> (i32, serde_json::Value) {
-    outcome(tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap())
+    outcome(&tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap())
 }
 
 /// A layer that no two tests share, and that nothing packs.
@@ -134,7 +134,7 @@ async fn a_pull_that_was_killed_goes_on_where_it_was() {
 
     let engine = engine().await;
     let facts = engine.image(&name).await.unwrap().unwrap();
-    assert_eq!(facts.repo_digests, [name.clone()], "its true name, and no other");
+    assert_eq!(facts.repo_digests, std::slice::from_ref(&name), "its true name, and no other");
     assert!(!has_loopback_names(&engine, &machine.state()).await);
     engine.untag(&name).await.unwrap();
     // All of it is in the cache: the registry is asked for the manifest and the config alone.

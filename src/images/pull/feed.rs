@@ -205,6 +205,10 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
             return Ok(None);
         }
         head.extend_from_slice(&buffer[..count]);
+        // An engine tries TLS first; it is to know at once that there is none.
+        if !head[0].is_ascii_uppercase() {
+            return Ok(None);
+        }
         if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
             head.truncate(end);
             return Ok(String::from_utf8(head).ok());
@@ -272,6 +276,15 @@ mod tests {
         ] {
             assert_eq!(parsed(&head), Err(status), "{head}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_speaks_tls_is_told_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(b"\x16\x03\x01\x02").await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        assert_eq!(read_head(&mut server).await.unwrap(), None);
     }
 
     #[test]
