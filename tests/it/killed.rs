@@ -133,15 +133,26 @@ fn in_the_project(machine: &Machine, change: &str, back: &str) {
     .is_all_or_nothing();
 }
 
+/// A project, and a part of many files: a change takes long enough to be killed in the middle.
+fn with_a_part() -> Machine {
+    let machine = update::machine();
+    let catalog = CatalogRepository::again(&machine);
+    for number in 0..60 {
+        catalog.file(&format!("blocks/cache/files/many/{}/{number}.txt", number % 7), "text\n");
+    }
+    catalog.release("cache", "1.0.1");
+    machine.onramp("outdated").dir("shop").ok();
+    machine
+}
+
 #[test]
 fn an_addition() {
-    let machine = update::machine();
-    in_the_project(&machine, "add cache --offline", "update --undo");
+    in_the_project(&with_a_part(), "add cache --offline", "update --undo");
 }
 
 #[test]
 fn a_removal() {
-    let machine = update::machine();
+    let machine = with_a_part();
     machine.onramp("add cache").dir("shop").ok();
     in_the_project(&machine, "remove cache --offline", "update --undo");
 }
