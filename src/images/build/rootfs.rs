@@ -21,14 +21,16 @@ use crate::reference::Digest;
 /// The prefix of the directory that debootstrap fills. A run that was killed leaves one; the next run removes it.
 const LEFTOVER: &str = "rootfs-";
 /// What never belongs to an image: it says when and where the file system was made, or is made again by whoever needs it.
-const NEVER: [&str; 15] = [
+const NEVER: [&str; 16] = [
     "dev/*",
     "etc/hostname",
     "etc/resolv.conf",
     "etc/machine-id",
     "etc/*-",
     "proc/*",
-    "run/*",
+    // `/run/lock` itself stays, as in Debian's own images: `/var/lock` leads there, and programs do not make what it leads to.
+    "run/[!l]*",
+    "run/lock/*",
     "sys/*",
     "tmp/*",
     "var/cache/apt/*",
@@ -204,7 +206,30 @@ fn discard(place: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::definition::built_in;
     use super::*;
+    use crate::blocks::builtin::TEMPLATES;
+
+    #[tokio::test]
+    async fn what_is_made_again_is_left_out_and_where_locks_go_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, home) = (dir.path().join("place"), dir.path().join("home"));
+        for file in ["var/lib/apt/lists/deb_InRelease", "run/lock/held", "run/mount/utab", "run/a.pid", "etc/issue"] {
+            crate::files::write(&place.join(file), b"Date: Sat, 11 Jul 2026 10:16:37 UTC\n").unwrap();
+        }
+        std::fs::create_dir(&home).unwrap();
+        let definitions = built_in(TEMPLATES.get_dir("images").unwrap()).unwrap();
+        let definition = definitions.iter().find(|definition| definition.rootfs.is_some()).unwrap();
+        let layer = pack(definition, definition.rootfs.as_ref().unwrap(), &place, &home).await.unwrap();
+        let mut tar = tar::Archive::new(std::fs::File::open(&layer.path).unwrap());
+        let paths: Vec<String> =
+            tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        let kept = |path: &str| paths.iter().any(|p| p.trim_start_matches("./").trim_end_matches('/') == path);
+        assert!(kept("run/lock") && kept("etc/issue"), "{paths:?}");
+        for gone in ["run/lock/held", "run/mount", "run/a.pid", "var/lib/apt/lists/deb_InRelease"] {
+            assert!(!kept(gone), "{gone}: {paths:?}");
+        }
+    }
 
     #[test]
     fn the_archives_date_is_the_passwords_day() {
