@@ -58,7 +58,7 @@ fn names(store: &Store) -> Vec<String> {
 
 fn read(store: &Store, digest: &Digest) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    store.read(digest).unwrap().read_to_end(&mut bytes).map(|_| bytes)
+    store.read(digest).unwrap().unwrap().read_to_end(&mut bytes).map(|_| bytes)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +147,7 @@ async fn nothing_but_the_blob_itself_becomes_visible() {
         let store = Store::open(dir.path()).unwrap();
         let error = store.fetch(&registry(&liar.host()), "base/a", &blob, &|_| {}).await.unwrap_err();
         assert_eq!(error.class(), class, "{what}: {error}");
-        assert!(store.read(&blob.digest).is_none(), "{what}");
+        assert!(store.read(&blob.digest).unwrap().is_none(), "{what}");
         assert!(!names(&store).contains(&blob.digest.hex().to_owned()), "{what}");
         if class == Class::Security {
             assert_eq!(names(&store), [""; 0], "{what}: nothing of it is kept");
@@ -172,7 +172,7 @@ async fn a_bit_that_flips_on_the_disk_is_found_and_the_blob_fetched_again() {
     let store = Store::open(dir.path()).unwrap();
     let error = read(&store, &blob.digest).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
-    assert!(store.read(&blob.digest).is_none(), "it is gone");
+    assert!(store.read(&blob.digest).unwrap().is_none(), "it is gone");
     let store = Store::open(dir.path()).unwrap();
     store.fetch(&registry, "base/a", &blob, &|_| {}).await.unwrap();
     flip();
@@ -213,7 +213,7 @@ async fn what_was_used_longest_ago_goes_and_what_is_in_use_stays() {
     assert!(store.usage(0).unwrap().bytes >= 3_000_000);
     // The first one is in use, whoever else evicts.
     let user = Store::open(dir.path()).unwrap();
-    let held = user.read(&blobs[0].digest).unwrap();
+    let held = user.read(&blobs[0].digest).unwrap().unwrap();
     let gone = store.evict(1_500_000).unwrap();
     assert!(gone >= 2_000_000, "{gone}");
     assert_eq!(names(&store), [blobs[0].digest.hex()]);

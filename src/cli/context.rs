@@ -191,6 +191,7 @@ impl Context {
         let needed = view.tagged();
         let complete = images::lock::complete(&lock, &needed, self.lock_forbidden(), &self.registries);
         let complete = self.waiting("ask the registry what tags mean", complete).await?;
+        self.remember(&view.project.root, &view.pinned(&complete)?.into_iter().collect())?;
         if complete != lock && !self.dry_run {
             complete.save(&view.project.root)?;
         }
@@ -261,6 +262,14 @@ impl Context {
             return Ok(());
         }
         Ok(images::known::note_project(&self.paths.state, root, images)?)
+    }
+
+    /// Remembers that a project needs these as well.
+    pub fn remember_more(&self, root: &std::path::Path, images: &[ImageRef]) -> Result<(), Failure> {
+        if self.dry_run {
+            return Ok(());
+        }
+        Ok(images::known::note_more(&self.paths.state, root, images)?)
     }
 
     /// A pull into this engine, for the engine's own platform unless another one is named.

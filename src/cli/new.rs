@@ -104,6 +104,8 @@ impl Arguments {
         for command in &running.before {
             command.run(cx, &staged.directory()).await?;
         }
+        let images = creation.lock.images.iter().map(|(image, locked)| image.at(locked.digest.clone()));
+        cx.remember(&target, &images.collect())?;
         staged.write(&creation)?;
         // From here the directory is what counts.
         drop((creation, layer));

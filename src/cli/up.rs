@@ -72,7 +72,6 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     let key = blocking(move || SandboxKey::open(&state)).await?;
     let plan = view.plan(&engine, &lock, &key).await?;
     let needed = view.pinned(&lock)?;
-    cx.remember(&view.project.root, &needed.iter().cloned().collect())?;
     if !cx.proceed(&plan) {
         return Ok(None);
     }

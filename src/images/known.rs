@@ -1,13 +1,14 @@
 //! What this machine remembers of images: which ones onramp pulled, and which projects need which.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::document;
+use crate::document::{self, DocumentError};
 use crate::files::{self, FileError};
-use crate::project::{self, Lock};
+use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
 
 /// An image that onramp pulled.
@@ -48,21 +49,29 @@ pub fn forget_pulled(state: &Path, image: &ImageRef) {
 
 /// Notes what a project's sandbox needs.
 pub fn note_project(state: &Path, root: &Path, images: &BTreeSet<ImageRef>) -> Result<(), FileError> {
-    let place = state.join("projects").join(format!("{}.json", key(root.as_os_str().as_encoded_bytes())));
-    note(&place, &Project { root: root.to_owned(), images: images.clone() })
+    note(&project_place(state, root), &Project { root: root.to_owned(), images: images.clone() })
 }
 
-/// Reads what is remembered. A lock that cannot be read is an error: what it needs must not be taken for unneeded.
+/// Notes that a project needs these as well.
+pub fn note_more(state: &Path, root: &Path, images: &[ImageRef]) -> Result<(), super::Error> {
+    let place = project_place(state, root);
+    let before = record::<Project>(&place)?.map(|project| project.images).unwrap_or_default();
+    Ok(note_project(state, root, &before.into_iter().chain(images.iter().cloned()).collect())?)
+}
+
+/// Reads what is remembered. A record or a lock that cannot be read is an error: what it needs must not be taken for
+/// unneeded.
 pub fn read(state: &Path) -> Result<Known, super::Error> {
     let mut known = Known::default();
     for (_, Pulled { image }) in records(&state.join("images"))? {
         known.pulled.insert(image);
     }
     for (place, project) in records::<Project>(&state.join("projects"))? {
-        if !project.root.join(project::manifest::FILE).is_file() {
+        if is_gone(&project.root)? {
             known.gone.push(place);
             continue;
         }
+        // Of a project on a disk that is not mounted now, this is all that is known.
         known.needed.extend(project.images.iter().filter_map(|image| image.digest().cloned()));
         for locked in Lock::load(&project.root)?.images.into_values() {
             known.needed.insert(locked.digest);
@@ -79,6 +88,22 @@ impl Known {
             let _ = std::fs::remove_file(place);
         }
     }
+}
+
+/// Whether a project was taken away: its directory is missing where it was. One whose surroundings are missing too is on
+/// a disk that is not mounted; one that may not be looked at is an error.
+fn is_gone(root: &Path) -> Result<bool, FileError> {
+    match std::fs::metadata(root) {
+        Ok(_) => Ok(false),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(root.parent().is_some_and(Path::is_dir))
+        }
+        Err(error) => Err(FileError::io("read", root)(error)),
+    }
+}
+
+fn project_place(state: &Path, root: &Path) -> PathBuf {
+    state.join("projects").join(format!("{}.json", key(root.as_os_str().as_encoded_bytes())))
 }
 
 fn pulled_place(state: &Path, image: &ImageRef) -> PathBuf {
@@ -98,27 +123,45 @@ fn note<T: Serialize>(place: &Path, record: &T) -> Result<(), FileError> {
     }
 }
 
-/// The records of a directory. One that cannot be read as such is one that an older onramp wrote, or nobody.
-fn records<T: for<'de> Deserialize<'de>>(directory: &Path) -> Result<Vec<(PathBuf, T)>, FileError> {
+/// The records of a directory.
+fn records<T: for<'de> Deserialize<'de>>(directory: &Path) -> Result<Vec<(PathBuf, T)>, super::Error> {
     let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FileError::io("read", directory)(error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(FileError::io("read", directory))?,
     };
     let mut found = Vec::new();
-    for entry in entries.flatten() {
-        let place = entry.path();
-        let Ok(text) = files::read_text(&place, document::CAP) else { continue };
-        if let Ok(record) = serde_json::from_str(&text) {
+    for entry in entries {
+        let place = entry.map_err(FileError::io("read", directory))?.path();
+        // What a killed onramp was writing does not have its name yet.
+        if place.extension().is_some_and(|extension| extension == "json")
+            && let Some(record) = record(&place)?
+        {
             found.push((place, record));
         }
     }
     Ok(found)
 }
 
+/// One record; none where it is not there, or not any more.
+fn record<T: for<'de> Deserialize<'de>>(place: &Path) -> Result<Option<T>, super::Error> {
+    let text = match files::read_text(place, document::CAP) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        text => text?,
+    };
+    let wrong = |error: serde_json::Error| DocumentError::Wrong {
+        path: place.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        message: error.to_string(),
+        hint: Some("onramp wrote this file to remember what is needed; remove it to forget it".to_owned()),
+    };
+    Ok(Some(serde_json::from_str(&text).map_err(wrong)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project::lock;
 
     #[test]
     fn a_project_keeps_what_it_needs_as_long_as_it_is_there() {
@@ -128,19 +171,49 @@ mod tests {
         note_pulled(state.path(), &image("a")).unwrap();
         note_pulled(state.path(), &image("b")).unwrap();
         forget_pulled(state.path(), &image("b"));
-        std::fs::write(project.path().join(project::manifest::FILE), "").unwrap();
         note_project(state.path(), project.path(), &[image("c")].into()).unwrap();
         note_project(state.path(), project.path(), &[image("d")].into()).unwrap();
         let known = read(state.path()).unwrap();
         assert_eq!(known.pulled, [image("a")].into());
         assert_eq!(known.needed, [Digest::of(b"d")].into());
 
-        std::fs::write(project.path().join(project::lock::FILE), "nonsense").unwrap();
+        note_more(state.path(), project.path(), &[image("e")]).unwrap();
+        assert_eq!(read(state.path()).unwrap().needed, [Digest::of(b"d"), Digest::of(b"e")].into());
+
+        std::fs::write(project.path().join(lock::FILE), "nonsense").unwrap();
         assert!(read(state.path()).is_err(), "nobody knows what it needs");
-        std::fs::remove_file(project.path().join(project::manifest::FILE)).unwrap();
+        project.close().unwrap();
         let known = read(state.path()).unwrap();
         assert_eq!((known.needed.len(), known.gone.len()), (0, 1));
         known.tidy();
         assert_eq!(read(state.path()).unwrap().gone.len(), 0);
+    }
+
+    #[test]
+    fn a_project_on_a_disk_that_is_not_mounted_is_not_gone() {
+        let (state, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = disk.path().join("src/shop");
+        std::fs::create_dir_all(&root).unwrap();
+        let image: ImageRef = format!("r.test/base/a@{}", Digest::of(b"a")).parse().unwrap();
+        note_project(state.path(), &root, &[image].into()).unwrap();
+        std::fs::remove_dir_all(disk.path().join("src")).unwrap();
+        let known = read(state.path()).unwrap();
+        assert_eq!((known.needed, known.gone.len()), ([Digest::of(b"a")].into(), 0));
+        // Too many links: as good as a missing permission, and root meets it too.
+        std::os::unix::fs::symlink("src", disk.path().join("src")).unwrap();
+        assert!(read(state.path()).is_err(), "nobody knows whether it is there");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_an_error() {
+        let state = tempfile::tempdir().unwrap();
+        let projects = state.path().join("projects");
+        std::fs::create_dir(&projects).unwrap();
+        std::fs::write(projects.join(".onramp-x"), "{\"root").unwrap();
+        assert_eq!(read(state.path()).unwrap(), Known::default());
+        let place = projects.join("a.json");
+        std::fs::write(&place, "{\"root\":").unwrap();
+        let error = read(state.path()).unwrap_err();
+        assert!(error.to_string().contains(place.to_str().unwrap()), "{error}");
     }
 }

@@ -71,6 +71,7 @@ impl Arguments {
         } else {
             let engine = cx.engine().await?;
             let missing = plan.builds.iter().map(|build| build.base.clone()).collect::<Vec<_>>();
+            cx.remember_more(&project.root, &missing)?;
             cx.pull_missing(&engine, &missing).await?;
             let credentials = &credentials(&plan).await;
             let (engine, worktree, observer) = (&engine, &worktree, &*cx.observer);

@@ -69,6 +69,7 @@ impl Arguments {
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
+        cx.remember(&view.project.root, &view.pinned(&after)?.into_iter().collect())?;
         if after != before {
             after.save(&view.project.root)?;
         }

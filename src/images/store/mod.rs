@@ -10,7 +10,8 @@ mod ranges;
 mod verified;
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -130,9 +131,9 @@ impl Store {
     }
 
     /// A blob that is here, verified while it is read. It stays as long as this value lives.
-    pub fn read(&self, blob: &Digest) -> Option<Verified> {
+    pub fn read(&self, blob: &Digest) -> Result<Option<Verified>, Error> {
         let file = self.hold(blob)?;
-        Some(Verified::new(file, self.place(blob), blob.clone()))
+        Ok(file.map(|file| Verified::new(file, self.place(blob), blob.clone())))
     }
 
     /// How many bytes of a blob need not be fetched any more.
@@ -186,7 +187,7 @@ impl Store {
             }
             // The lock of the part goes before the blob is held, so that it is free for the share.
             drop(partial);
-            if self.hold(&blob.digest).is_some() {
+            if self.hold(&blob.digest)?.is_some() {
                 self.note_verified(&blob.digest);
             }
         }
@@ -198,10 +199,10 @@ impl Store {
 
     /// Whether the blob is here, whole and right. One that was damaged goes.
     async fn verified(&self, blob: &Descriptor) -> Result<bool, Error> {
-        let Some(file) = self.hold(&blob.digest) else { return Ok(false) };
+        let Some(file) = self.hold(&blob.digest)? else { return Ok(false) };
         let place = self.place(&blob.digest);
         if file.metadata().map_err(FileError::io("read", &place))?.len() != blob.size {
-            self.drop_blob(&blob.digest);
+            self.drop_blob(&blob.digest)?;
             return Ok(false);
         }
         if self.held.lock().expect("no panic while held").get(&blob.digest).is_some_and(|held| held.verified) {
@@ -213,30 +214,38 @@ impl Store {
                 self.note_verified(&blob.digest);
                 Ok(true)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                self.drop_blob(&blob.digest);
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                self.drop_blob(&blob.digest)?;
                 Ok(false)
             }
             Err(error) => Err(FileError::io("read", &place)(error).into()),
         }
     }
 
-    /// Opens a blob and keeps it from being evicted; none where it is not here.
-    fn hold(&self, blob: &Digest) -> Option<File> {
+    /// Opens a blob and keeps it from being evicted; none where it is not here, or is going away at this moment. What
+    /// waiting would not mend is an error.
+    fn hold(&self, blob: &Digest) -> Result<Option<File>, FileError> {
         let place = self.place(blob);
-        let file = File::open(&place).ok()?;
+        let file = match File::open(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(FileError::io("open", &place))?,
+        };
         let mut held = self.held.lock().expect("no panic while held");
         if !held.contains_key(blob) {
-            let lock = Lock::share(file.try_clone().ok()?).ok()?;
+            let lock = match Lock::share(file.try_clone().map_err(FileError::io("open", &place))?) {
+                Ok(lock) => lock,
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(FileError::io("lock", &place)(error)),
+            };
             // It may have been evicted between the opening and the lock.
-            if !partial::is_at(&file, &place) {
-                return None;
+            if !partial::is_at(&file, &place).map_err(FileError::io("read", &place))? {
+                return Ok(None);
             }
             held.insert(blob.clone(), Held { lock, verified: false });
         }
         // The time of last use, by which blobs are evicted.
         let _ = file.set_modified(SystemTime::now());
-        Some(file)
+        Ok(Some(file))
     }
 
     fn note_verified(&self, blob: &Digest) {
@@ -245,8 +254,46 @@ impl Store {
         }
     }
 
-    fn drop_blob(&self, blob: &Digest) {
+    /// Takes away a blob that is not what its name says.
+    fn drop_blob(&self, blob: &Digest) -> Result<(), FileError> {
         self.held.lock().expect("no panic while held").remove(blob);
-        let _ = std::fs::remove_file(self.place(blob));
+        let place = self.place(blob);
+        match std::fs::remove_file(&place) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::io("remove", &place)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A blob whose place is taken by what can be no blob, as `make` leaves it.
+    async fn fetched(make: impl FnOnce(&Path)) -> String {
+        let cache = tempfile::tempdir().unwrap();
+        let store = Store::open(cache.path()).unwrap();
+        let digest = Digest::of(b"a blob");
+        let place = store.place(&digest);
+        make(&place);
+        let text = serde_json::json!({ "mediaType": "x/y", "digest": digest.as_str(), "size": 6 });
+        let blob: Descriptor = serde_json::from_value(text).unwrap();
+        let registry = Registry::new("127.0.0.1:9", None, Duration::from_secs(1)).unwrap();
+        let fetch = store.fetch(&registry, "base/a", &blob, &|_| {});
+        let error =
+            tokio::time::timeout(Duration::from_secs(20), fetch).await.expect("it waits for nobody").unwrap_err();
+        assert_eq!(error.class(), Class::Io, "{error}");
+        error.to_string().replace(place.to_str().unwrap(), "BLOB")
+    }
+
+    #[tokio::test]
+    async fn what_waiting_does_not_mend_is_an_error() {
+        // Too many links: as good as a missing permission, and root meets it too.
+        let link = fetched(|place| std::os::unix::fs::symlink(place, place).unwrap()).await;
+        assert_eq!(link, "cannot open BLOB");
+        let directory = fetched(|place| std::fs::create_dir(place).unwrap()).await;
+        assert_eq!(directory, "cannot remove BLOB");
+        let part = fetched(|place| std::fs::create_dir(place.with_extension("part")).unwrap()).await;
+        assert_eq!(part, "cannot write BLOB.part");
     }
 }

@@ -3,8 +3,8 @@
 //! A killed process leaves both, and the next one goes on there. The journal is not synced: after a power cut it may name
 //! bytes that never reached the disk, which the digest over the whole finds.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -51,9 +51,13 @@ impl Partial {
         };
         let file = open()?;
         let own = file.try_clone().map_err(FileError::io("open", path))?;
-        let Ok(lock) = Lock::take(own) else { return Ok(None) };
+        let lock = match Lock::take(own) {
+            Ok(lock) => lock,
+            Err((_, TryLockError::WouldBlock)) => return Ok(None),
+            Err((_, TryLockError::Error(error))) => return Err(FileError::io("lock", path)(error)),
+        };
         // Whoever had it before may have made it visible, or thrown it away, since it was opened.
-        if !is_at(&file, path) {
+        if !is_at(&file, path).map_err(FileError::io("read", path))? {
             return Ok(None);
         }
         let journal_path = path.with_extension("journal");
@@ -149,9 +153,13 @@ pub fn discard(path: &Path) {
 }
 
 /// Whether an open file is the one that has this name now.
-pub fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(own), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else { return false };
-    (own.dev(), own.ino()) == (named.dev(), named.ino())
+pub fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    let named = match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        named => named?,
+    };
+    let own = file.metadata()?;
+    Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
 }
 
 /// Takes the room on the disk now, so that a full one is told before anything is fetched.
@@ -170,7 +178,7 @@ fn reserve(file: &File, size: u64) -> std::io::Result<()> {
 fn read_journal(path: &Path, head: &str, size: u64) -> Result<Ranges, FileError> {
     let text = match files::read_text(path, JOURNAL_CAP) {
         Ok(text) => text,
-        Err(FileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => String::new(),
         Err(error @ FileError::Io { .. }) => return Err(error),
         Err(_) => String::new(),
     };
