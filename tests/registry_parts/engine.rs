@@ -1,7 +1,8 @@
-//! An engine of the test's own, so that it can be stopped: Docker's daemon with its files in a temporary directory, without
-//! a network.
+//! An engine of the test's own, so that it can be stopped: Docker's daemon with its files in a temporary directory and a
+//! bridge of its own. (Without a bridge it would remove the default one, which is another engine's.)
 
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onramp::engine::Engine;
@@ -9,14 +10,21 @@ use onramp::engine::Engine;
 /// The process; ended with the test.
 pub struct OwnEngine {
     process: Child,
+    bridge: String,
     dir: tempfile::TempDir,
 }
 
 impl OwnEngine {
     pub async fn start() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let dir = tempfile::tempdir().unwrap();
-        let process = spawn(dir.path());
-        let own = Self { process, dir };
+        let number = COUNT.fetch_add(1, Ordering::Relaxed) % 30;
+        let bridge = format!("onr{}-{number}", std::process::id());
+        ip(&["link", "add", &bridge, "type", "bridge"]);
+        // Of the addresses that documentation uses (RFC 5737): nobody's.
+        ip(&["address", "add", &format!("198.51.100.{}/29", 8 * number + 1), "dev", &bridge]);
+        let process = spawn(dir.path(), &bridge);
+        let own = Self { process, bridge, dir };
         own.ready().await;
         own
     }
@@ -28,7 +36,7 @@ impl OwnEngine {
     /// Ends it as a service manager does, and starts it again on the same files.
     pub async fn restart(mut self) -> Self {
         self.stop();
-        self.process = spawn(self.dir.path());
+        self.process = spawn(self.dir.path(), &self.bridge);
         self.ready().await;
         self
     }
@@ -55,15 +63,21 @@ impl Drop for OwnEngine {
         if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.stop();
         }
+        let _ = Command::new("ip").args(["link", "delete", &self.bridge]).status();
     }
 }
 
-fn spawn(dir: &std::path::Path) -> Child {
+fn ip(arguments: &[&str]) {
+    let done = Command::new("ip").args(arguments).output().expect("these tests need iproute2: run scripts/setup");
+    assert!(done.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn spawn(dir: &std::path::Path, bridge: &str) -> Child {
     let at = |name: &str| dir.join(name).display().to_string();
     Command::new("dockerd")
         .args(["--host", &format!("unix://{}", at("docker.sock"))])
         .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
-        .args(["--bridge", "none", "--iptables=false", "--ip-forward=false"])
+        .args(["--bridge", bridge, "--iptables=false", "--ip-forward=false"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
