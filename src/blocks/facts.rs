@@ -67,6 +67,7 @@ impl Facts {
     }
 
     /// The same where the project's data can be read.
+    #[must_use]
     pub fn at(self, root: &Path) -> Self {
         Self { root: Some(root.to_owned()), ..self }
     }

@@ -146,7 +146,7 @@ impl Packs<'_> {
 fn plain(repository: &Repository, directory: &Path) -> Option<Vec<(PathBuf, Vec<u8>)>> {
     let config = repository.config().ok()?;
     let changes_contents = config.get_string("core.autocrlf").is_ok_and(|set| set != "false")
-        || config.get_path("core.attributesFile").is_ok_and(|path| path.exists())
+        || attributes(&config).any(|path| path.exists())
         || !config.get_bool("core.fileMode").unwrap_or(true);
     if changes_contents {
         return None;
@@ -172,6 +172,15 @@ fn plain(repository: &Repository, directory: &Path) -> Option<Vec<(PathBuf, Vec<
     }
     files.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
     Some(files)
+}
+
+/// Where the user's and the system's attributes may stand (gitattributes(5)).
+fn attributes(config: &git2::Config) -> impl Iterator<Item = PathBuf> {
+    let home = |below: &str| std::env::var_os("HOME").map(|home| Path::new(&home).join(below));
+    let set = std::env::var_os("XDG_CONFIG_HOME").filter(|directory| !directory.is_empty());
+    let of_user = set.map(|directory| Path::new(&directory).join("git/attributes"));
+    let of_user = config.get_path("core.attributesFile").ok().or(of_user).or_else(|| home(".config/git/attributes"));
+    of_user.into_iter().chain([PathBuf::from("/etc/gitattributes")])
 }
 
 /// Keeps a file's contents, and makes its line of the index.

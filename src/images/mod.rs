@@ -171,9 +171,10 @@ impl Fault for Error {
         match self {
             Self::NotLocked { .. } | Self::Offline { .. } => vec!["onramp image pull".into()],
             Self::Forgotten { .. } => vec!["onramp image list".into()],
-            Self::Absent { image } => vec![format!("onramp image list --tags {}", image.short_name())],
             Self::Gone { image, now: Some(_), .. } => vec![format!("onramp image lock --update {image}")],
-            Self::Gone { image, now: None, .. } => vec![format!("onramp image list --tags {}", image.short_name())],
+            Self::Absent { image } | Self::Gone { image, now: None, .. } => {
+                vec![format!("onramp image list --tags {}", image.short_name())]
+            }
             Self::NotProven { image, .. } => vec![format!("docker image inspect {image}")],
             Self::Foreign { image, .. } => vec![format!("onramp image inspect {image}")],
             Self::Zstd { .. } => vec!["onramp doctor".into()],

@@ -43,19 +43,18 @@ impl Clients {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let builder = match url.scheme() {
+        let builder = if url.scheme() == "http" {
             // A machine without any certificates still speaks to its own registry.
-            "http" => self.builder().no_proxy().tls_certs_only([]),
-            _ => {
-                let builder = self.builder().https_only(true);
-                let builder = match self.trust.authorities.as_slice() {
-                    [] => builder,
-                    authorities => builder.tls_certs_merge(authorities.iter().cloned()),
-                };
-                match &self.trust.identity {
-                    Some(identity) if origin.owns(url) => builder.identity(identity.clone()),
-                    _ => builder,
-                }
+            self.builder().no_proxy().tls_certs_only([])
+        } else {
+            let builder = self.builder().https_only(true);
+            let builder = match self.trust.authorities.as_slice() {
+                [] => builder,
+                authorities => builder.tls_certs_merge(authorities.iter().cloned()),
+            };
+            match &self.trust.identity {
+                Some(identity) if origin.owns(url) => builder.identity(identity.clone()),
+                _ => builder,
             }
         };
         let client = builder.build()?;

@@ -108,8 +108,7 @@ pub async fn find(host: &str, docker: &Docker) -> Found {
         (Answer::Found(credentials), _) | (_, Ok(Some(credentials))) => {
             Found { credentials: Some(credentials), trouble: None }
         }
-        (Answer::Failed(why), _) => trouble(why),
-        (Answer::Nothing, Err(why)) => trouble(why),
+        (Answer::Failed(why), _) | (Answer::Nothing, Err(why)) => trouble(why),
         (Answer::Nothing, Ok(None)) => Found::default(),
     }
 }

@@ -84,10 +84,13 @@ impl Report for Shown {
         let head = ["IMAGE", "VERSION", "AGE", "SIZE", "PLATFORM", "OWNER", "DIGEST", "USED HERE", "PULLED", ""];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.found.images.iter().map(|image| row(image, &self.registry, now)));
-        if self.found.images.is_empty() {
+        if self.found.images.is_empty() && self.found.unreadable.is_empty() {
             return format!("{} has no base images like that (base/…)\n", self.registry);
         }
         let mut out = text::table(&rows);
+        for odd in &self.found.unreadable {
+            let _ = writeln!(out, "not read: {}: {}", name::shorten(&odd.image, &self.registry), odd.why);
+        }
         if self.found.hidden > 0 {
             let _ = writeln!(out, "{} lower tags are not shown; name an image to see more of it", self.found.hidden);
         } else if !self.tags {

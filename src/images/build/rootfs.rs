@@ -4,6 +4,7 @@
 //! for the case of a mishap, this machine's name) is left out; times later than the archive's own become the archive's; owners are
 //! numbers, names are sorted. What is left to differ is the archive itself, which a dated mirror fixes.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -17,6 +18,7 @@ use super::definition::{Definition, Rootfs};
 use crate::event::Observer;
 use crate::files::FileError;
 use crate::reference::Digest;
+use crate::turn::Lock;
 
 /// The prefix of the directory that debootstrap fills. A run that was killed leaves one; the next run removes it.
 const LEFTOVER: &str = "rootfs-";
@@ -62,7 +64,7 @@ pub async fn make(
     observer: &dyn Observer,
     task: &str,
 ) -> Result<Layer, Error> {
-    let place = bootstrap(definition, rootfs, home, observer, task).await?;
+    let (place, _turn) = bootstrap(definition, rootfs, home, observer, task).await?;
     observer.step(task, "packing the file system");
     let packed = pack(definition, rootfs, &place, home).await;
     discard(&place);
@@ -76,17 +78,16 @@ async fn bootstrap(
     home: &Path,
     observer: &dyn Observer,
     task: &str,
-) -> Result<PathBuf, Error> {
+) -> Result<(PathBuf, Lock), Error> {
     let no_base = |why: &str| Error::NoBase { image: definition.place(), why: why.to_owned() };
     if !rustix::process::geteuid().is_root() {
         return Err(no_base("making it from Debian packages needs root"));
     }
     std::fs::create_dir_all(home).map_err(FileError::io("create", home))?;
-    remove_leftovers(home);
-    let place =
-        tempfile::Builder::new().prefix(LEFTOVER).tempdir_in(home).map_err(FileError::io("create", home))?.keep();
+    let (place, turn) = begin(home)?;
     let mut command = Command::new("debootstrap");
-    command.arg("--variant=minbase");
+    // Debian's own debootstrap only warns where it has no key to check the archive with.
+    command.args(["--variant=minbase", "--force-check-gpg"]);
     if !rootfs.include.is_empty() {
         command.arg(format!("--include={}", rootfs.include.join(",")));
     }
@@ -111,7 +112,7 @@ async fn bootstrap(
     }
     let status = child.wait().await.map_err(FileError::io("run debootstrap in", &place))?;
     if status.success() {
-        return Ok(place);
+        return Ok((place, turn));
     }
     discard(&place);
     Err(Error::Bootstrap { image: definition.place(), last: crate::text::neutral_line(&last, 200) })
@@ -137,7 +138,7 @@ async fn pack(definition: &Definition, rootfs: &Rootfs, place: &Path, home: &Pat
     let mut output = child.stdout.take().expect("stdout was asked for");
 
     let path = home.join(format!("{}-{}.tar", definition.name, &definition.key.hex()[..16]));
-    let aside = tempfile::Builder::new().prefix(LEFTOVER).tempfile_in(home).map_err(FileError::io("create", home))?;
+    let aside = tempfile::Builder::new().prefix("layer-").tempfile_in(home).map_err(FileError::io("create", home))?;
     let mut file = tokio::fs::File::create(aside.path()).await.map_err(FileError::io("write", &path))?;
     let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 * 1024]);
     loop {
@@ -186,12 +187,22 @@ fn settle_passwords(place: &Path, made: Timestamp) -> Result<(), FileError> {
     std::fs::write(&path, settled).map_err(FileError::io("write", &path))
 }
 
-fn remove_leftovers(home: &Path) {
+/// A new directory, locked while somebody works in it; those that nobody works in any more go.
+fn begin(home: &Path) -> Result<(PathBuf, Lock), FileError> {
+    // One at a time, so that nobody takes a directory away that is not locked yet.
+    let turn = File::open(home).map_err(FileError::io("open", home))?;
+    let _turn = Lock::wait(turn).map_err(FileError::io("lock", home))?;
     for entry in std::fs::read_dir(home).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(LEFTOVER) {
+        let left = entry.file_name().to_string_lossy().starts_with(LEFTOVER);
+        // A lock on a file of a killed run is gone with it.
+        if left && File::open(entry.path()).is_ok_and(|file| Lock::take(file).is_ok()) {
             discard(&entry.path());
         }
     }
+    let place =
+        tempfile::Builder::new().prefix(LEFTOVER).tempdir_in(home).map_err(FileError::io("create", home))?.keep();
+    let lock = File::open(&place).and_then(Lock::wait).map_err(FileError::io("lock", &place))?;
+    Ok((place, lock))
 }
 
 /// Removes the directory. debootstrap mounts file systems inside while it runs; nothing under one is ever removed.

@@ -214,7 +214,9 @@ impl Workshop<'_> {
         let own = [(label::OWNER, "onramp"), (label::DEFINITION, definition.key.as_str())];
         let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let config = load::config(&layer.digest, layer.made, &own.into());
-        self.engine.load(&name, load::archive(&layer, config, &name)).await?;
+        let loaded = self.engine.load(&name, load::archive(&layer, config, &name)).await;
+        let _ = std::fs::remove_file(&layer.path);
+        loaded?;
         Ok(name)
     }
 
@@ -255,6 +257,8 @@ impl Workshop<'_> {
             && let Some(facts) = target.registry.find(&image).await?
             && labels::is_of(&facts.labels, definition, on)
         {
+            // One whose push was cut off may have no bill yet.
+            self.bill(target, &image.at(facts.digest.clone())).await?;
             return Ok(Made { name, image, digest: facts.digest, pushed: false });
         }
         if let Some((parent, made)) = &parent {
@@ -279,12 +283,18 @@ impl Workshop<'_> {
                 self.push(target, definition, &image, labels, &task).await?
             }
         };
-        if let Some(reader) = target.reader {
-            self.observer.step(&task, "listing its packages");
-            sbom::attach(target.registry, reader, &image.at(digest.clone())).await?;
-        }
+        self.observer.step(&task, "listing its packages");
+        self.bill(target, &image.at(digest.clone())).await?;
         self.observer.finished(&task, digest.short());
         Ok(Made { name, image, digest, pushed: true })
+    }
+
+    /// Attaches an image's bill of materials, where that is wanted.
+    async fn bill(&self, target: &Target<'_>, image: &ImageRef) -> Result<(), Error> {
+        match target.reader {
+            Some(reader) => sbom::attach(target.registry, reader, image).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Has a published parent in the engine, under the name that children build on.

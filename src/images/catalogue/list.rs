@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::about::About;
 use super::super::{Error, tag};
-use super::{AT_ONCE, Catalogue};
+use super::{AT_ONCE, Catalogue, Unreadable};
 use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
 
@@ -57,6 +57,8 @@ impl BaseImage {
 pub struct Listing {
     /// The newest first; those whose age is not known last.
     pub images: Vec<BaseImage>,
+    /// Those that could not be read.
+    pub unreadable: Vec<Unreadable>,
     /// How many tags were not looked at.
     pub hidden: usize,
     /// When the registry was asked for its repositories.
@@ -88,7 +90,7 @@ impl Catalogue {
         let (mut paths, as_of) = self.repositories().await?;
         paths.retain(|path| which.names.is_empty() || which.names.iter().any(|name| path.contains(name.as_str())));
         let (wanted, hidden) = self.wanted(&paths, which.tags, lock).await?;
-        let found = self.images(wanted).await?;
+        let (found, unreadable) = self.images(wanted).await?;
         let mut images: Vec<BaseImage> = found
             .into_iter()
             .map(|(image, digest, known)| BaseImage {
@@ -104,7 +106,7 @@ impl Catalogue {
             })
             .collect();
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.image.cmp(&b.image)));
-        Ok(Listing { images, hidden, as_of })
+        Ok(Listing { images, unreadable, hidden, as_of })
     }
 
     /// The references that are looked at, and how many tags are not.

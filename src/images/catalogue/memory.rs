@@ -43,7 +43,7 @@ impl Known {
         Self {
             platforms: facts.platforms,
             created: facts.config.created,
-            size: facts.layers.iter().map(|(_, size)| size).sum(),
+            size: facts.layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size)),
             layers: facts.layers.into_iter().map(|(digest, _)| digest).collect(),
             about: About::of(&facts.labels),
             names: BTreeSet::new(),

@@ -9,11 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use serde::Serialize;
 
 pub use list::{BaseImage, Listing, Use, Which};
 pub use memory::{Freshness, Known};
 
 use super::Error;
+use crate::error::{Class, Fault};
 use crate::files::FileError;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::{self, Registry};
@@ -23,6 +25,15 @@ use memory::{Answer, Memory};
 pub const BASE: &str = "base/";
 /// How many questions are asked at once.
 const AT_ONCE: usize = 16;
+
+/// An image that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Which.
+    pub image: ImageRef,
+    /// Why, neutral.
+    pub why: String,
+}
 
 /// A registry, and what it said before.
 pub struct Catalogue {
@@ -133,14 +144,30 @@ impl Catalogue {
         }
     }
 
-    /// Several images at once, in order; those that the registry does not have are left out.
-    pub async fn images(&self, images: Vec<ImageRef>) -> Result<Vec<(ImageRef, Digest, Known)>, Error> {
+    /// Several images at once, in order; those that the registry does not have are left out, and those that cannot be read
+    /// are named with the reason: one odd tag must not hide all others.
+    pub async fn images(
+        &self,
+        images: Vec<ImageRef>,
+    ) -> Result<(Vec<(ImageRef, Digest, Known)>, Vec<Unreadable>), Error> {
         let looks = stream::iter(images).map(|image| async move {
-            let found = self.image(&image).await?;
-            Ok::<_, Error>(found.map(|(digest, known)| (image, digest, known)))
+            match self.image(&image).await {
+                Ok(found) => Ok(found.map(|(digest, known)| Ok((image, digest, known)))),
+                Err(Error::Registry(error)) if !is_everywhere(&error) => {
+                    Ok(Some(Err(Unreadable { image, why: error.to_string() })))
+                }
+                Err(error) => Err(error),
+            }
         });
-        let found: Vec<Option<_>> = looks.buffered(AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        let looked: Vec<Option<Result<_, Unreadable>>> = looks.buffered(AT_ONCE).try_collect().await?;
+        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+        for one in looked.into_iter().flatten() {
+            match one {
+                Ok(image) => found.push(image),
+                Err(why) => unreadable.push(why),
+            }
+        }
+        Ok((found, unreadable))
     }
 
     /// Every image that was ever seen here, with its digest: also what a tag meant before it moved.
@@ -160,6 +187,12 @@ impl Catalogue {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the next image would fail in the same way.
+fn is_everywhere(error: &registry::Error) -> bool {
+    matches!(error.class(), Class::Auth | Class::Env)
+        || matches!(error, registry::Error::Unreachable { .. } | registry::Error::TimedOut { .. })
 }
 
 /// What a registry calls a reference by tag: `path:tag`.

@@ -233,6 +233,8 @@ impl Scanned {
     /// Adds the directories that are not there and must be.
     fn imply(&mut self) -> Result<(), Fault> {
         let mut missing: BTreeSet<Vec<u8>> = BTreeSet::new();
+        // A deep path implies as many directories as it has parts: they are held to the caps as they are found.
+        let mut bytes = 0;
         let mut last: Vec<u8> = Vec::new();
         for record in &self.records {
             if record.kind == Kind::Whiteout {
@@ -248,6 +250,13 @@ impl Scanned {
             while !directory.is_empty() && !missing.contains(directory) {
                 if self.find(directory).is_some() {
                     break;
+                }
+                bytes += directory.len();
+                if self.records.len() + missing.len() >= ENTRIES {
+                    return Err(Fault::TooMuch("more entries"));
+                }
+                if self.names.len() + bytes > NAMES {
+                    return Err(Fault::TooMuch("longer names"));
                 }
                 missing.insert(directory.to_vec());
                 directory = split(directory).0;

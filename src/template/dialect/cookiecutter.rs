@@ -39,8 +39,8 @@ pub struct Menu {
 }
 
 /// Reads a source tree with a `cookiecutter.json` at its top. Of several templates in it, the first is read.
-pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
-    let first = first(label, &source)?;
+pub fn read(label: &str, source: &Tree) -> Result<Template, Error> {
+    let first = first(label, source)?;
     let source = source.under(&first);
     Manifest::parse(label, &source)?.template(source)
 }

@@ -38,7 +38,7 @@ pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
     match detect(&source) {
         Some(Dialect::Block) => block::read(label, source),
         Some(Dialect::Copier) => copier::read(label, source),
-        Some(Dialect::Cookiecutter) => cookiecutter::read(label, source),
+        Some(Dialect::Cookiecutter) => cookiecutter::read(label, &source),
         None => Err(Error::NoTemplate { label: label.to_owned() }),
     }
 }

@@ -1,6 +1,7 @@
 //! Just enough of `SQLite`'s file format to read one table's rows (sqlite.org/fileformat2.html), from a file that anybody
 //! may have made: every offset is checked, every walk is bounded.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -17,6 +18,8 @@ pub struct Database {
     page: usize,
     usable: usize,
     pages: u32,
+    /// How many bytes of rows may still be read: all rows of an honest file fit into it.
+    left: Cell<u64>,
 }
 
 /// One value of a row.
@@ -45,7 +48,7 @@ impl Database {
             return Err(DAMAGED);
         }
         let pages = u32::try_from(size / page as u64).map_err(|_| DAMAGED)?;
-        Ok(Self { file, page, usable, pages })
+        Ok(Self { file, page, usable, pages, left: Cell::new(size) })
     }
 
     /// Calls `row` with the columns of every row of a table. Rows larger than `cap` bytes are faults.
@@ -110,6 +113,8 @@ impl Database {
         if length > cap {
             return Err("a row of the SQLite database is larger than any honest one");
         }
+        let left = self.left.get().checked_sub(length as u64).ok_or(DAMAGED)?;
+        self.left.set(left);
         let (max, min) = (self.usable - 35, (self.usable - 12) * 32 / 255 - 23);
         if length <= max {
             return Ok(page.get(at..at + length).ok_or(DAMAGED)?.to_vec());
