@@ -172,14 +172,14 @@ mod tests {
         (dir, docker)
     }
 
-    fn ann(password: &str) -> Option<Credentials> {
-        Some(Credentials::Password { username: "ann".to_owned(), password: password.to_owned() })
+    fn ann(password: &str) -> Credentials {
+        Credentials::Password { username: "ann".to_owned(), password: password.to_owned() }
     }
 
     #[test]
     fn secrets_are_not_shown() {
         let token = Credentials::IdentityToken("s3cret".into());
-        assert_eq!(format!("{:?} {token:?}", ann("s3cret").unwrap()), "Password(\"ann\", …) IdentityToken(…)");
+        assert_eq!(format!("{:?} {token:?}", ann("s3cret")), "Password(\"ann\", …) IdentityToken(…)");
     }
 
     #[tokio::test]
@@ -195,10 +195,10 @@ mod tests {
             },"HttpHeaders":{"x":"y"}}"#,
         );
         let of = async |host: &str| find(host, &docker).await;
-        assert_eq!(of("registry.acme.test").await.credentials, ann("s3:cret"));
-        assert_eq!(of("old.acme.test").await.credentials, ann("x"));
+        assert_eq!(of("registry.acme.test").await.credentials, Some(ann("s3:cret")));
+        assert_eq!(of("old.acme.test").await.credentials, Some(ann("x")));
         assert_eq!(of("tok.acme.test").await.credentials, Some(Credentials::IdentityToken("t".into())));
-        assert_eq!(of("docker.io").await.credentials, ann("h"));
+        assert_eq!(of("docker.io").await.credentials, Some(ann("h")));
         // Look-alikes, parts and other ports are other registries.
         for other in [
             "registry.acme.test.evil.test",
@@ -228,7 +228,7 @@ mod tests {
         let (_dir, docker) = docker(
             r#"{"auths":{"a.test":{"auth":"YW5uOng="}},"credHelpers":{"b.test":"other"},"credsStore":"nowhere"}"#,
         );
-        assert_eq!(find("a.test", &docker).await.credentials, ann("x"));
+        assert_eq!(find("a.test", &docker).await.credentials, Some(ann("x")));
         let why = find("b.test", &docker).await.trouble.unwrap();
         assert_eq!(why, "docker's settings name docker-credential-other, which is not there");
         assert!(find("c.test", &docker).await.trouble.unwrap().contains("docker-credential-nowhere"));

@@ -1,5 +1,5 @@
 //! Proving who we are: passwords, and tokens that are fetched once for all who wait and again when they run out
-//! (distribution's token specification, and its OAuth2 variant for identity tokens).
+//! (distribution's token specification, and its `OAuth2` variant for identity tokens).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,8 +19,8 @@ use super::transport::{Request, SMALL_CAP, Transport};
 use super::upload::{Outgoing, Upload};
 
 /// How long a token holds that does not say it (the specification's 60 s), and the longest that is believed.
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
 /// What an `Authorization` header is made of.
 #[derive(Clone)]
@@ -173,14 +173,14 @@ impl Transport {
 /// A token service's answer: the token, and how long it holds. A life that is no number is none.
 fn token_of(body: &[u8]) -> Option<(String, Duration)> {
     #[derive(Deserialize)]
-    struct Token {
+    struct Told {
         token: Option<String>,
         access_token: Option<String>,
         #[serde(default)]
         expires_in: serde_json::Value,
     }
     json::check(body, Keys::Exact).ok()?;
-    let told: Token = serde_json::from_slice(body).ok()?;
+    let told: Told = serde_json::from_slice(body).ok()?;
     let token = told.token.or(told.access_token).filter(|token| !token.is_empty())?;
     let life = told.expires_in.as_f64().filter(|seconds| *seconds > 0.0);
     let life = life.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs_f64(seconds.min(LONGEST_LIFE.as_secs_f64())));

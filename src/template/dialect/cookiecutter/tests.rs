@@ -8,7 +8,7 @@ fn tree(files: &[(&str, &str)]) -> Tree {
 }
 
 fn of(text: &str) -> Result<Template, Error> {
-    read("cc v1.0", tree(&[(FILE, text), ("{{cookiecutter.slug}}/x.txt", "")]))
+    read("cc v1.0", &tree(&[(FILE, text), ("{{cookiecutter.slug}}/x.txt", "")]))
 }
 
 fn fails(text: &str) -> String {
@@ -76,7 +76,7 @@ fn hooks_are_found_by_their_names() {
     ];
     let mut files = vec![(FILE, "{}"), ("{{cookiecutter.a}}/x", "")];
     files.extend(hooks.map(|path| (path, "")));
-    let template = read("cc", tree(&files)).unwrap();
+    let template = read("cc", &tree(&files)).unwrap();
     let found: Vec<_> = template.actions.hooks.iter().map(|hook| (hook.name.as_str(), hook.path.as_str())).collect();
     assert_eq!(found, [("pre_prompt", "hooks/pre_prompt.sh"), ("post_gen_project", "hooks/post_gen_project.py")]);
 }
@@ -99,10 +99,10 @@ fn a_repository_may_hold_several() {
     let found: Vec<_> = menu.nested.into_iter().map(|one| (one.name, one.title, one.path)).collect();
     let owned = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
     assert_eq!(found, [owned("web", "A web app (With pages)", "web"), owned("job", "job", "job")]);
-    assert_eq!(read("cc", source.clone()).unwrap().questions[0].default, Some(json!("web")));
+    assert_eq!(read("cc", &source).unwrap().questions[0].default, Some(json!("web")));
     let old = r#"{"template": ["Job (job)", "Web (./web)"]}"#;
     let old = [&[(FILE, old)], &files[1..]].concat();
-    assert_eq!(read("cc", tree(&old)).unwrap().questions[0].default, Some(json!("job")));
+    assert_eq!(read("cc", &tree(&old)).unwrap().questions[0].default, Some(json!("job")));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn mistakes_are_named_where_they_are() {
     insta::assert_snapshot!(fails("{\"_jinja2_env_vars\": {\"autoescape\": true}}"), @"cc v1.0 is wrong: cookiecutter.json:1: _jinja2_env_vars: autoescape is not supported");
     insta::assert_snapshot!(fails("{\"templates\": {\"a\": {\"path\": \"../x\"}}}"), @"cc v1.0 was refused: cookiecutter.json:1: `../x` leads out of it");
     insta::assert_snapshot!(fails("{\"templates\": {\"a\": {\"path\": \"x\"}}}"), @"cc v1.0 is wrong: cookiecutter.json:1: `a` lies in `x`, which has no cookiecutter.json");
-    insta::assert_snapshot!(read("cc", tree(&[(FILE, "{}"), ("x/y", "")])).unwrap_err(), @"cc is wrong: cookiecutter.json: no directory beside it is called like `{{cookiecutter.name}}`");
+    insta::assert_snapshot!(read("cc", &tree(&[(FILE, "{}"), ("x/y", "")])).unwrap_err(), @"cc is wrong: cookiecutter.json: no directory beside it is called like `{{cookiecutter.name}}`");
     let many: Vec<String> = (0..10_000).map(|index| format!("\"q{index}\": 1")).collect();
     insta::assert_snapshot!(fails(&format!("{{{}}}", many.join(","))), @"cc v1.0 is wrong: cookiecutter.json:1: more than 500 variables");
     insta::assert_snapshot!(fails(&"[".repeat(100_000)), @"cc v1.0 is wrong: cookiecutter.json:1:128: no JSON: recursion limit exceeded");
