@@ -103,6 +103,13 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     attempt().map_err(failed)
 }
 
+/// Makes a directory that its user alone may look into, with those above it that are missing. One that is there stays as
+/// it is.
+pub fn private_directory(path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(FileError::io("create", path))
+}
+
 /// The place that a relative path from a project file means, proven to lie inside `root`, symbolic links followed.
 pub fn confined(root: &Path, relative: &Path) -> Result<PathBuf, FileError> {
     let outside = || FileError::Outside { path: relative.to_owned(), root: root.to_owned() };

@@ -3,10 +3,12 @@
 
 mod registry_parts;
 
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use onramp::engine::Engine;
+use bollard::Docker;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{CreateContainerOptions, ListImagesOptions, RemoveContainerOptions};
+use onramp::engine::{BuildSpec, Engine, label};
 use onramp::reference::{Digest, ImageRef};
 use registry_parts::engine::OwnEngine;
 use registry_parts::liar::{Liar, Reply};
@@ -96,17 +98,14 @@ fn layer(seed: u64) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// Whether the engine knows any image by a name of the endpoint that onramp feeds it from.
-async fn has_loopback_names(engine: &Engine, state: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(state.join("pulls")) else { return false };
-    for entry in entries {
-        for line in std::fs::read_to_string(entry.unwrap().path()).unwrap().lines().skip(1) {
-            if engine.image(line).await.unwrap().is_some() {
-                return true;
-            }
-        }
-    }
-    false
+/// The names of the endpoint that onramp feeds it from, by which the engine knows an image.
+async fn loopback_names(engine: &Engine, digest: &Digest) -> Vec<String> {
+    let docker = Docker::connect_with_host(engine.host()).unwrap().negotiate_version().await.unwrap();
+    let found = docker.list_images(None::<ListImagesOptions>).await.unwrap();
+    let ours = |name: &String| {
+        name.starts_with("127.0.0.1:") && name.contains("/onramp/") && name.ends_with(&format!("@{digest}"))
+    };
+    found.into_iter().flat_map(|image| image.repo_digests).filter(ours).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +114,7 @@ async fn a_pull_that_was_killed_goes_on_where_it_was() {
     let digest = registry.push_layers("base/big", "1", &[layer(1), layer(2)]).await;
     let total = 2 * LAYER as u64;
     let way = Narrow::start(registry.host(), total / 2).await;
-    let image = way.image("base/big:1").at(digest);
+    let image = way.image("base/big:1").at(digest.clone());
     let name = image.to_string();
 
     let mut first = machine.start(&["image", "pull", &name]);
@@ -135,7 +134,7 @@ async fn a_pull_that_was_killed_goes_on_where_it_was() {
     let engine = engine().await;
     let facts = engine.image(&name).await.unwrap().unwrap();
     assert_eq!(facts.repo_digests, std::slice::from_ref(&name), "its true name, and no other");
-    assert!(!has_loopback_names(&engine, &machine.state()).await);
+    assert_eq!(loopback_names(&engine, &digest).await, [""; 0]);
     engine.untag(&name).await.unwrap();
     // All of it is in the cache: the registry is asked for the manifest and the config alone.
     let (code, json) = machine.run(&["image", "pull", &name]).await;
@@ -149,7 +148,7 @@ async fn an_interrupted_pull_leaves_no_name_behind() {
     let (machine, registry) = (Machine::new(), RealRegistry::open().await);
     let digest = registry.push_layers("base/big", "1", &[layer(3), layer(4)]).await;
     let way = Narrow::start(registry.host(), LAYER as u64 / 2).await;
-    let name = way.image("base/big:1").at(digest).to_string();
+    let name = way.image("base/big:1").at(digest.clone()).to_string();
     let pull = machine.start(&["image", "pull", &name]);
     way.reached(LAYER as u64 / 2).await;
     let interrupt = rustix::process::Pid::from_raw(i32::try_from(pull.id()).unwrap()).unwrap();
@@ -158,7 +157,9 @@ async fn an_interrupted_pull_leaves_no_name_behind() {
     assert_eq!((code, &json["error"]["class"]), (130, &"INTERRUPTED".into()));
     let records = std::fs::read_dir(machine.state().join("pulls")).unwrap().count();
     assert_eq!(records, 0, "nothing is left to put right");
-    assert_eq!(engine().await.image(&name).await.unwrap(), None);
+    let engine = engine().await;
+    assert_eq!(engine.image(&name).await.unwrap(), None);
+    assert_eq!(loopback_names(&engine, &digest).await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,8 +288,11 @@ async fn a_pull_that_no_disk_holds_does_not_begin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
-    let (machine, registry) = (Machine::new(), RealRegistry::open().await);
-    let engine = engine().await;
+    // What others made on the usual engine is not this test's to take away.
+    let own = OwnEngine::start().await;
+    let machine = Machine { engine: Some(own.host()), ..Machine::new() };
+    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    let registry = RealRegistry::open().await;
     let mut images: Vec<ImageRef> = Vec::new();
     for (path, content) in
         [("base/locked", "pruned not"), ("base/free", "pruned"), ("base/tagged", "tagged"), ("base/own", "by hand")]
@@ -308,14 +312,21 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
     let tag = format!("onramp-test-prune-{}", std::process::id());
     engine.tag(&names[2], &tag, "mine").await.unwrap();
     engine.pull(&images[3], None, None, &mut |_| {}).await.unwrap();
+    let built = build_as_defined(&engine, &format!("{tag}:mine")).await;
+    let user = use_image(&engine, &built).await;
+    assert!(!engine.untag(&built).await.unwrap(), "it is in use");
+    let (code, plan) = machine.run(&["image", "prune", "--dry-run"]).await;
+    assert_eq!((code, &plan["kept"]), (0, &3.into()), "{plan}");
+    user.0.remove_container(&user.1, None::<RemoveContainerOptions>).await.unwrap();
 
     let (code, plan) = machine.run(&["image", "prune", "--dry-run"]).await;
     let doomed: Vec<&str> = plan["images"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect();
-    assert_eq!((code, doomed, &plan["kept"]), (0, vec![names[1].as_str()], &2.into()), "{plan}");
+    assert_eq!((code, doomed, &plan["kept"]), (0, vec![names[1].as_str(), built.as_str()], &2.into()), "{plan}");
     let blobs = std::fs::read_dir(machine.cache().join("blobs")).unwrap().count();
     assert!(blobs >= 6, "configs and layers: {blobs}");
     let (code, done) = machine.run(&["image", "prune", "--cache", "0"]).await;
-    assert_eq!((code, &done["images"], &done["blobs_after"]), (0, &1.into(), &0.into()), "{done}");
+    assert_eq!((code, &done["images"], &done["blobs_after"]), (0, &2.into(), &0.into()), "{done}");
+    assert!(engine.image(&built).await.unwrap().is_none());
     assert!(done["images_before"].as_u64() > done["images_after"].as_u64(), "{done}");
     assert_eq!(std::fs::read_dir(machine.cache().join("blobs")).unwrap().count(), 0);
     let mut here = Vec::new();
@@ -329,7 +340,34 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
     let (code, done) = machine.run(&["image", "prune"]).await;
     assert_eq!((code, &done["images"]), (0, &1.into()), "{done}");
     assert!(engine.image(&names[0]).await.unwrap().is_none());
-    for name in [&names[2], &names[3], &format!("{tag}:mine")] {
-        engine.untag(name).await.unwrap();
-    }
+    drop(own);
+}
+
+/// An image as `image build` leaves it in the engine; its name.
+async fn build_as_defined(engine: &Engine, base: &str) -> String {
+    let tag = "onramp-image/probe:0123456789abcdef".to_owned();
+    let dockerfile = format!("FROM {base}\n");
+    let mut context = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(dockerfile.len() as u64);
+    header.set_mode(0o644);
+    context.append_data(&mut header, "Dockerfile", dockerfile.as_bytes()).unwrap();
+    let labels = [(label::DEFINITION.to_owned(), Digest::of(b"probe").to_string())].into();
+    let context = context.into_inner().unwrap();
+    let spec = BuildSpec { tag: tag.clone(), context, arguments: [].into(), labels };
+    engine.build(spec, &mut |_| ()).await.unwrap();
+    tag
+}
+
+/// A container that has the image; the way to take it away.
+async fn use_image(engine: &Engine, image: &str) -> (Docker, String) {
+    let docker = Docker::connect_with_host(engine.host()).unwrap().negotiate_version().await.unwrap();
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        cmd: Some(vec!["never".to_owned()]),
+        host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..Default::default() }),
+        ..Default::default()
+    };
+    let made = docker.create_container(None::<CreateContainerOptions>, body).await.unwrap();
+    (docker, made.id)
 }

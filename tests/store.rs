@@ -1,5 +1,7 @@
 //! The store of blobs, on a real registry and on one that breaks off, lies, or heeds no ranges.
 
+#[path = "it/full_disk.rs"]
+mod full_disk;
 mod registry_parts;
 
 use std::io::Read;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use full_disk::SmallDisk;
 use onramp::error::{Class, Fault};
 use onramp::images::store::Store;
 use onramp::reference::Digest;
@@ -225,34 +228,15 @@ async fn what_was_used_longest_ago_goes_and_what_is_in_use_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_before_anything_is_fetched() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("small");
+    let Some(_disk) = SmallDisk::mount(&place, "4m") else { return };
     let bytes = content(9_000_000);
     let (blob, served) = (descriptor(&bytes), bytes.clone());
     let liar = Liar::start(move |seen| ranged(seen, &served)).await;
-    let store = Store::open(disk.0.path()).unwrap();
+    let store = Store::open(&place).unwrap();
     let error = store.fetch(&registry(&liar.host()), "base/a", &blob, &|_| {}).await.unwrap_err();
     assert_eq!(error.class(), Class::Io, "{error}");
     assert_eq!(error.next(), ["onramp image prune"]);
     assert_eq!((liar.seen().len(), names(&store).len()), (0, 0));
-}
-
-/// A file system of 4 MB; none where this user may not mount one.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
-            .arg(dir.path())
-            .stderr(std::process::Stdio::null())
-            .status();
-        mount.is_ok_and(|status| status.success()).then_some(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
-    }
 }

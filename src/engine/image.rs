@@ -187,11 +187,13 @@ impl Engine {
         self.docker.tag_image(image, Some(options)).await.map_err(|e| Self::failed(format!("tag {image}"), e))
     }
 
-    /// Takes a name away from an image, and the image with its last name. One that is not there, or in use, stays as it is.
-    pub async fn untag(&self, name: &str) -> Result<(), Error> {
+    /// Takes a name away from an image, and the image with its last name. One that is in use stays as it is; tells whether
+    /// the name is away.
+    pub async fn untag(&self, name: &str) -> Result<bool, Error> {
         match self.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if is_status(&error, 404) => Ok(true),
+            Err(error) if is_status(&error, 409) => Ok(false),
             Err(error) => Err(Self::failed(format!("remove image {name}"), error)),
         }
     }

@@ -1,14 +1,14 @@
 //! Taking away images and blobs that nobody needs any more: only what onramp pulled or made, and never what a lock file
 //! or a sandbox on this machine uses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::Error;
 use super::known::{self, Known};
 use super::store::Store;
+use super::{Error, build};
 use crate::engine::{Engine, ImageFacts, label};
 use crate::reference::ImageRef;
 
@@ -41,6 +41,8 @@ pub struct Unneeded {
     pub name: String,
     /// In bytes.
     pub bytes: u64,
+    #[serde(skip)]
+    id: String,
 }
 
 /// What was taken away.
@@ -48,6 +50,8 @@ pub struct Unneeded {
 pub struct Pruned {
     /// How many images went.
     pub images: usize,
+    /// How many came into use meanwhile, and stayed.
+    pub in_use: usize,
     /// Bytes of our images before.
     pub images_before: u64,
     /// Bytes of our images after.
@@ -82,7 +86,7 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
         if needed || running.contains(&facts.id) {
             plan.kept += 1;
         } else {
-            plan.images.push(Unneeded { name, bytes: facts.size });
+            plan.images.push(Unneeded { name, bytes: facts.size, id: facts.id.clone() });
         }
     };
     let mut vanished = Vec::new();
@@ -93,7 +97,8 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
             continue;
         };
         // Whoever gave it a tag wants it.
-        let needed = image.digest().is_some_and(|digest| known.needed.contains(digest)) || !facts.repo_tags.is_empty();
+        let needed =
+            image.digest().is_some_and(|digest| known.needed.contains(digest)) || !facts.repo_tags.iter().all(is_made);
         judge(name, &facts, needed);
     }
     for facts in engine.images_labelled(&[(label::SANDBOX, "")]).await? {
@@ -110,15 +115,35 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
             judge(tag.clone(), &facts, needed);
         }
     }
+    for facts in engine.images_labelled(&[(label::DEFINITION, "")]).await? {
+        // The names alone are ours: a sandbox's image that was built on such an image has its labels.
+        let own: Vec<&String> = facts.repo_tags.iter().filter(|tag| is_made(tag)).collect();
+        let mut digests = facts.repo_digests.iter().filter_map(|name| name.split_once('@')?.1.parse().ok());
+        let needed = own.len() < facts.repo_tags.len() || digests.any(|digest| known.needed.contains(&digest));
+        for tag in own {
+            judge(tag.clone(), &facts, needed);
+        }
+    }
     plan.vanished = vanished;
     plan.known = known;
     Ok(plan)
 }
 
+/// Whether this is what `image build` and `image push` call what they make.
+fn is_made(tag: &String) -> bool {
+    tag.strip_prefix(build::PREFIX).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Takes away what the plan names.
 pub async fn apply(engine: &Engine, store: &Store, state: &Path, plan: &Plan) -> Result<Pruned, Error> {
+    let mut gone = BTreeMap::new();
+    let mut in_use = 0;
     for image in &plan.images {
-        engine.untag(&image.name).await?;
+        if !engine.untag(&image.name).await? {
+            in_use += 1;
+            continue;
+        }
+        gone.insert(&image.id, image.bytes);
         if let Ok(pulled) = image.name.parse() {
             known::forget_pulled(state, &pulled);
         }
@@ -127,13 +152,20 @@ pub async fn apply(engine: &Engine, store: &Store, state: &Path, plan: &Plan) ->
         known::forget_pulled(state, image);
     }
     plan.known.tidy();
-    let gone = store.evict(plan.limit)?;
-    let removed = plan.images.iter().map(|image| image.bytes).sum();
+    // An image with another name, or one that another image stands on, is still there.
+    let mut removed: u64 = 0;
+    for (id, bytes) in gone {
+        if engine.image(id).await?.is_none() {
+            removed = removed.saturating_add(bytes);
+        }
+    }
+    let evicted = store.evict(plan.limit)?;
     Ok(Pruned {
-        images: plan.images.len(),
+        images: plan.images.len() - in_use,
+        in_use,
         images_before: plan.images_bytes,
         images_after: plan.images_bytes.saturating_sub(removed),
         blobs_before: plan.blobs_bytes,
-        blobs_after: plan.blobs_bytes.saturating_sub(gone),
+        blobs_after: plan.blobs_bytes.saturating_sub(evicted),
     })
 }

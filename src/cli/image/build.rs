@@ -7,12 +7,9 @@ use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use crate::git::{Worktree, without_credentials};
 use crate::images::build::definition::{self, Definition, IMAGES};
-use crate::images::build::{Origin, Standing, Workshop};
+use crate::images::build::{Origin, PREFIX, Standing, Workshop};
 use crate::task::blocking;
 use crate::text;
-
-/// What images are called in the engine before a registry has them.
-const PREFIX: &str = "onramp-image";
 
 /// Build the catalog's base images in the engine, each as soon as its parent is there, and only what is new.
 ///

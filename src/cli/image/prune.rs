@@ -63,9 +63,10 @@ struct Done(Pruned);
 
 impl Report for Done {
     fn text(&self) -> String {
-        let Pruned { images, images_before, images_after, blobs_before, blobs_after } = &self.0;
+        let Pruned { images, in_use, images_before, images_after, blobs_before, blobs_after } = &self.0;
+        let stayed = if *in_use > 0 { format!(" ({in_use} came into use and stayed)") } else { String::new() };
         format!(
-            "{images} images removed: {} before, {} after; cached layers: {} before, {} after\n",
+            "{images} images removed{stayed}: {} before, {} after; cached layers: {} before, {} after\n",
             text::bytes(*images_before),
             text::bytes(*images_after),
             text::bytes(*blobs_before),

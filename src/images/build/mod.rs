@@ -25,6 +25,9 @@ use crate::error::{Class, Fault};
 use crate::files::FileError;
 use crate::{git, registry};
 
+/// What the engine calls images before they are published, `<prefix>/<name>:<key>`; the playground has its own.
+pub const PREFIX: &str = "onramp-image";
+
 /// What can go wrong while an image is made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -102,7 +102,7 @@ impl Memory {
         self.form = FORM;
         self.forget();
         let directory = path.parent().expect("it lies in the cache");
-        std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+        files::private_directory(directory)?;
         files::write(path, &serde_json::to_vec(&self).expect("a memory is plain data"))
     }
 

@@ -37,7 +37,7 @@ impl Documents {
 
     /// Keeps a document that was verified.
     pub fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), FileError> {
-        files::write(&self.place(digest), bytes)
+        write(&self.place(digest), bytes)
     }
 
     /// What a tag meant, and when.
@@ -49,7 +49,7 @@ impl Documents {
     /// Remembers what a tag means now.
     pub fn remember(&self, image: &ImageRef, digest: &Digest) -> Result<(), FileError> {
         let tag = Tag { image: image.clone(), digest: digest.clone(), seen: Timestamp::now() };
-        files::write(&self.tag(image), &serde_json::to_vec(&tag).expect("a tag is plain data"))
+        write(&self.tag(image), &serde_json::to_vec(&tag).expect("a tag is plain data"))
     }
 
     fn place(&self, digest: &Digest) -> PathBuf {
@@ -58,5 +58,30 @@ impl Documents {
 
     fn tag(&self, image: &ImageRef) -> PathBuf {
         self.root.join("tags").join(Digest::of(image.to_string().as_bytes()).hex())
+    }
+}
+
+/// Configs may hold what is secret.
+fn write(place: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    files::private_directory(place.parent().expect("it lies in the cache"))?;
+    files::write(place, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_look_into_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let documents = Documents::of(cache.path());
+        documents.keep(&Digest::of(b"a"), b"a").unwrap();
+        documents.remember(&"r.test/base/a:1".parse().unwrap(), &Digest::of(b"a")).unwrap();
+        for directory in ["documents", "tags"] {
+            let mode = std::fs::metadata(cache.path().join(directory)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{directory}");
+        }
     }
 }

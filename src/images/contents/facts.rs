@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::packages::Told;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::reference::Digest;
 
 /// Changes with the form of the file and with what the parsers find: old files are made again.
@@ -129,7 +129,7 @@ impl Facts {
     ) -> Result<Self, FileError> {
         let file = place(cache, layer);
         let directory = file.parent().expect("a directory of the cache");
-        std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+        files::private_directory(directory)?;
         let write = || -> std::io::Result<u64> {
             let aside = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
             let begun = write_to(aside.as_file(), &head, entries)?;

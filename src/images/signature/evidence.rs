@@ -66,7 +66,7 @@ impl Evidence {
         }
         let path = place(cache, &self.digest);
         let directory = path.parent().unwrap_or(cache);
-        std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+        files::private_directory(directory)?;
         files::write(&path, &serde_json::to_vec(&self.pieces).expect("evidence is plain data"))
     }
 

@@ -10,9 +10,8 @@ mod ranges;
 mod verified;
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -20,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
 use crate::error::{Class, Fault};
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::reference::Digest;
 use crate::registry::{self, Descriptor, Registry};
 use crate::task::blocking;
@@ -120,8 +119,7 @@ impl Store {
     pub fn open(cache: &Path) -> Result<Self, Error> {
         let root = cache.join("blobs");
         // Images may be secret.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&root);
-        made.map_err(FileError::io("create", &root))?;
+        files::private_directory(&root)?;
         Ok(Self { root, connections: Semaphore::new(CONNECTIONS), held: Mutex::default() })
     }
 
