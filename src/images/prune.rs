@@ -97,8 +97,8 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
             continue;
         };
         // Whoever gave it a tag wants it.
-        let needed =
-            image.digest().is_some_and(|digest| known.needed.contains(digest)) || !facts.repo_tags.iter().all(is_made);
+        let needed = image.digest().is_some_and(|digest| known.needed.contains(digest))
+            || !facts.repo_tags.iter().all(|tag| is_made(tag));
         judge(name, &facts, needed);
     }
     for facts in engine.images_labelled(&[(label::SANDBOX, "")]).await? {
@@ -130,7 +130,7 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
 }
 
 /// Whether this is what `image build` and `image push` call what they make.
-fn is_made(tag: &String) -> bool {
+fn is_made(tag: &str) -> bool {
     tag.strip_prefix(build::PREFIX).is_some_and(|rest| rest.starts_with('/'))
 }
 
