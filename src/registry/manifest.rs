@@ -28,8 +28,9 @@ const LAYERS: [&str; 5] = [
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
 ];
-/// More layers than any engine mounts (overlay file systems end at 128), and more images than any index has.
+/// More layers than any engine mounts: overlay file systems end at 128.
 const MOST_LAYERS: usize = 512;
+/// More than any honest manifest points to: an index to images, a signature's manifest to signatures.
 const MOST_ENTRIES: usize = 10_000;
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1";
 /// What an index calls the platform of what is no image: build attestations.
@@ -179,8 +180,8 @@ fn check(content: &Content) -> Result<(), Wrong> {
             return Err(Wrong::refused(format!("it lists {} manifests, more than {MOST_ENTRIES}", entries.len())));
         }
         Content::Index(entries) => entries.iter().map(|entry| &entry.descriptor).collect(),
-        Content::Image { layers, .. } if layers.len() > MOST_LAYERS => {
-            return Err(Wrong::refused(format!("it has {} layers, more than {MOST_LAYERS}", layers.len())));
+        Content::Image { layers, .. } if layers.len() > MOST_ENTRIES => {
+            return Err(Wrong::refused(format!("it has {} layers, more than {MOST_ENTRIES}", layers.len())));
         }
         Content::Image { config, layers } => std::iter::once(config).chain(layers).collect(),
     };
@@ -206,6 +207,9 @@ impl Manifest {
         if !CONFIGS.contains(&config.media_type.as_str()) {
             let what = self.artifact_type.as_deref().unwrap_or(&config.media_type);
             return Err(format!("it is `{}`", neutral_line(what, 120)));
+        }
+        if layers.len() > MOST_LAYERS {
+            return Err(format!("it has {} layers, more than {MOST_LAYERS}", layers.len()));
         }
         match layers.iter().find(|layer| !LAYERS.contains(&layer.media_type.as_str())) {
             Some(layer) => {
@@ -301,7 +305,7 @@ mod tests {
         ] {
             assert!(matches!(image(&malformed), Err(Wrong::Malformed(_))), "{malformed}");
         }
-        let many = vec![layer(r#""size":1"#); MOST_LAYERS + 1].join(",");
+        let many = vec![layer(r#""size":1"#); MOST_ENTRIES + 1].join(",");
         let foreign = layer(r#""size":1"#).replace("oci.image.layer.v1", "oci.image.layer.nondistributable.v1");
         for refused in [&layer(r#""size":1,"urls":["https://evil.test/x"]"#), &foreign, &many] {
             assert!(matches!(image(refused), Err(Wrong::Refused(_))), "{refused:.300}");
@@ -324,6 +328,10 @@ mod tests {
         assert_eq!(of("application/x.chart", LAYERS[0]), Err("it is `application/x.chart`".to_owned()));
         let told = of(CONFIGS[1], "application/x.layer+xz").unwrap_err();
         assert!(told.ends_with("is `application/x.layer+xz`, which onramp does not know"), "{told}");
+        let (config, layer) = (descriptor("c").replace("\"x\"", &format!("\"{}\"", CONFIGS[0])), descriptor("l"));
+        let layers = vec![layer; MOST_LAYERS + 1].join(",");
+        let many = parsed(&format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layers}]}}"#), None).unwrap();
+        assert_eq!(many.is_runnable(), Err("it has 513 layers, more than 512".to_owned()));
         let odd = r#"{"schemaVersion":2,"mediaType":"text/html","manifests":[]}"#;
         assert_eq!(
             parsed(odd, None),
