@@ -36,7 +36,7 @@ fn denied(machine: &Machine, path: impl AsRef<Path>, mode: u32, run: Run<'_>, na
     let before = everything(machine);
     let usual = fs::metadata(&path).unwrap().permissions();
     fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-    let told = run.as_nobody().fails(Class::Io);
+    let told = run.by_nobody().fails(Class::Io);
     fs::set_permissions(&path, usual).unwrap();
     assert!(told.stderr.contains(named), "{named} is not named:\n{told}");
     assert!(told.stderr.contains("Permission denied"), "{told}");
@@ -55,7 +55,7 @@ fn a_new_project() {
     denied(&machine, "", READ_ONLY, new(), "[WORK]");
     denied(&machine, "answers.toml", UNREADABLE, new(), "answers.toml");
     denied(&machine, machine.elsewhere("home/.cache/onramp"), UNREADABLE, new(), "[HOME]/.cache/onramp");
-    new().as_nobody().ok();
+    new().by_nobody().ok();
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_addition() {
     for file in ["onramp.toml", "onramp.lock"] {
         denied(&machine, format!("shop/{file}"), UNREADABLE, add(), &format!("[WORK]/shop/{file}"));
     }
-    add().as_nobody().ok();
+    add().by_nobody().ok();
 }
 
 #[test]
@@ -83,5 +83,5 @@ fn an_update() {
     for file in ["onramp.toml", "onramp.lock", "lines.txt", "gone.txt"] {
         denied(&machine, format!("shop/{file}"), UNREADABLE, update(), &format!("[WORK]/shop/{file}"));
     }
-    update().as_nobody().ok();
+    update().by_nobody().ok();
 }

@@ -101,7 +101,7 @@ impl Machine {
         path
     }
 
-    /// Gives everything on it to the user of [`Run::as_nobody`].
+    /// Gives everything on it to the user of [`Run::by_nobody`].
     pub fn give_to_nobody(&self) {
         if rustix::process::geteuid().is_root() {
             let owner = format!("{NOBODY}:{NOBODY}");
@@ -241,7 +241,7 @@ impl Run<'_> {
 
     /// As a user to whom the system denies what modes deny: root is denied nothing. Nobody else can be somebody else, and
     /// runs as they are.
-    pub fn as_nobody(mut self) -> Self {
+    pub fn by_nobody(mut self) -> Self {
         self.user = rustix::process::geteuid().is_root().then_some(NOBODY);
         self
     }
