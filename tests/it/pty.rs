@@ -12,7 +12,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::run::Run;
 
 /// How long is waited for what must come.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 pub const ENTER: &str = "\r";
 pub const ESCAPE: &str = "\x1b";
