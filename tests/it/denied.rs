@@ -75,7 +75,7 @@ fn an_update() {
     let machine = machine();
     let update = || machine.onramp("update").dir("shop");
     // Where what it replaces is kept: nothing is replaced that could not be had again.
-    denied(&machine, machine.elsewhere("home/.local/state"), READ_ONLY, update(), "[HOME]/.local/state/onramp");
+    denied(&machine, machine.elsewhere("home/.local/state/onramp"), READ_ONLY, update(), "[HOME]/.local/state/onramp");
     denied(&machine, "shop", READ_ONLY, update(), "[WORK]/shop");
     for directory in ["deep/down", "old"] {
         denied(&machine, format!("shop/{directory}"), READ_ONLY, update(), &format!("[WORK]/shop/{directory}"));
