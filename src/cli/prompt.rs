@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use inquire::ui::{RenderConfig, Styled};
 use inquire::{Confirm, Editor, InquireError, MultiSelect, Password, PasswordDisplayMode, Select, Text};
+use rustix::termios::{LocalModes, OptionalActions, Termios};
 
 use super::failure::Failure;
 use super::output;
@@ -42,10 +43,34 @@ pub fn passphrase(question: &str, new: bool) -> Result<String, Failure> {
         Password::new(question).with_display_mode(PasswordDisplayMode::Masked).with_render_config(look("(none)"));
     let password =
         if new { password.with_custom_confirmation_message("Once more") } else { password.without_confirmation() };
+    let _silence = Silence::begin();
     password.prompt().map_err(|error| match error {
         InquireError::OperationCanceled => Failure::new(Class::Signal(2), "no passphrase; nothing was changed"),
         error => ended(no_reply(error)),
     })
+}
+
+/// The terminal repeats nothing while it is held, also between two keys, when nobody reads: who pastes is faster than any
+/// prompt.
+struct Silence(Option<Termios>);
+
+impl Silence {
+    fn begin() -> Self {
+        let usual = rustix::termios::tcgetattr(io::stdin()).ok();
+        if let Some(mut silent) = usual.clone() {
+            silent.local_modes.remove(LocalModes::ECHO);
+            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, &silent);
+        }
+        Self(usual)
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        if let Some(usual) = &self.0 {
+            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, usual);
+        }
+    }
 }
 
 /// The person at the terminal, who answers a template's questions.
@@ -91,7 +116,10 @@ fn asked(prompt: &Prompt, question: &str) -> Result<Reply, InquireError> {
             .with_help_message(&hint)
             .with_display_mode(PasswordDisplayMode::Masked)
             .without_confirmation();
-        let typed = password.prompt()?;
+        let typed = {
+            let _silence = Silence::begin();
+            password.prompt()?
+        };
         // Nothing typed takes the default, as everywhere.
         return Ok(Reply::Typed(if typed.is_empty() { default.unwrap_or_default().to_owned() } else { typed }));
     }

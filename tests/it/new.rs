@@ -29,7 +29,7 @@ fn a_project_is_there_whole_with_its_first_commit() {
     shop is ready: 4 files from web 1.0.0, committed as [COMMIT]
       next: cd shop && onramp up
     --- stderr
-    note: images are not locked yet (cannot reach the registry 127.0.0.1:[PORT]: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)); `onramp image pull` locks them
+    note: images are not locked yet (cannot reach the registry 127.0.0.1:[PORT] for image base/php-apache:8.2: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)); `onramp image pull` locks them
     shop from web 1.0.0, in [WORK]/shop
       create  onramp.lock
       create  onramp.toml
@@ -314,7 +314,7 @@ fn dry_run_changes_nothing_and_json_is_the_same_plan() {
       create  run.sh
       create  src/index.php
     --- stderr
-    note: images are not locked yet (cannot reach the registry 127.0.0.1:[PORT]: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)); `onramp image pull` locks them
+    note: images are not locked yet (cannot reach the registry 127.0.0.1:[PORT] for image base/php-apache:8.2: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)); `onramp image pull` locks them
     ");
     let plan = machine.onramp("new web shop --dry-run --json").ok().json();
     assert!(machine.tree("").is_empty());

@@ -318,7 +318,8 @@ impl Workshop<'_> {
         Ok(self.engine.tag(&image.to_string(), repository, key).await?)
     }
 
-    /// Pushes what the engine has, with its labels. A build of one line changes nothing but them.
+    /// Pushes what the engine has, with its labels. A build of one line changes nothing but them; its outcome is kept, so
+    /// that a registry that lost it gets the same digest again.
     async fn push(
         &self,
         target: &Target<'_>,
@@ -327,22 +328,32 @@ impl Workshop<'_> {
         labels: BTreeMap<String, String>,
         task: &str,
     ) -> Result<Digest, Error> {
-        let dockerfile = format!("FROM {}\n", self.local_name(definition));
-        let mut context = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(dockerfile.len() as u64);
-        header.set_mode(0o644);
-        context.append_data(&mut header, "Dockerfile", dockerfile.as_bytes()).expect("writing to memory");
-        let context = context.into_inner().expect("writing to memory");
-        let spec = BuildSpec { tag: image.to_string(), context, arguments: BTreeMap::new(), labels };
-        self.engine.build(spec, &mut |_| ()).await?;
+        let contents = self.local_name(definition);
+        let said = Digest::of(format!("{labels:?}").as_bytes());
+        let labelled = format!("{contents}-{}", said.short());
+        if self.anew || self.engine.image(&labelled).await?.is_none() {
+            let context = one_file("Dockerfile", format!("FROM {contents}\n").as_bytes());
+            let spec = BuildSpec { tag: labelled.clone(), context, arguments: BTreeMap::new(), labels };
+            self.engine.build(spec, &mut |_| ()).await?;
+        }
+        self.engine.tag(&labelled, &image.repository(), &definition.tag).await?;
         let mut progress = |layer: LayerProgress| {
             let (done, total) = (layer.done, layer.total);
             self.observer.event(Event::Progress { task: task.to_owned(), done, total });
         };
-        let digest = self.engine.push(image, target.credentials.as_ref(), &mut progress).await?;
+        let pushed = self.engine.push(image, target.credentials.as_ref(), &mut progress).await;
         // The registry's name is taken off again, so that the engine has it only once somebody pulled it.
         self.engine.untag(&image.to_string()).await?;
-        Ok(digest)
+        Ok(pushed?)
     }
+}
+
+/// A tar of one file.
+fn one_file(name: &str, contents: &[u8]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(contents.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, name, contents).expect("writing to memory");
+    tar.into_inner().expect("writing to memory")
 }
