@@ -77,7 +77,7 @@ impl Talk {
             }
             match self.bytes.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => self.said.extend(bytes),
-                Err(_) => panic!("`{text}` is not said after {:?}, in:\n{said}", said.get(..self.seen)),
+                Err(error) => panic!("`{text}` is not said ({error}) after {:?}, in:\n{said}", said.get(..self.seen)),
             }
         }
     }
