@@ -1,6 +1,6 @@
 //! A directory becomes a repository, with a first commit that holds all of it.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,9 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
 /// How many bytes of contents are in memory before they are written as a pack of their own.
 const PACK: usize = 32 * 1024 * 1024;
 
+/// How many bytes of a pack are written at once.
+const PIECE: usize = 256 * 1024;
+
 /// Objects that become packs of a repository.
 struct Packs<'a> {
     repository: &'a Repository,
@@ -128,13 +131,16 @@ impl Packs<'_> {
         }
         let place = self.repository.path().join("objects/pack");
         // Git's packs cannot be written to.
-        let mut indexer = git2::Indexer::new(None, &place, 0o444, false)?;
+        let indexer = git2::Indexer::new(None, &place, 0o444, false)?;
+        // It maps its file anew for every piece that it is given, and there are two an object.
+        let mut indexer = BufWriter::with_capacity(PIECE, indexer);
         let mut failed = None;
         let written = pack.foreach(|piece| indexer.write_all(piece).map_err(|error| failed = Some(error)).is_ok());
         match failed {
             Some(error) => return Err(git2::Error::from_str(&error.to_string())),
             None => written?,
         }
+        let indexer = indexer.into_inner().map_err(|error| git2::Error::from_str(&error.to_string()))?;
         indexer.commit()?;
         drop(pack);
         self.memory.reset()

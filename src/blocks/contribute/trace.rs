@@ -220,9 +220,9 @@ impl Piece {
     }
 }
 
-fn tokens(source: &str, syntax: &Syntax) -> Result<Vec<Piece>, NoMap> {
-    let unreadable = |error: minijinja::Error| NoMap::Unreadable(error.to_string());
-    let config = SyntaxConfig::builder()
+/// The template's own delimiters and blanks, as the library takes them.
+fn config(syntax: &Syntax) -> Result<SyntaxConfig, minijinja::Error> {
+    SyntaxConfig::builder()
         .block_delimiters(syntax.block.0.clone(), syntax.block.1.clone())
         .variable_delimiters(syntax.variable.0.clone(), syntax.variable.1.clone())
         .comment_delimiters(syntax.comment.0.clone(), syntax.comment.1.clone())
@@ -230,7 +230,11 @@ fn tokens(source: &str, syntax: &Syntax) -> Result<Vec<Piece>, NoMap> {
         .lstrip_blocks(syntax.lstrip_blocks)
         .keep_trailing_newline(syntax.keep_trailing_newline)
         .build()
-        .map_err(unreadable)?;
+}
+
+fn tokens(source: &str, syntax: &Syntax) -> Result<Vec<Piece>, NoMap> {
+    let unreadable = |error: minijinja::Error| NoMap::Unreadable(error.to_string());
+    let config = config(syntax).map_err(unreadable)?;
     let mut tokenizer = Tokenizer::new(source, "template", false, config);
     let mut pieces = Vec::new();
     let mut start = 0;

@@ -307,7 +307,7 @@ fn a_full_disk_changes_nothing() {
     let mount =
         std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.path()).output();
     if !mount.is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: mounting is not permitted here");
+        assert!(!rustix::process::geteuid().is_root(), "root may mount, so that CI tests it or fails");
         return;
     }
     let outcome = std::panic::catch_unwind(|| {

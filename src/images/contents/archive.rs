@@ -261,11 +261,7 @@ pub struct Contents<'a, R> {
 
 impl<R: BufRead> Read for Contents<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
+        super::read_buffered(self, buffer)
     }
 }
 

@@ -199,6 +199,15 @@ impl error::Fault for Error {
     }
 }
 
+/// What [`std::io::Read`] is where there is a buffer already.
+fn read_buffered(reader: &mut impl std::io::BufRead, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let available = reader.fill_buf()?;
+    let count = available.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&available[..count]);
+    reader.consume(count);
+    Ok(count)
+}
+
 /// An image's layers, read, lowest first.
 #[derive(Clone, Debug)]
 pub struct Layers(pub Vec<Facts>);

@@ -1,5 +1,7 @@
 //! Python's two ways of putting values into a text: `"%s" % x` and `"{}".format(x)`.
 
+use std::collections::BTreeMap;
+
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::ValueKind;
 use minijinja::{Error, State, Value};
@@ -20,6 +22,7 @@ pub fn percent(state: &State, left: &Value, right: &Value) -> Result<Value, Erro
         _ => vec![right.clone()],
     };
     let (text, args) = shown(text, args);
+    let (text, args) = plain_keys(text, args)?;
     guard(state, FormatStyle::Printf, &text, &args)?;
     if right.kind() != ValueKind::Map && places(&text) < args.len() {
         return Err(fail("not all arguments converted during string formatting"));
@@ -30,6 +33,10 @@ pub fn percent(state: &State, left: &Value, right: &Value) -> Result<Value, Erro
 /// `text.format(…)`.
 pub fn braces(state: &State, text: &str, args: &[Value]) -> Result<Value, Error> {
     guard(state, FormatStyle::StrFormat, text, args)?;
+    // The library reads such keys byte by byte, and ends in the middle of a character.
+    if brace_specs(text).iter().any(|spec| spec.split('[').skip(1).any(|key| !before(key, ']').is_ascii())) {
+        return Err(fail("a key in `[…]` that is not ASCII"));
+    }
     format(FormatStyle::StrFormat, text, args).map(Value::from)
 }
 
@@ -55,6 +62,44 @@ fn guard(state: &State, style: FormatStyle, text: &str, args: &[Value]) -> Resul
         return Err(fail(format!("a width of more than {WIDEST} characters")));
     }
     state.consume_fuel((specs.len() as u64).saturating_mul(widest) / 64)
+}
+
+/// The part of a text before a character; all of it where the character is missing.
+fn before(text: &str, end: char) -> &str {
+    text.split_once(end).map_or(text, |(before, _)| before)
+}
+
+/// Gives other names to the keys of `%(key)s` that are not ASCII: the library reads keys byte by byte, and ends in the middle
+/// of a character.
+fn plain_keys(text: String, args: Vec<Value>) -> Result<(String, Vec<Value>), Error> {
+    let keys = text.split("%(").skip(1).map(|rest| before(rest, ')'));
+    if keys.clone().all(str::is_ascii) {
+        return Ok((text, args));
+    }
+    let [map] = args.as_slice() else { return Err(fail("format requires a mapping")) };
+    let (mut out, mut values, mut rest, mut count) = (String::new(), BTreeMap::new(), text.as_str(), 0);
+    while let Some((literal, after)) = rest.split_once('%') {
+        out.extend([literal, "%"]);
+        if let Some(tail) = after.strip_prefix('%') {
+            out.push('%');
+            rest = tail;
+            continue;
+        }
+        let Some(named) = after.strip_prefix('(') else {
+            rest = after;
+            continue;
+        };
+        let (key, tail) = named.split_once(')').ok_or_else(|| fail("incomplete format key"))?;
+        let name = format!("key{count}");
+        out.push_str(&format!("({name})"));
+        count += 1;
+        // What is not there stays missing, which is an error as in Python.
+        let value = map.get_item(&Value::from(key))?;
+        values.extend((!value.is_undefined()).then_some((name, value)));
+        rest = tail;
+    }
+    out.push_str(rest);
+    Ok((out, vec![Value::from(values)]))
 }
 
 /// What stands between each `%` and its conversion.

@@ -284,3 +284,29 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn keys_of_formats_may_be_of_any_language() {
+    let template = template(Syntax::default(), Undefined::Lenient);
+    for (text, expected) in [
+        ("{{ '%(größe)s %% %(n)03d %(größe)s' % {'größe': 'L', 'n': 7} }}", "L % 007 L"),
+        ("{{ '%(größe)s' % 1 }}", "missing an argument"),
+        ("{{ '%(größe' % {} }}", "incomplete format key"),
+        ("{{ '%(größe)s' % {'n': 1} }}", "x 1.2.3 is wrong"),
+        ("{{ '{0[größe]}'.format({'größe': 1}) }}", "not ASCII"),
+    ] {
+        let got = rendered(&template, &serde_json::json!({}), text);
+        assert!(got.contains(expected), "{text}: {got}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_format_makes_it_panic(format in "[%(){}\\[\\]ü ads5*!.:n-]{0,16}") {
+        let template = template(Syntax::default(), Undefined::Lenient);
+        let variables = serde_json::json!({"f": format, "m": {"ü": 1, "a": "x", "n": [1]}});
+        for text in ["{{ f % m }}", "{{ f % 1 }}", "{{ f % (1, 2) }}", "{{ f.format(m, 1, a=2, **m) }}"] {
+            let _ = rendered(&template, &variables, text);
+        }
+    }
+}

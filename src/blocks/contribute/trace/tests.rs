@@ -6,16 +6,7 @@ use super::*;
 #[expect(clippy::needless_pass_by_value, reason = "tests write them in place")]
 pub fn renderer(syntax: &Syntax, variables: serde_json::Value) -> impl Fn(&str) -> Result<String, String> + use<> {
     let mut environment = minijinja::Environment::new();
-    let config = SyntaxConfig::builder()
-        .block_delimiters(syntax.block.0.clone(), syntax.block.1.clone())
-        .variable_delimiters(syntax.variable.0.clone(), syntax.variable.1.clone())
-        .comment_delimiters(syntax.comment.0.clone(), syntax.comment.1.clone())
-        .trim_blocks(syntax.trim_blocks)
-        .lstrip_blocks(syntax.lstrip_blocks)
-        .keep_trailing_newline(syntax.keep_trailing_newline)
-        .build()
-        .unwrap();
-    environment.set_syntax(config);
+    environment.set_syntax(config(syntax).unwrap());
     let variables = minijinja::Value::from(minijinja::value::Serde(&variables));
     move |text: &str| environment.render_str(text, variables.clone()).map_err(|error| error.to_string())
 }
