@@ -80,7 +80,7 @@ impl Context {
         let here = std::env::current_dir().map_err(|error| {
             Failure::new(crate::error::Class::Io, format!("cannot tell the working directory: {error}"))
         })?;
-        let dir = here.join(global.directory.as_deref().unwrap_or(".".as_ref()));
+        let dir = global.directory.as_deref().map_or(here.clone(), |directory| here.join(directory));
         if !dir.is_dir() {
             return Err(Failure::usage(format!("-C {}: no such directory", dir.display())));
         }

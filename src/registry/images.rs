@@ -114,10 +114,14 @@ impl Registry {
 
 /// The platform of this machine's images, in Go's words: `linux/amd64`.
 pub fn here() -> String {
-    let architecture = match std::env::consts::ARCH {
+    format!("linux/{}", architecture())
+}
+
+/// This machine's architecture, as images name it.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
-    };
-    format!("linux/{architecture}")
+    }
 }

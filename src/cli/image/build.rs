@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
-use crate::git::{Worktree, without_credentials};
+use crate::git::{self, Worktree, without_credentials};
 use crate::images::build::definition::{self, Definition, IMAGES};
 use crate::images::build::{Origin, PREFIX, Standing, Workshop};
 use crate::task::blocking;
@@ -58,13 +58,17 @@ impl Arguments {
 pub(super) async fn definitions(cx: &Context, names: Vec<String>) -> Result<(Vec<Definition>, Origin), Failure> {
     let directory = cx.dir.clone();
     blocking(move || {
-        let worktree = Worktree::find(&directory)?;
-        if !worktree.root.join(IMAGES).is_dir() {
-            let root = worktree.root.display();
-            let failure =
-                Failure::usage(format!("{root} has no {IMAGES}/: images are built in the catalog's work tree"));
-            return Err(failure.next("onramp -C <catalog> image build"));
-        }
+        let worktree = match Worktree::find(&directory) {
+            Ok(worktree) if worktree.root.join(IMAGES).is_dir() => worktree,
+            Err(error) if !matches!(error, git::Error::NoRepository { .. }) => return Err(error.into()),
+            _ => {
+                let here = directory.display();
+                let failure = Failure::usage(format!(
+                    "{here} lies in no work tree with {IMAGES}/: images are built in the catalog's"
+                ));
+                return Err(failure.next("onramp -C <catalog> image build"));
+            }
+        };
         let chosen = definition::choose(definition::of_catalog(&worktree)?, &names)?;
         let source = worktree.remote("origin")?.map(|url| without_credentials(&url));
         let mut origin = Origin { source, ..Origin::default() };

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use super::rootfs::Layer;
 use crate::reference::Digest;
+use crate::registry;
 
 /// The config of an image of one layer (OCI image specification 1.1, image configuration). The same layer, labels and time
 /// give the same bytes.
 pub fn config(layer: &Digest, made: Timestamp, labels: &BTreeMap<String, String>) -> Vec<u8> {
     let config = json!({
-        "architecture": architecture(),
+        "architecture": registry::architecture(),
         "config": { "Cmd": ["bash"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Labels": labels },
         "created": made.to_string(),
         "history": [{ "created": made.to_string(), "created_by": "onramp: Debian packages" }],
@@ -23,14 +24,6 @@ pub fn config(layer: &Digest, made: Timestamp, labels: &BTreeMap<String, String>
         "rootfs": { "type": "layers", "diff_ids": [layer.as_str()] },
     });
     serde_json::to_vec(&config).expect("a config is plain data")
-}
-
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 /// An image of one layer as `docker load` takes it, streamed: the layer is never held in memory.
