@@ -1,4 +1,4 @@
-//! What this machine remembers of images: which ones onramp pulled, and which projects need which.
+//! What this machine remembers of images: which ones onramp pulled or built, and which projects need which.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -26,6 +26,14 @@ struct Project {
     images: BTreeSet<ImageRef>,
 }
 
+/// An image that onramp built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Built {
+    id: String,
+    /// What it was called in the engine.
+    name: String,
+}
+
 /// What was remembered, read once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
@@ -45,6 +53,18 @@ pub fn note_pulled(state: &Path, image: &ImageRef) -> Result<(), FileError> {
 /// Forgets an image that the engine no longer has from us.
 pub fn forget_pulled(state: &Path, image: &ImageRef) {
     let _ = std::fs::remove_file(pulled_place(state, image));
+}
+
+/// Notes that onramp built an image. Called before a registry has it, so that a killed push leaves nothing unknown.
+///
+/// These records stay: a registry may have an image for much longer than the engine.
+pub fn note_built(state: &Path, id: &str, name: &str) -> Result<(), FileError> {
+    note(&built_place(state, id), &Built { id: id.to_owned(), name: name.to_owned() })
+}
+
+/// Whether onramp built the image with this id on this machine.
+pub fn is_built(state: &Path, id: &str) -> Result<bool, super::Error> {
+    Ok(record::<Built>(&built_place(state, id))?.is_some_and(|built| built.id == id))
 }
 
 /// Notes what a project's sandbox needs.
@@ -108,6 +128,10 @@ fn project_place(state: &Path, root: &Path) -> PathBuf {
 
 fn pulled_place(state: &Path, image: &ImageRef) -> PathBuf {
     state.join("images").join(format!("{}.json", key(image.to_string().as_bytes())))
+}
+
+fn built_place(state: &Path, id: &str) -> PathBuf {
+    state.join("built").join(format!("{}.json", key(id.as_bytes())))
 }
 
 fn key(of: &[u8]) -> String {

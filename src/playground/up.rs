@@ -1,6 +1,6 @@
 //! Making the playground whole: what is there and right stays, what is missing or broken is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ pub async fn apply(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -
     let playground = &plan.playground;
     playground.remember()?;
     let mut all = definition::built_in(company::template("images")?)?;
-    let workshop = Workshop { engine, prefix: PREFIX, home: &playground.home, anew: false, observer };
+    let workshop = Workshop { engine, prefix: PREFIX, home: &playground.home, anew: false, records: None, observer };
     // Where there is no registry yet its image can only be built.
     let first = definition::choose(all.clone(), &["registry".to_owned()])?;
     workshop.build(&first).await?;
@@ -89,7 +89,9 @@ pub async fn apply(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -
     let apps =
         [app("auth", definition::contents(company::template("apps/auth")?)), app("shop", shop_sources(playground)?)];
     all.extend(apps);
-    let target = Target { registry: &registry, credentials: None, origin: Origin::default(), reader: None };
+    let (origin, replace) = (Origin::default(), BTreeSet::new());
+    let target =
+        Target { registry: &registry, credentials: None, origin, policy: None, replace: &replace, reader: None };
     let published = workshop.publish(&target, &all).await?;
     let published: Vec<ImageRef> = published.into_iter().map(|made| made.image.at(made.digest)).collect();
     let find = |path: &str| published.iter().find(|image| image.path() == path).cloned().ok_or_else(|| missing(path));

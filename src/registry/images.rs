@@ -13,6 +13,8 @@ use crate::reference::{Digest, ImageRef};
 pub struct Image {
     /// The digest that the reference names: of an index, or of the one manifest.
     pub top: Digest,
+    /// The config's digest: what engines call the image by.
+    pub id: Digest,
     /// Its own manifest.
     pub manifest: Manifest,
     /// Its config.
@@ -28,6 +30,8 @@ pub struct Image {
 pub struct Facts {
     /// The digest that the reference names: of an index, or of the one manifest.
     pub digest: Digest,
+    /// The config's: what engines call the image by.
+    pub id: Digest,
     /// The platforms that it is there for.
     pub platforms: BTreeMap<String, Digest>,
     /// The platform that the facts below are about: this machine's where it is there, else the first.
@@ -59,8 +63,8 @@ impl Registry {
         let found = self.image_of(image, top, chosen.map(String::as_str)).await?;
         let labels = found.config.config.as_ref().map(|runtime| runtime.labels.clone()).unwrap_or_default();
         let layers = found.layers.into_iter().map(|layer| (layer.digest, layer.size)).collect();
-        let (digest, platforms, platform) = (found.top, found.platforms, found.config.platform.name());
-        Ok(Facts { digest, platforms, platform, config: found.config, layers, labels })
+        let (digest, id, platforms, platform) = (found.top, found.id, found.platforms, found.config.platform.name());
+        Ok(Facts { digest, id, platforms, platform, config: found.config, layers, labels })
     }
 
     /// The image for a platform (`linux/amd64`), through an index if there is one. What is no image, or has layers that
@@ -94,8 +98,8 @@ impl Registry {
         };
         let no_image = |detail| Error::NoImage { host: self.host().to_owned(), what: shown_path(image), detail };
         own.is_runnable().map_err(no_image)?;
-        let layers = layers.clone();
-        let config = self.config(image.path(), &config.digest).await?;
+        let (id, layers) = (config.digest.clone(), layers.clone());
+        let config = self.config(image.path(), &id).await?;
         if config.rootfs.diff_ids.len() != layers.len() && !config.rootfs.diff_ids.is_empty() {
             let told = format!("its config speaks of {} layers, it has {}", config.rootfs.diff_ids.len(), layers.len());
             return Err(self.transport().wrong(&what, &told));
@@ -103,7 +107,7 @@ impl Registry {
         if platforms.is_empty() {
             platforms.insert(config.platform.name(), own.digest.clone());
         }
-        Ok(Image { top: digest, manifest: own, config, layers, platforms })
+        Ok(Image { top: digest, id, manifest: own, config, layers, platforms })
     }
 
     fn no_platform(&self, image: &ImageRef, platform: &str, there: Vec<String>) -> Error {

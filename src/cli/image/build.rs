@@ -91,7 +91,8 @@ pub(super) fn workshop<'a>(
     home: &'a std::path::Path,
     anew: bool,
 ) -> Workshop<'a> {
-    Workshop { engine, prefix: PREFIX, home, anew, observer: &cx.observer }
+    let records = Some(cx.paths.state.as_path());
+    Workshop { engine, prefix: PREFIX, home, anew, records, observer: &cx.observer }
 }
 
 impl Report for Plan {

@@ -1,5 +1,7 @@
 //! `onramp image push`
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::super::context::Context;
@@ -9,6 +11,7 @@ use super::build;
 use crate::images::build::{Made, Standing, Target};
 use crate::images::contents::Reader;
 use crate::images::pull::engine_credentials;
+use crate::name::Name;
 use crate::registry::{self, Registry};
 
 /// Build the catalog's base images and push those that the company's registry has not, each as soon as its parent is there.
@@ -16,11 +19,15 @@ use crate::registry::{self, Registry};
 /// What is pushed says where it came from (`org.opencontainers.image.source`, `revision`, `base.name`, `base.digest`), who
 /// owns it and until when; a bill of materials (SPDX 2.3) refers to it. An image whose parent was pushed anew is pushed anew, too. A tag moves: whoever locked it keeps
 /// what they have, and `onramp image outdated` tells them.
+///
+/// Labels in a registry are anybody's. What a tag means counts as ours where this machine built it, or a key signed it that
+/// your catalog names and you accepted; anything else is named, and neither built upon nor overwritten without `--replace`.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp image push --dry-run
   onramp image push php-apache           this one, and what it builds on
   onramp image push --anew debian        make it anew, whatever is there: newer packages, say
+  onramp image push --replace debian     its tag, too, if somebody else moved it
 ")]
 pub struct Arguments {
     /// Images, by name [default: all]
@@ -29,6 +36,9 @@ pub struct Arguments {
     /// Make and push them anew although their definitions are as they were
     #[arg(long)]
     anew: bool,
+    /// An image whose tag may be moved although it means what this machine did not make [may be repeated]
+    #[arg(long, value_name = "IMAGE")]
+    replace: Vec<Name>,
     /// Attach no bill of materials
     #[arg(long)]
     no_sbom: bool,
@@ -39,6 +49,7 @@ struct Plan {
     registry: String,
     images: Vec<Standing>,
     anew: bool,
+    replace: BTreeSet<Name>,
 }
 
 impl Arguments {
@@ -53,14 +64,17 @@ impl Arguments {
         let registry = Registry::of_user(host, &cx.registries).await?;
         let home = cx.paths.cache.join("images");
         let workshop = build::workshop(cx, &engine, &home, self.anew);
-        let images = workshop.look(Some(&registry), &definitions).await?;
-        if !cx.proceed(&Plan { registry: host.to_owned(), images, anew: self.anew }) {
-            return Ok(Verdict::Ok);
-        }
         let credentials = registry::credentials_of_user(host).await.map(engine_credentials);
         let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
         let reader = (!self.no_sbom).then_some(&reader);
-        let target = Target { registry: &registry, credentials, origin, reader };
+        let (policy, replace) = (cx.policy().await?, BTreeSet::from_iter(self.replace));
+        let target =
+            Target { registry: &registry, credentials, origin, policy: Some(&policy), replace: &replace, reader };
+        let images = workshop.look(Some(&target), &definitions).await?;
+        let plan = Plan { registry: host.to_owned(), images, anew: self.anew, replace: replace.clone() };
+        if !cx.proceed(&plan) {
+            return Ok(Verdict::Ok);
+        }
         let images = workshop.publish(&target, &definitions).await?;
         cx.report(&Done { images });
         Ok(Verdict::Ok)
@@ -71,6 +85,15 @@ impl Report for Plan {
     fn text(&self) -> String {
         let mut out = String::new();
         for image in &self.images {
+            if let Some(foreign) = &image.foreign {
+                let verb = if self.replace.contains(&image.name) { "replace" } else { "refuse " };
+                let there = foreign.short();
+                out.push_str(&format!(
+                    "  {verb} {}/{}: {there}, which is not this machine's\n",
+                    self.registry, image.place
+                ));
+                continue;
+            }
             let verb = match (&image.published, self.anew) {
                 (Some(_), false) => "present",
                 (None, false) if image.built => "push   ",

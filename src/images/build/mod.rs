@@ -8,6 +8,7 @@ pub mod definition;
 mod labels;
 mod load;
 mod publish;
+mod remote;
 mod rootfs;
 mod sbom;
 mod workshop;
@@ -23,6 +24,8 @@ use crate::document::DocumentError;
 use crate::engine;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
+use crate::name::Name;
+use crate::reference::{Digest, ImageRef};
 use crate::{git, registry};
 
 /// What the engine calls images before they are published, `<prefix>/<name>:<key>`; the playground has its own.
@@ -75,6 +78,22 @@ pub enum Error {
         /// The one that was probably meant.
         meant: Option<String>,
     },
+    /// A tag in the registry means what this machine did not make.
+    #[error("{image} is {digest} in the registry, which this machine did not make and no accepted key signed")]
+    Foreign {
+        /// The definition.
+        name: Name,
+        /// The tag.
+        image: Box<ImageRef>,
+        /// What it means.
+        digest: Digest,
+    },
+    /// What onramp remembers could not be read.
+    #[error(transparent)]
+    Known(Box<super::Error>),
+    /// Signatures could not be looked at.
+    #[error(transparent)]
+    Signature(Box<super::signature::Error>),
     /// What is in an image could not be listed.
     #[error("the packages of {image} could not be listed: {why}")]
     Unlisted {
@@ -109,11 +128,25 @@ impl From<super::contents::Error> for Error {
     }
 }
 
+impl From<super::Error> for Error {
+    fn from(error: super::Error) -> Self {
+        Self::Known(Box::new(error))
+    }
+}
+
+impl From<super::signature::Error> for Error {
+    fn from(error: super::signature::Error) -> Self {
+        Self::Signature(Box::new(error))
+    }
+}
+
 impl Error {
     /// The fault of another room that this passes on.
     fn inner(&self) -> Option<&dyn Fault> {
         match self {
             Self::Contents(error) => Some(&**error),
+            Self::Known(error) => Some(&**error),
+            Self::Signature(error) => Some(&**error),
             Self::Engine(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Git(error) => Some(error),
@@ -130,6 +163,7 @@ impl Fault for Error {
             Self::NoBase { .. } | Self::Bootstrap { .. } => Class::Env,
             Self::File { .. } | Self::Circle { .. } => Class::Config,
             Self::NoDefinition { .. } => Class::Usage,
+            Self::Foreign { .. } => Class::Conflict,
             Self::NoParent { .. } => Class::Bug,
             Self::Unlisted { .. } => Class::Io,
             _ => self.inner().map_or(Class::Bug, Fault::class),
@@ -140,6 +174,9 @@ impl Fault for Error {
         match self {
             Self::NoBase { .. } => Some("onramp needs it once; later builds use what was built".into()),
             Self::Bootstrap { .. } => Some("is the Debian mirror reachable, and is there room on the disk?".into()),
+            Self::Foreign { name, .. } => {
+                Some(format!("whoever pushed it may be right; `--replace {name}` moves the tag all the same"))
+            }
             Self::NoDefinition { meant, .. } => meant.as_ref().map(|meant| format!("did you mean `{meant}`?")),
             _ => self.inner().and_then(Fault::hint),
         }
@@ -148,6 +185,9 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::NoBase { .. } => vec!["sudo apt-get install debootstrap".into()],
+            Self::Foreign { name, image, .. } => {
+                vec![format!("onramp image inspect {image}"), format!("onramp image push --replace {name}")]
+            }
             Self::Circle { .. } => vec!["onramp image build --dry-run".into()],
             _ => self.inner().map(Fault::next).unwrap_or_default(),
         }

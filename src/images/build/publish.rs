@@ -37,6 +37,7 @@ pub async fn file_system(
     let source = layer.path.clone();
     let packed = blocking(move || pack(&source)).await?;
     let config = load::config(&layer.digest, layer.made, labels);
+    workshop.note(Digest::of(&config).as_str(), &workshop.local_name(definition))?;
     let digest = push(target, image, &packed, config).await;
     for done in [&layer.path, &packed.path] {
         let _ = std::fs::remove_file(done);

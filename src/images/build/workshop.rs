@@ -1,6 +1,6 @@
 //! Building and publishing: each image as soon as its parent is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,13 @@ use tokio::sync::{Notify, watch};
 
 use super::definition::{Definition, Rootfs};
 use super::labels::{self, Origin};
+use super::remote::Remote;
 use super::{Error, load, publish, rootfs, sbom};
 use crate::engine::{BuildSpec, Credentials, Engine, LayerProgress, label};
 use crate::event::{Event, Observer};
 use crate::images::contents::Reader;
+use crate::images::known;
+use crate::images::policy::Policy;
 use crate::name::Name;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::Registry;
@@ -32,6 +35,9 @@ pub struct Workshop<'a> {
     pub home: &'a Path,
     /// Whether what is there already is made anew.
     pub anew: bool,
+    /// Where is written what was built here, by id: nothing else is taken for ours. None where names are enough, since
+    /// engine and registry hold what a playground put there.
+    pub records: Option<&'a Path>,
     /// Who watches.
     pub observer: &'a Arc<dyn Observer>,
 }
@@ -44,6 +50,10 @@ pub struct Target<'a> {
     pub credentials: Option<Credentials>,
     /// Where the definitions come from.
     pub origin: Origin,
+    /// Whose signatures prove an image that another machine pushed.
+    pub policy: Option<&'a Policy>,
+    /// Definitions whose tags may be moved whatever they mean.
+    pub replace: &'a BTreeSet<Name>,
     /// What reads the packages of what was pushed, for its bill of materials; none where that is not wanted.
     pub reader: Option<&'a Reader>,
 }
@@ -74,6 +84,8 @@ pub struct Standing {
     pub built: bool,
     /// What the registry has of exactly this definition, on the parent that it has; none where it has not, or is not asked.
     pub published: Option<Digest>,
+    /// What the registry's tag means where this machine did not make it, and no accepted key signed it.
+    pub foreign: Option<Digest>,
 }
 
 /// Where a definition's image goes in a registry.
@@ -109,21 +121,58 @@ impl Workshop<'_> {
         format!("{}/{}:{}", self.prefix, definition.name, &definition.key.hex()[..16])
     }
 
-    /// How these definitions stand.
-    pub async fn look(&self, registry: Option<&Registry>, definitions: &[Definition]) -> Result<Vec<Standing>, Error> {
-        let published = match registry {
-            Some(registry) => published(registry, definitions).await?,
-            None => BTreeMap::new(),
-        };
-        let looks = definitions.iter().map(|definition| {
-            let published = published.get(&definition.name).cloned();
-            async move {
-                let built = self.engine.image(&self.local_name(definition)).await?.is_some();
-                let (name, place, key) = (definition.name.clone(), definition.place(), definition.key.clone());
-                Ok::<_, Error>(Standing { name, place, key, built, published })
+    /// How these definitions, parents first, stand.
+    pub async fn look(&self, target: Option<&Target<'_>>, definitions: &[Definition]) -> Result<Vec<Standing>, Error> {
+        let mut standings: Vec<Standing> = Vec::new();
+        for definition in definitions {
+            let parent = definition.parent.as_ref();
+            let parent = parent.and_then(|parent| standings.iter().find(|standing| standing.name == *parent));
+            let remote = match target {
+                Some(target) => {
+                    self.remote(target, definition, parent.and_then(|parent| parent.published.as_ref())).await?
+                }
+                None => Remote::Nothing,
+            };
+            let (published, foreign) = match remote {
+                Remote::Same(digest) => (Some(digest), None),
+                Remote::Foreign(digest) => (None, Some(digest)),
+                Remote::Nothing | Remote::Earlier => (None, None),
+            };
+            let built = self.has(&self.local_name(definition)).await?;
+            let (name, place, key) = (definition.name.clone(), definition.place(), definition.key.clone());
+            standings.push(Standing { name, place, key, built, published, foreign });
+        }
+        Ok(standings)
+    }
+
+    /// Whether the engine has an image of this name that was built here. A name alone anybody can give.
+    async fn has(&self, name: &str) -> Result<bool, Error> {
+        match self.engine.image(name).await? {
+            Some(facts) => self.built(&[facts.id.as_str()]),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether an image with one of these ids was built here.
+    pub(super) fn built(&self, ids: &[&str]) -> Result<bool, Error> {
+        let Some(records) = self.records else { return Ok(true) };
+        for id in ids {
+            if known::is_built(records, id)? {
+                return Ok(true);
             }
-        });
-        try_join_all(looks).await
+        }
+        Ok(false)
+    }
+
+    /// Writes down that an image was built here.
+    pub(super) fn note(&self, id: &str, name: &str) -> Result<(), Error> {
+        self.records.map_or(Ok(()), |records| Ok(known::note_built(records, id, name)?))
+    }
+
+    /// The same for one that the engine has under this name.
+    async fn note_name(&self, name: &str) -> Result<(), Error> {
+        let facts = self.engine.image(name).await?;
+        facts.map_or(Ok(()), |facts| self.note(&facts.id, name))
     }
 
     /// Builds those definitions that the engine has no image of.
@@ -132,8 +181,14 @@ impl Workshop<'_> {
         self.in_order(definitions, |definition, parent| self.contents(definition, base(parent))).await.map(drop)
     }
 
-    /// Builds and publishes those definitions that the registry has no image of.
+    /// Builds and publishes those definitions that the registry has no image of. Nothing is pushed where one of the tags
+    /// is not ours to move.
     pub async fn publish(&self, target: &Target<'_>, definitions: &[Definition]) -> Result<Vec<Made>, Error> {
+        for definition in definitions {
+            if let Remote::Foreign(digest) = self.remote(target, definition, None).await? {
+                Self::refuse(target, definition, digest)?;
+            }
+        }
         self.in_order(definitions, |definition, parent| self.publish_one(target, definition, parent)).await
     }
 
@@ -171,7 +226,7 @@ impl Workshop<'_> {
     /// Makes the image in the engine: what is in it, without a word about where it came from.
     async fn contents(&self, definition: &Definition, parent: Option<String>) -> Result<(), Error> {
         let tag = self.local_name(definition);
-        if !self.anew && self.engine.image(&tag).await?.is_some() {
+        if !self.anew && self.has(&tag).await? {
             return Ok(());
         }
         let task = format!("build {}", definition.path);
@@ -188,10 +243,13 @@ impl Workshop<'_> {
                 arguments: [("BASE".to_owned(), base)].into(),
                 labels: [(label::DEFINITION.to_owned(), definition.key.to_string())].into(),
             };
-            self.engine.build(spec, &mut |step| self.observer.step(&task, step)).await?;
+            let name = spec.tag.clone();
+            let id = self.engine.build(spec, &mut |step| self.observer.step(&task, step)).await?;
+            self.note(&id, &name)?;
         } else {
             let (repository, key) = tag.rsplit_once(':').expect("a name has a tag");
             self.engine.tag(&base, repository, key).await?;
+            self.note_name(&tag).await?;
         }
         self.observer.finished(&task, &definition.tag);
         Ok(())
@@ -206,7 +264,7 @@ impl Workshop<'_> {
             return Ok(public.clone());
         }
         let name = format!("{}/{}-rootfs:{}", self.prefix, definition.name, &definition.key.hex()[..16]);
-        if !self.anew && self.engine.image(&name).await?.is_some() {
+        if !self.anew && self.has(&name).await? {
             return Ok(name);
         }
         let layer = rootfs::make(definition, rootfs, self.home, &**self.observer, task).await?;
@@ -217,6 +275,7 @@ impl Workshop<'_> {
         let loaded = self.engine.load(&name, load::archive(&layer, config, &name)).await;
         let _ = std::fs::remove_file(&layer.path);
         loaded?;
+        self.note_name(&name).await?;
         Ok(name)
     }
 
@@ -253,13 +312,14 @@ impl Workshop<'_> {
     ) -> Result<Made, Error> {
         let image = place(target.registry.host(), definition);
         let (name, on) = (definition.name.clone(), parent.as_ref().map(|(_, made)| &made.digest));
-        if !self.anew
-            && let Some(facts) = target.registry.find(&image).await?
-            && labels::is_of(&facts.labels, definition, on)
-        {
-            // One whose push was cut off may have no bill yet.
-            self.bill(target, &image.at(facts.digest.clone())).await?;
-            return Ok(Made { name, image, digest: facts.digest, pushed: false });
+        match self.remote(target, definition, on).await? {
+            Remote::Same(digest) if !self.anew => {
+                // One whose push was cut off may have no bill yet.
+                self.bill(target, &image.at(digest.clone())).await?;
+                return Ok(Made { name, image, digest, pushed: false });
+            }
+            Remote::Foreign(digest) => Self::refuse(target, definition, digest)?,
+            _ => {}
         }
         if let Some((parent, made)) = &parent {
             self.fetch(target, parent, made).await?;
@@ -299,7 +359,7 @@ impl Workshop<'_> {
 
     /// Has a published parent in the engine, under the name that children build on.
     async fn fetch(&self, target: &Target<'_>, parent: &Definition, made: &Made) -> Result<(), Error> {
-        if self.engine.image(&self.local_name(parent)).await?.is_some() {
+        if self.has(&self.local_name(parent)).await? {
             return Ok(());
         }
         let task = format!("pull {}", parent.path);
@@ -315,7 +375,8 @@ impl Workshop<'_> {
         self.engine.pull(&image, None, target.credentials.as_ref(), &mut |_| ()).await?;
         let local = self.local_name(definition);
         let (repository, key) = local.rsplit_once(':').expect("a name has a tag");
-        Ok(self.engine.tag(&image.to_string(), repository, key).await?)
+        self.engine.tag(&image.to_string(), repository, key).await?;
+        self.note_name(&local).await
     }
 
     /// Pushes what the engine has, with its labels. A build of one line changes nothing but them; its outcome is kept, so
@@ -331,19 +392,25 @@ impl Workshop<'_> {
         let contents = self.local_name(definition);
         let said = Digest::of(format!("{labels:?}").as_bytes());
         let labelled = format!("{contents}-{}", said.short());
-        if self.anew || self.engine.image(&labelled).await?.is_none() {
+        if self.anew || !self.has(&labelled).await? {
             let context = one_file("Dockerfile", format!("FROM {contents}\n").as_bytes());
             let spec = BuildSpec { tag: labelled.clone(), context, arguments: BTreeMap::new(), labels };
-            self.engine.build(spec, &mut |_| ()).await?;
+            let id = self.engine.build(spec, &mut |_| ()).await?;
+            self.note(&id, &labelled)?;
         }
+        let before = self.engine.image(&image.to_string()).await?;
         self.engine.tag(&labelled, &image.repository(), &definition.tag).await?;
         let mut progress = |layer: LayerProgress| {
             let (done, total) = (layer.done, layer.total);
             self.observer.event(Event::Progress { task: task.to_owned(), done, total });
         };
         let pushed = self.engine.push(image, target.credentials.as_ref(), &mut progress).await;
-        // The registry's name is taken off again, so that the engine has it only once somebody pulled it.
-        self.engine.untag(&image.to_string()).await?;
+        // The registry's name is taken off again, so that the engine has it only once somebody pulled it; whoever had
+        // something of that name has it again.
+        match before {
+            Some(before) => self.engine.tag(&before.id, &image.repository(), &definition.tag).await?,
+            None => drop(self.engine.untag(&image.to_string()).await?),
+        }
         Ok(pushed?)
     }
 }
