@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::document::{self, DocumentError};
 use crate::paths::Paths;
+use crate::reference::{ImageRef, is_registry};
 use crate::text;
 
 /// Which kind of forge the state repository lives on.
@@ -37,11 +39,45 @@ impl ForgeKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
-    /// `host[:port]`, or with the path under which it has the registry's repositories: `mirror.acme.test/hub`.
+    /// `host[:port]`, or with the path under which it has the registry's repositories: `mirror.acme.test/hub`. Its scheme is
+    /// not written: plain http on loopback, https everywhere else.
+    #[serde(deserialize_with = "mirror_place")]
     pub at: String,
     /// Whether it is believed about what a tag means, too. It may be behind.
     #[serde(default)]
     pub tags: bool,
+}
+
+impl Mirror {
+    /// Its host, and its path with a slash behind it where there is one; none where `at` is no such place.
+    pub fn place(&self) -> Option<(&str, String)> {
+        place(&self.at)
+    }
+}
+
+fn place(at: &str) -> Option<(&str, String)> {
+    let (host, path) = at.split_once('/').unwrap_or((at, ""));
+    let path = path.trim_end_matches('/');
+    // A path is one that a reference could have.
+    let whole = if path.is_empty() { format!("{host}/x:x") } else { format!("{host}/{path}/x:x") };
+    whole.parse::<ImageRef>().ok()?;
+    Some((host, if path.is_empty() { String::new() } else { format!("{path}/") }))
+}
+
+fn mirror_place<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let at = String::deserialize(from)?;
+    let wrong = || D::Error::custom(format!("`{}` is no mirror (host[:port][/path])", text::neutral_line(&at, 80)));
+    place(&at).ok_or_else(wrong)?;
+    Ok(at)
+}
+
+/// Mirrors by registry, as files hold them.
+pub fn mirrors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Mirror>, D::Error> {
+    let mirrors = BTreeMap::<String, Mirror>::deserialize(from)?;
+    let wrong = mirrors.keys().find(|registry| !is_registry(registry));
+    let shown = |registry: &String| format!("`{}` is no registry (host[:port])", text::neutral_line(registry, 80));
+    wrong.map_or(Ok(()), |registry| Err(D::Error::custom(shown(registry))))?;
+    Ok(mirrors)
 }
 
 /// The `[forge]` table of `catalog.toml` and of the user's settings.
@@ -80,7 +116,7 @@ pub struct UserSettings {
     /// The company's forge.
     pub forge: Option<Forge>,
     /// Mirrors, by the registry that they stand before.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "mirrors")]
     pub mirrors: BTreeMap<String, Mirror>,
     /// The cache of this machine.
     pub cache: Option<Cache>,
@@ -281,6 +317,29 @@ mod tests {
         assert_eq!(read.forge, Some(forge.clone()));
         assert_eq!(joined(&after, "/new", &company, &forge, &mirrors).unwrap(), after, "joining again changes nothing");
         assert_eq!(read.mirrors, mirrors);
+    }
+
+    #[test]
+    fn a_mirror_is_a_host_and_perhaps_a_path() {
+        assert_eq!(place("mirror.acme.test"), Some(("mirror.acme.test", String::new())));
+        assert_eq!(place("127.0.0.1:5000/"), Some(("127.0.0.1:5000", String::new())));
+        assert_eq!(place("m.test/proxy/hub/"), Some(("m.test", "proxy/hub/".to_owned())));
+        let read = |registry: &str, at: &str| {
+            let text = format!("schema = 1\n[mirrors.\"{registry}\"]\nat = \"{at}\"\n");
+            document::parse::<UserSettings>(std::path::Path::new("x"), &text).map_err(|error| error.to_string())
+        };
+        read("r.test", "m.test/proxy/hub/").unwrap();
+        for bad in
+            ["", "mirror", "https://m.test", "http://m.test", "m.test/../x", "m.test/a?b", "ann@m.test", "m.test//a"]
+        {
+            assert_eq!(place(bad), None, "{bad}");
+            let error = read("r.test", bad).unwrap_err();
+            assert!(error.starts_with("x:3:6") && error.contains("is no mirror"), "{error}");
+        }
+        for bad in ["", "registry", "https://r.test", "r.test/base", "ann@r.test"] {
+            let error = read(bad, "m.test").unwrap_err();
+            assert!(error.starts_with("x:2:") && error.contains("is no registry"), "{error}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct Defaults {
     /// Its forge.
     pub forge: Option<Forge>,
     /// Mirrors, by the registry that they stand before.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::settings::mirrors")]
     pub mirrors: BTreeMap<String, crate::settings::Mirror>,
     /// Which images must be signed, and by whom.
     #[serde(default)]

@@ -48,11 +48,23 @@ struct Plan {
     registry: String,
     state: String,
     forge: String,
+    mirrors: Vec<MirrorPlan>,
     signatures: Vec<policy::Shown>,
     /// What of the signatures was not accepted before.
     beyond: Vec<Change>,
     #[serde(skip)]
     text: String,
+}
+
+/// A mirror that will stand before a registry.
+#[derive(Serialize)]
+struct MirrorPlan {
+    registry: String,
+    #[serde(flatten)]
+    mirror: Mirror,
+    /// What stands there now, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +142,11 @@ fn plan(
         Failure::from(wrong)
     })?;
     let shown = |text: &str| crate::text::neutral_line(text, 200);
+    let mirrors = mirrors.iter().map(|(registry, mirror)| {
+        let before = cx.settings.mirrors.get(registry).filter(|before| *before != mirror);
+        let before = before.map(|before| before.at.clone());
+        MirrorPlan { registry: registry.clone(), mirror: mirror.clone(), before }
+    });
     Ok(Plan {
         settings: path,
         catalog: url.to_string(),
@@ -140,6 +157,7 @@ fn plan(
             Some(api) => format!("{} at {}", forge.kind.name(), shown(api)),
             None => forge.kind.name().to_owned(),
         },
+        mirrors: mirrors.collect(),
         signatures: policy.rules().iter().map(Rule::shown).collect(),
         beyond: policy.changes().to_vec(),
         text,
@@ -157,6 +175,11 @@ impl Report for Plan {
             self.state,
             self.forge
         );
+        for MirrorPlan { registry, mirror, before } in &self.mirrors {
+            let tags = if mirror.tags { ", believed about tags, too" } else { "" };
+            let before = before.as_ref().map(|before| format!(" (until now {before})")).unwrap_or_default();
+            out.push_str(&format!("  mirror   {} before {registry}{tags}{before}\n", mirror.at));
+        }
         out.extend(self.signatures.iter().map(policy::Shown::lines));
         out
     }

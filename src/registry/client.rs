@@ -57,7 +57,7 @@ impl Registry {
         let own = Source::own(transport_of_user(host, &access).await?);
         let mirror = match access.mirrors.get(host) {
             Some(mirror) => {
-                let (at, prefix) = Mirror::place(&mirror.at).ok_or_else(|| Error::bad_host(&mirror.at))?;
+                let (at, prefix) = mirror.place().ok_or_else(|| Error::bad_host(&mirror.at))?;
                 let access = Access { limit: access.limit.min(MIRROR_LIMIT), ..access.clone() };
                 Some(Arc::new(Mirror::new(transport_of_user(at, &access).await?, prefix, mirror.tags)))
             }

@@ -10,7 +10,6 @@ use reqwest::Url;
 
 use super::Error;
 use super::transport::Transport;
-use crate::reference::ImageRef;
 
 /// One place, and the path under which it has the registry's repositories.
 #[derive(Clone)]
@@ -47,16 +46,6 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// A mirror at `host[:port][/path]`: its host and its path's prefix.
-    pub fn place(at: &str) -> Option<(&str, String)> {
-        let (host, path) = at.split_once('/').unwrap_or((at, ""));
-        let path = path.trim_end_matches('/');
-        // A path is one that a reference could have.
-        let whole = if path.is_empty() { format!("{host}/x:x") } else { format!("{host}/{path}/x:x") };
-        whole.parse::<ImageRef>().ok()?;
-        Some((host, if path.is_empty() { String::new() } else { format!("{path}/") }))
-    }
-
     pub fn new(transport: Arc<Transport>, prefix: String, tags: bool) -> Self {
         Self { source: Source { transport, prefix }, tags, left: AtomicBool::new(false) }
     }
@@ -83,20 +72,5 @@ impl Mirror {
             registry.warnings().keep(registry.origin().host(), &text);
         }
         used
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mirror_is_a_host_and_perhaps_a_path() {
-        assert_eq!(Mirror::place("mirror.acme.test"), Some(("mirror.acme.test", String::new())));
-        assert_eq!(Mirror::place("127.0.0.1:5000/"), Some(("127.0.0.1:5000", String::new())));
-        assert_eq!(Mirror::place("m.test/proxy/hub/"), Some(("m.test", "proxy/hub/".to_owned())));
-        for bad in ["", "mirror", "https://m.test", "m.test/../x", "m.test/a?b", "ann@m.test", "m.test//a"] {
-            assert_eq!(Mirror::place(bad), None, "{bad}");
-        }
     }
 }

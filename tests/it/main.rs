@@ -19,6 +19,7 @@ mod engine;
 mod full_disk;
 mod hostile;
 mod isolation;
+mod join;
 mod killed;
 mod layers;
 mod new;

@@ -220,3 +220,20 @@ async fn a_registry_that_is_down_is_never_replaced_by_another() {
     assert!(outcome.out.contains(&down) && outcome.out.contains("base/php:1"), "{outcome:?}");
     assert_eq!(proxy.asked(), Vec::<String>::new(), "nobody else was asked");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registrys_credentials_never_go_to_its_mirror() {
+    let real = RealRegistry::private().await;
+    for challenge in ["Basic realm=\"Registry\"", "Bearer realm=\"http://127.0.0.1/token\",service=\"registry\""] {
+        let mirror = Liar::start(move |_| Reply::status(401).header("WWW-Authenticate", challenge)).await;
+        let user = User::new();
+        user.write("config.json", &format!(r#"{{"auths":{{"{}":{{"auth":"YW5uOnMzY3JldA=="}}}}}}"#, real.host()));
+        let settings = format!("schema = 1\n[mirrors.\"{}\"]\nat = \"{}\"\ntags = true\n", real.host(), mirror.host());
+        user.write("../.config/onramp/settings.toml", &settings);
+        // 3 is that the image is not there: the registry itself let us in.
+        let asked = user.inspect(&real.image("base/php:1").to_string()).await;
+        assert_eq!(asked.code, 3, "{asked:?}");
+        let seen = mirror.seen();
+        assert!(!seen.is_empty() && seen.iter().all(|seen| seen.header("authorization").is_none()), "{challenge}");
+    }
+}
