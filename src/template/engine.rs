@@ -4,10 +4,12 @@ mod args;
 mod bridge;
 mod filters;
 mod format;
+mod globals;
 mod methods;
 mod mutable;
 mod rewrite;
 pub mod room;
+mod scope;
 mod variables;
 
 use std::borrow::Cow;
@@ -23,6 +25,7 @@ use serde_json::Map;
 use self::bridge::Bridge;
 pub use self::bridge::{PROGRAM_OF_USER, Python};
 pub use self::filters::ITEMS;
+use self::rewrite::For;
 use self::variables::Variables;
 use super::question::cast::python_float;
 use super::{Dialect, Error, Syntax, Template, Undefined, Value};
@@ -94,7 +97,7 @@ impl Engine {
             let found = directories.iter().find_map(|directory| included(&source, &format!("{directory}{name}")));
             Ok(found.map(|text| {
                 let text = without_line_comments(&text, comment.as_deref());
-                rewrite::apply(&text, &rewrite::edits(&text, &syntax)).into_owned()
+                rewrite::apply(&text, &rewrite::edits(&text, &syntax, For::Rendering)).into_owned()
             }))
         });
         let mut variables = Variables::new(template.dialect == Dialect::Cookiecutter);
@@ -191,7 +194,7 @@ impl Engine {
     fn compiled(&self, name: &str, source: &str, more: &Map<String, Value>) -> Result<String, minijinja::Error> {
         let mut out = Capped(Vec::new());
         let source = &without_line_comments(source, self.line_comment.as_deref());
-        let source = rewrite::apply(source, &rewrite::edits(source, self.environment.syntax()));
+        let source = rewrite::apply(source, &rewrite::edits(source, self.environment.syntax(), For::Rendering));
         let template = self.environment.template_from_named_str(name, &source)?;
         let rendered = template.render_captured_to(self.variables.with(more), &mut out)?;
         if let Some((spent, _)) = rendered.state().fuel_levels() {
@@ -306,7 +309,7 @@ fn included(source: &Tree, path: &str) -> Option<String> {
 /// What is parsed of a source: `now` tags, `%` and literals that change in minijinja's words. Lines stay where they are.
 pub fn readable(source: &str, syntax: &SyntaxConfig) -> String {
     let source = newlines(source);
-    rewrite::apply(&source, &rewrite::edits(&source, syntax)).into_owned()
+    rewrite::apply(&source, &rewrite::edits(&source, syntax, For::Reading)).into_owned()
 }
 
 /// Jinja's comments to the end of a line leave the line's end; minijinja's would take it.

@@ -16,7 +16,7 @@ use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
 use super::args::{Args, fail};
-use super::{format, mutable, rewrite};
+use super::{format, globals, mutable, rewrite, scope};
 
 type Filter = fn(&State, &Value, &Args<'_>) -> Result<Value, Error>;
 
@@ -127,14 +127,15 @@ pub fn add(environment: &mut Environment<'_>) {
     environment.add_function(rewrite::NOW, |args: Rest<Value>| time::now_tag(&args));
     environment.add_function("now", time::now);
     environment.add_filter("striptags", minijinja_contrib::filters::striptags);
-    environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
-    environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    environment.add_function("cycler", globals::cycler);
+    environment.add_function("joiner", globals::joiner);
     environment.add_function("pathjoin", pathjoin);
+    scope::add(environment);
     // In Python, texts and tables are counted and indexed, too.
     environment.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
     });
-    environment.add_test("callable", |value: &Value| value.as_object().is_some_and(|_| is_callable(value)));
+    environment.add_test("callable", globals::is_callable);
     environment.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
     });
@@ -169,8 +170,4 @@ fn pathjoin(args: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let positional = args.iter().take_while(|arg| !arg.is_kwargs()).map(ToString::to_string).collect::<Vec<_>>();
     let windows = Args::new("pathjoin", &args, usize::MAX)?.text(usize::MAX, "mode")?.as_deref() == Some("windows");
     Ok(paths::pathjoin(&positional, windows))
-}
-
-fn is_callable(value: &Value) -> bool {
-    value.kind() == ValueKind::Plain
 }

@@ -1,15 +1,18 @@
 //! Python's two ways of putting values into a text: `"%s" % x` and `"{}".format(x)`.
 
+mod braces;
+
 use std::collections::BTreeMap;
 
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::ValueKind;
 use minijinja::{Error, State, Value};
 
+pub use self::braces::braces;
 use super::args::fail;
 
 /// The most characters that a width or precision may ask for.
-const WIDEST: u64 = 10_000;
+const WIDEST: usize = 10_000;
 
 /// `left % right`: of a text, its places are filled; of numbers, the remainder.
 pub fn percent(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
@@ -23,45 +26,29 @@ pub fn percent(state: &State, left: &Value, right: &Value) -> Result<Value, Erro
     };
     let (text, args) = shown(text, args);
     let (text, args) = plain_keys(text, args)?;
-    guard(state, FormatStyle::Printf, &text, &args)?;
+    guard(state, &text, &args)?;
     if right.kind() != ValueKind::Map && places(&text) < args.len() {
         return Err(fail("not all arguments converted during string formatting"));
     }
     format(FormatStyle::Printf, &text, &args).map(Value::from)
 }
 
-/// `text.format(…)`.
-pub fn braces(state: &State, text: &str, args: &[Value]) -> Result<Value, Error> {
-    guard(state, FormatStyle::StrFormat, text, args)?;
-    // The library reads such keys byte by byte, and ends in the middle of a character.
-    if brace_specs(text).iter().any(|spec| spec.split('[').skip(1).any(|key| !before(key, ']').is_ascii())) {
-        return Err(fail("a key in `[…]` that is not ASCII"));
-    }
-    format(FormatStyle::StrFormat, text, args).map(Value::from)
-}
-
 /// Refuses what would make a huge text of a short one.
-fn guard(state: &State, style: FormatStyle, text: &str, args: &[Value]) -> Result<(), Error> {
-    let specs = match style {
-        FormatStyle::Printf => printf_specs(text),
-        FormatStyle::StrFormat => brace_specs(text),
-    };
-    let by_argument = |spec: &&str| match style {
-        FormatStyle::Printf => spec.contains('*'),
-        FormatStyle::StrFormat => spec.contains('{'),
-    };
+fn guard(state: &State, text: &str, args: &[Value]) -> Result<(), Error> {
+    let specs = printf_specs(text);
     let mut widest = 0;
     for number in specs.iter().flat_map(|spec| spec.split(|c: char| !c.is_ascii_digit())).filter(|n| !n.is_empty()) {
-        widest = widest.max(number.parse::<u64>().unwrap_or(u64::MAX));
+        widest = widest.max(number.parse::<usize>().unwrap_or(usize::MAX));
     }
-    if specs.iter().any(by_argument) {
+    if specs.iter().any(|spec| spec.contains('*')) {
         let numbers = args.iter().filter_map(Value::as_i64);
-        widest = widest.max(numbers.map(i64::unsigned_abs).max().unwrap_or(0));
+        let largest = numbers.map(i64::unsigned_abs).max().unwrap_or(0);
+        widest = widest.max(usize::try_from(largest).unwrap_or(usize::MAX));
     }
     if widest > WIDEST {
         return Err(fail(format!("a width of more than {WIDEST} characters")));
     }
-    state.consume_fuel((specs.len() as u64).saturating_mul(widest) / 64)
+    state.consume_fuel((specs.len() as u64).saturating_mul(widest as u64) / 64)
 }
 
 /// The part of a text before a character; all of it where the character is missing.
@@ -109,32 +96,6 @@ fn printf_specs(text: &str) -> Vec<&str> {
         None => rest,
     });
     after.map(|rest| &rest[..rest.find(|c: char| c.is_alphabetic()).unwrap_or(rest.len())]).collect()
-}
-
-/// What stands in each outermost pair of braces.
-fn brace_specs(text: &str) -> Vec<&str> {
-    let (mut specs, mut depth, mut start) = (Vec::new(), 0_usize, 0);
-    for (i, c) in text.char_indices() {
-        match c {
-            '{' => {
-                depth += 1;
-                if depth == 1 {
-                    start = i + 1;
-                }
-            }
-            '}' if depth > 0 => {
-                depth -= 1;
-                if depth == 0 {
-                    specs.push(&text[start..i]);
-                }
-            }
-            _ => {}
-        }
-    }
-    if depth > 0 {
-        specs.push(&text[start..]);
-    }
-    specs
 }
 
 /// `%r` shows a value as a template would write it: here, it is shown first and then put in as `%s`.

@@ -1,6 +1,8 @@
 //! What Jinja has and minijinja lacks, said in words that minijinja has: `%` on texts, the `now` tag, lists that change.
 //! Lines stay what they are, so that errors point to them.
 
+mod scopes;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -13,6 +15,19 @@ pub const PERCENT: &str = "__percent";
 pub const CHANGEABLE: &str = "__changeable";
 /// The function that the `now` tag becomes.
 pub const NOW: &str = "__now";
+
+/// The functions that imports and includes without context become.
+pub const IMPORT: &str = "__import";
+/// See [`IMPORT`].
+pub const INCLUDE: &str = "__include";
+/// The function that makes a macro of one that takes any arguments.
+pub const VARIADIC: &str = "__variadic";
+/// What such a macro calls its arguments by position that have no name.
+pub const VARARGS: &str = "varargs";
+/// What such a macro calls its arguments by name that it does not name.
+pub const KWARGS: &str = "kwargs";
+/// The function that says what is not supported.
+pub const UNSUPPORTED: &str = "__unsupported";
 
 /// Methods that change a list or a table.
 const CHANGES: [&str; 11] =
@@ -27,13 +42,23 @@ pub struct Edit {
     pub text: Cow<'static, str>,
 }
 
+/// What a source is changed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// To be rendered.
+    Rendering,
+    /// To be read: what minijinja parses stays as it is.
+    Reading,
+}
+
 /// The changes that a source needs, in order; mostly none.
-pub fn edits(source: &str, syntax: &SyntaxConfig) -> Vec<Edit> {
+pub fn edits(source: &str, syntax: &SyntaxConfig, purpose: For) -> Vec<Edit> {
     let percent = has_percent(source, syntax);
     let now = source.contains("now");
     let changes = CHANGES.iter().any(|method| source.contains(&format!(".{method}(")));
     let does = source.contains(" do ") || source.contains("do(");
-    if !percent && !now && !changes && !does {
+    let scopes = purpose == For::Rendering && scopes::concerned(source, syntax);
+    if !percent && !now && !changes && !does && !scopes {
         return Vec::new();
     }
     let tokens: Result<Vec<_>, _> = tokenize(source, false, syntax.clone()).collect();
@@ -58,6 +83,9 @@ pub fn edits(source: &str, syntax: &SyntaxConfig) -> Vec<Edit> {
     }
     if does {
         dos(&tokens, &mut edits);
+    }
+    if scopes {
+        scopes::edits(source, &tokens, syntax, &mut edits);
     }
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     edits
@@ -212,7 +240,8 @@ fn operand_after(tokens: &[Word<'_>], start: usize) -> Option<usize> {
     }
 }
 
-/// `{% now 'utc', '%Y' %}` becomes `{{ __now('utc', '%Y') }}`; `now 'utc' + 'days=1'` becomes `__now('utc', '+', 'days=1')`.
+/// `{% now 'utc', '%Y' %}` becomes `{{ __now('utc', '%Y') }}` between two tags, which take the blanks that a tag takes;
+/// `now 'utc' + 'days=1'` becomes `__now('utc', '+', 'days=1')`.
 fn nows(source: &str, tokens: &[Word<'_>], syntax: &SyntaxConfig, edits: &mut Vec<Edit>) {
     for (i, window) in tokens.windows(2).enumerate() {
         let [start, name] = window else { continue };
@@ -226,9 +255,7 @@ fn nows(source: &str, tokens: &[Word<'_>], syntax: &SyntaxConfig, edits: &mut Ve
             continue;
         }
         let (open, close) = syntax.variable_delimiters();
-        // A sign that trims blanks stays: `{%-` becomes `{{-`.
-        edits.push(Edit { range: start.range.start..start.range.start + block.len(), text: open.to_owned().into() });
-        edits.push(Edit { range: name.range.clone(), text: format!("{NOW}(").into() });
+        edits.push(Edit { range: name.range.clone(), text: format!("set __done = 0 {block_end}{open} {NOW}(").into() });
         let mut depth = 0_usize;
         for word in &tokens[i + 2..end] {
             if opens(&word.token) {
@@ -245,9 +272,8 @@ fn nows(source: &str, tokens: &[Word<'_>], syntax: &SyntaxConfig, edits: &mut Ve
             edits.push(Edit { range: word.range.clone(), text: sign.into() });
             break;
         }
-        let stop = tokens[end].range.end;
-        edits.push(Edit { range: tokens[end].range.start..tokens[end].range.start, text: ")".into() });
-        edits.push(Edit { range: stop - block_end.len()..stop, text: close.to_owned().into() });
+        let at = tokens[end].range.start;
+        edits.push(Edit { range: at..at, text: format!(") {close}{block} set __done = 0 ").into() });
     }
 }
 
@@ -282,7 +308,7 @@ mod tests {
 
     fn rewritten(source: &str) -> String {
         let syntax = SyntaxConfig::default();
-        apply(source, &edits(source, &syntax)).into_owned()
+        apply(source, &edits(source, &syntax, For::Rendering)).into_owned()
     }
 
     #[test]
@@ -297,8 +323,11 @@ mod tests {
             ("{{ ('a' ~ '%s') % b if c else d }}", "{{ ('a' ~ '%s') |__percent( b) if c else d }}"),
             ("100 % of {{ a }}", "100 % of {{ a }}"),
             ("{% raw %}{{ a % b }}{% endraw %}{# a % b #}", "{% raw %}{{ a % b }}{% endraw %}{# a % b #}"),
-            ("{%- now 'utc', '%Y' -%}", "{{- __now( 'utc', '%Y' )-}}"),
-            ("{% now 'local' + 'days=1', '%Y' %}", "{{ __now( 'local' , '+',  'days=1', '%Y' )}}"),
+            ("{%- now 'utc', '%Y' -%}", "{%- set __done = 0 %}{{ __now( 'utc', '%Y' ) }}{% set __done = 0 -%}"),
+            (
+                "{% now 'local' + 'days=1', '%Y' %}",
+                "{% set __done = 0 %}{{ __now( 'local' , '+',  'days=1', '%Y' ) }}{% set __done = 0 %}",
+            ),
             (
                 "{% set a = [] %}{% do a.append(b[0]) %}",
                 "{% set a = __changeable([]) %}{% set __done = a.append(b[0]) %}",
@@ -315,7 +344,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_source_panics(source in "(\\{\\{|\\}\\}|\\{%|%\\}| |%|a|'%s'|\\(|\\)|\\[|\\]|\\{|\\}|now|,|\\+|-|\\.append\\(|\\||\\.|\\*\\*){0,20}") {
+        fn no_source_panics(source in "(\\{\\{|\\}\\}|\\{%|%\\}| |%|a|'%s'|\\(|\\)|\\[|\\]|\\{|\\}|now|,|\\+|-|macro|endmacro|call|endcall|import|from|include|as|with|without|context|varargs|kwargs|\\.append\\(|\\||\\.|\\*\\*){0,20}") {
             rewritten(&source);
         }
     }

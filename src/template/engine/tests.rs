@@ -16,11 +16,15 @@ fn template(syntax: Syntax, undefined: Undefined) -> Template {
 
 /// What a text renders to, or what is wrong with it.
 fn rendered(template: &Template, variables: &Value, text: &str) -> String {
+    engine(template, variables).text("t", text).unwrap_or_else(|error| error.to_string())
+}
+
+fn engine(template: &Template, variables: &Value) -> Engine {
     let mut engine = Engine::new(template, &Map::new()).unwrap();
     for (name, value) in variables.as_object().unwrap() {
         engine.set(name, value);
     }
-    engine.text("t", text).unwrap_or_else(|error| error.to_string())
+    engine
 }
 
 #[test]
@@ -131,6 +135,84 @@ fn only_the_templates_own_files_are_included() {
         assert!(message.contains("template not found"), "{name}: {message}");
     }
     assert!(rendered(&template, &variables, "{% include 'again' %}").contains("recursion"));
+}
+
+/// The expectations are Jinja's.
+#[test]
+fn imports_and_includes_without_context_see_no_variables() {
+    let mut strict = template(Syntax::default(), Undefined::Strict);
+    for (path, text) in [
+        ("see", "[{{ x | default('-') }}{{ y | default('-') }}{{ i | default('-') }}{{ range(2) | list }}]"),
+        ("deep", "<{% include 'see' %}>"),
+        ("over", "{% extends 'base' %}{% block b %}{{ x | default('-') }}{% endblock %}"),
+        ("base", "({% block b %}{% endblock %})"),
+        (
+            "m",
+            "{% set v = 3 %}{% macro see() %}{{ x | default('-') }}{{ y | default('-') }}{{ v }}{% endmacro %}\
+               {% macro box(a) %}{{ a }}{{ caller() }}{{ varargs }}{% endmacro %}",
+        ),
+        ("far", "{% from 'm' import see as look %}{% macro see() %}{{ look() }}{% endmacro %}"),
+        ("needs", "{% macro see() %}\n{{ x }}{% endmacro %}"),
+        ("self", "{% include 'self' without context %}"),
+    ] {
+        strict.source.insert(path.parse().unwrap(), crate::tree::Entry::file(text));
+    }
+    let variables = serde_json::json!({"x": 1});
+    let trimmed = Syntax { trim_blocks: true, lstrip_blocks: true, ..Syntax::default() };
+    for (text, expected) in [
+        ("{% set y = 2 %}{% include 'see' %}{% include 'see' with context %}", "[12-[0, 1]][12-[0, 1]]"),
+        ("{% set y = 2 %}{% include 'see' without context %}{{ x }}{{ y }}", "[---[0, 1]]12"),
+        ("{% for i in [1] %}{% include 'deep' without context %}{{ i }}{% endfor %}", "<[---[0, 1]]>1"),
+        ("a {%- include ['none', 'see'] ignore missing without context -%} b", "a[---[0, 1]]b"),
+        ("{% include 'none' ignore missing without context %}{% include 'over' without context %}", "(-)"),
+        ("{% set y = 2 %}{% import 'm' as m %}{{ m.see() }}{{ m.v }}{{ x }}", "--331"),
+        ("{% set y = 2 %}{% import 'm' as m without context %}{{ m.see() }}", "--3"),
+        ("{% set y = 2 %}{% import 'm' as m with context %}{{ m.see() }}", "123"),
+        (
+            "{% from 'm' import see as s, v %}{{ s() }}{{ v }}{% from 'm' import see with context %}{{ see() }}",
+            "--331-3",
+        ),
+        ("{% from 'far' import see %}{{ see() }}", "--3"),
+        ("{% import 'm' as m %}{% call m.box(1, 2) %}{{ x }}{% endcall %}", "11(2,)"),
+        ("{% for i in [1, 2] %}{% import 'm' as m %}{{ m.v }}{{ i }}{% endfor %}", "3132"),
+        ("{% macro f() %}{% from 'm' import see %}{{ see() }}{{ x }}{% endmacro %}{{ f() }}", "--31"),
+    ] {
+        assert_eq!(rendered(&strict, &variables, text), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("\n{% include 'none' without context %}", "t:2: template not found"),
+        ("{% import 'needs' as n %}{{ n.see() }}", "needs:2: undefined value"),
+        ("{% from 'm' import\n  see,\n  v -%}\n\n{{ nope }}", "t:5: undefined value: `nope` is undefined"),
+        ("{% include 'self' without context %}", "recursion"),
+    ] {
+        let error = engine(&strict, &variables).file("t", text, &Map::new()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let trimmed = Template { source: strict.source.clone(), ..template(trimmed, Undefined::Strict) };
+    let text =
+        "a\n  {% import 'm' as m %}\n  {% from 'm' import v %}\n  {% include 'see' without context %}\n  {{ v }}\n";
+    assert_eq!(rendered(&trimmed, &variables, text), "a\n[---[0, 1]]  3\n");
+}
+
+#[test]
+fn what_line_statements_cannot_say_is_refused() {
+    let syntax = Syntax { line_statement: Some("%%".to_owned()), ..Syntax::default() };
+    let mut template = template(syntax, Undefined::Lenient);
+    template.source.insert("m".parse().unwrap(), crate::tree::Entry::file("{% macro see() %}{{ x }}{% endmacro %}"));
+    let variables = serde_json::json!({"x": 1});
+    assert_eq!(rendered(&template, &variables, "%% import 'm' as m with context\n{{ m.see() }}\n"), "1\n");
+    for (text, what) in [
+        ("\n%% import 'm' as m\n", "`import` in a line statement"),
+        ("\n%% from 'm' import see\n", "`import` in a line statement"),
+        ("\n%% include 'm' without context\n", "`include … without context` in a line statement"),
+        ("%% macro f()\n{{ varargs }}\n%% endmacro\n{{ f() }}", "`varargs` and `kwargs` of a macro in line statements"),
+        ("%% macro f(a,\n b=a)\n{{ b }}\n%% endmacro\n{{ f(1) }}", "a default of another argument in a line statement"),
+        ("{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}\n{{ varargs }}{% endcall %}", "in a call block"),
+    ] {
+        let message = engine(&template, &variables).file("t", text, &Map::new()).unwrap_err().to_string();
+        assert!(message.starts_with("x 1.2.3 is wrong: t:2: "), "{text}: {message}");
+        assert!(message.contains(what), "{text}: {message}");
+    }
 }
 
 #[test]
@@ -293,7 +375,7 @@ fn keys_of_formats_may_be_of_any_language() {
         ("{{ '%(größe)s' % 1 }}", "missing an argument"),
         ("{{ '%(größe' % {} }}", "incomplete format key"),
         ("{{ '%(größe)s' % {'n': 1} }}", "x 1.2.3 is wrong"),
-        ("{{ '{0[größe]}'.format({'größe': 1}) }}", "not ASCII"),
+        ("{{ '{0[größe]}'.format({'größe': 1}) }}", "1"),
     ] {
         let got = rendered(&template, &serde_json::json!({}), text);
         assert!(got.contains(expected), "{text}: {got}");

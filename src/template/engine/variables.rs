@@ -6,6 +6,8 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, Serde, Value as Word};
 use serde_json::{Map, Value};
 
+use super::scope::{CURTAIN, Curtain};
+
 /// The name under which a Cookiecutter template knows its variables.
 const COOKIECUTTER: &str = "cookiecutter";
 
@@ -62,44 +64,34 @@ impl Variables {
         known.collect()
     }
 
-    /// All of them, and some more that go before.
+    /// What one text knows: all of them, and some more that go before.
     pub fn with(self: &Arc<Self>, more: &Map<String, Value>) -> Word {
-        if more.is_empty() {
-            return Word::from_dyn_object(self.clone());
-        }
         let more = more.iter().map(|(name, value)| (name.clone(), Word::from(Serde(value)))).collect();
-        Word::from_object(Layer { more, below: self.clone() })
-    }
-}
-
-impl Object for Variables {
-    fn get_value(self: &Arc<Self>, name: &Word) -> Option<Word> {
-        self.get_value_by_str(name.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Word> {
-        self.known.get(name).cloned()
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.known.keys().map(Word::from).collect())
+        Word::from_object(Known { more, below: self.clone(), curtain: Arc::default() })
     }
 }
 
 /// Variables for one text above those for all.
 #[derive(Debug)]
-struct Layer {
+struct Known {
     more: BTreeMap<String, Word>,
     below: Arc<Variables>,
+    curtain: Arc<Curtain>,
 }
 
-impl Object for Layer {
+impl Object for Known {
     fn get_value(self: &Arc<Self>, name: &Word) -> Option<Word> {
         self.get_value_by_str(name.as_str()?)
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Word> {
-        self.more.get(name).cloned().or_else(|| self.below.get_value_by_str(name))
+        if name == CURTAIN {
+            return Some(Word::from_dyn_object(self.curtain.clone()));
+        }
+        if self.curtain.is_drawn() {
+            return None;
+        }
+        self.more.get(name).or_else(|| self.below.known.get(name)).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
