@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, Stat, openat, readlin
 use rustix::io::Errno;
 
 use crate::files::FileError;
-use crate::tree::{Entry, Tree, TreePath};
+use crate::tree::{Entry, Spool, Tree, TreePath};
 
 /// The largest file that is read from a project, in bytes.
 pub const FILE_CAP: u64 = 256 * 1024 * 1024;
@@ -125,19 +125,19 @@ impl Directory {
 
     /// The files and links at these paths, and those that block the way to one. What is a directory is left out.
     pub fn read<'a>(&self, paths: impl IntoIterator<Item = &'a TreePath>) -> Result<Tree, FileError> {
-        let mut tree = Tree::default();
+        let (mut tree, mut spool) = (Tree::default(), Spool::default());
         for path in paths {
             match self.parent(path)? {
                 Parent::There(parent) => {
                     let found = find(&parent, path.file_name());
                     if let Found::Entry(entry, _) = found.map_err(FileError::io("read", &self.place(path)))? {
-                        tree.insert(path.clone(), entry);
+                        tree.insert(path.clone(), entry.kept(&mut spool));
                     }
                 }
                 Parent::Missing(_) => {}
                 Parent::Blocked(at) => {
                     if let Found::Entry(entry, _) = self.find(&at)? {
-                        tree.insert(at, entry);
+                        tree.insert(at, entry.kept(&mut spool));
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Reading with a cap and writing whole: a file onramp writes is the old one or the new one, never half of it.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Class, Fault};
@@ -84,12 +84,23 @@ pub fn read_text(path: &Path, cap: u64) -> Result<String, FileError> {
 
 /// Replaces a file's contents at once: temporary file beside it, fsync, rename, fsync of the directory.
 pub fn write(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    write_by(path, |out| out.write_all(contents))
+}
+
+/// The same of contents that are written piece by piece.
+pub fn write_by(
+    path: &Path,
+    contents: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
+) -> Result<(), FileError> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
     let failed = FileError::io("write", path);
     let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
-        file.write_all(contents)?;
+        let file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
+        let mut out = BufWriter::new(file.as_file());
+        contents(&mut out)?;
+        out.flush()?;
+        drop(out);
         // A temporary file is private; what replaces an existing file keeps that file's mode.
         let mode = match std::fs::metadata(path) {
             Ok(old) => old.permissions(),

@@ -1,22 +1,27 @@
-//! A file tree in memory: what a template is, what it renders to, and what two versions of it are merged into.
+//! A file tree: what a template is, what it renders to, and what two versions of it are merged into.
 
+mod contents;
 pub mod disk;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub use contents::{Contents, Spool, Text};
+
 use crate::reference::Digest;
 
 /// A path in a tree: relative, `/` between its names, none of them empty, `.` or `..`, no control characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TreePath(String);
+/// Many hold the path of one file, so that they share it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TreePath(Arc<str>);
 
 /// Why a text is no path in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +86,7 @@ impl TreePath {
 
     /// The directory that it lies in; none at the top.
     pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
     /// Whether a project may be given a file of this name: not git's own, and a file name on every system.
@@ -120,7 +125,7 @@ impl FromStr for TreePath {
         if text.len() > PATH_CAP || text.split('/').any(|name| name.len() > NAME_CAP) {
             return Err(BadPath::Long);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -132,9 +137,9 @@ impl TryFrom<String> for TreePath {
     }
 }
 
-impl From<TreePath> for String {
-    fn from(path: TreePath) -> Self {
-        path.0
+impl Serialize for TreePath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -156,7 +161,7 @@ pub enum Entry {
     /// A file.
     File {
         /// Its bytes, shared between the trees that hold it.
-        contents: Bytes,
+        contents: Contents,
         /// Whether it can be run.
         executable: bool,
     },
@@ -169,12 +174,12 @@ pub enum Entry {
 
 impl Entry {
     /// A file that is not to be run.
-    pub fn file(contents: impl Into<Bytes>) -> Self {
+    pub fn file(contents: impl Into<Contents>) -> Self {
         Self::File { contents: contents.into(), executable: false }
     }
 
     /// A file's bytes; none of a link.
-    pub fn contents(&self) -> Option<&Bytes> {
+    pub fn contents(&self) -> Option<&Contents> {
         match self {
             Self::File { contents, .. } => Some(contents),
             Self::Link { .. } => None,
@@ -189,9 +194,18 @@ impl Entry {
         })
     }
 
+    /// The same, its contents where a spool has them.
+    #[must_use]
+    pub fn kept(self, spool: &mut Spool) -> Self {
+        match self {
+            Self::File { contents, executable } => Self::File { contents: spool.keep(contents), executable },
+            link @ Self::Link { .. } => link,
+        }
+    }
+
     /// A file's text; none of a link or of what is not UTF-8.
-    pub fn text(&self) -> Option<&str> {
-        self.contents().and_then(|contents| std::str::from_utf8(contents).ok())
+    pub fn text(&self) -> Option<Text> {
+        self.contents().and_then(Contents::text)
     }
 
     /// Whether it is a file that can be run.
@@ -201,25 +215,45 @@ impl Entry {
 
     /// The digest of kind and contents: what `onramp.lock` says of a file.
     pub fn digest(&self) -> Digest {
+        if let Self::File { contents, executable: false } = self {
+            return Digest::from_hash(&contents.hash());
+        }
         let mut hash = Sha256::new();
         self.hash(&mut hash, "");
         Digest::from_hash(&hash.finalize())
     }
 
     fn hash(&self, hash: &mut Sha256, path: &str) {
-        let (kind, contents) = match self {
-            Self::File { contents, executable: false } => ("file", &contents[..]),
-            Self::File { contents, executable: true } => ("executable", &contents[..]),
-            Self::Link { target } => ("link", target.as_bytes()),
+        let kind = match self {
+            Self::File { executable: false, .. } => "file",
+            Self::File { executable: true, .. } => "executable",
+            Self::Link { .. } => "link",
         };
-        hash.update(format!("{kind} {} {path}\0", contents.len()));
-        hash.update(contents);
+        let bytes = self.bytes();
+        hash.update(format!("{kind} {} {path}\0", bytes.len()));
+        hash.update(bytes);
+    }
+
+    /// How many bytes it is.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::File { contents, .. } => contents.len(),
+            Self::Link { target } => target.len(),
+        }
+    }
+
+    /// A file's bytes, or where a link leads.
+    pub fn bytes(&self) -> Bytes {
+        match self {
+            Self::File { contents, .. } => contents.bytes(),
+            Self::Link { target } => Bytes::copy_from_slice(target.as_bytes()),
+        }
     }
 }
 
-/// Files and links by path. Directories are there because something is in them.
+/// Files and links by path. Directories are there because something is in them. Copies are one until one of them changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree(BTreeMap<TreePath, Entry>);
+pub struct Tree(Arc<BTreeMap<TreePath, Entry>>);
 
 impl Tree {
     /// What stands at a path.
@@ -229,12 +263,15 @@ impl Tree {
 
     /// Puts something at a path; what stood there before.
     pub fn insert(&mut self, path: TreePath, entry: Entry) -> Option<Entry> {
-        self.0.insert(path, entry)
+        Arc::make_mut(&mut self.0).insert(path, entry)
     }
 
     /// Takes what stands at a path out of the tree.
     pub fn remove(&mut self, path: &str) -> Option<Entry> {
-        self.0.remove(path)
+        if !self.0.contains_key(path) {
+            return None;
+        }
+        Arc::make_mut(&mut self.0).remove(path)
     }
 
     /// Everything, by path.
@@ -278,15 +315,15 @@ impl Tree {
         }
         let inside = |path: &TreePath| {
             let rest = path.as_str().strip_prefix(directory)?.strip_prefix('/')?;
-            Some(TreePath(rest.to_owned()))
+            Some(TreePath(rest.into()))
         };
-        Self(self.0.iter().filter_map(|(path, entry)| Some((inside(path)?, entry.clone()))).collect())
+        self.iter().filter_map(|(path, entry)| Some((inside(path)?, entry.clone()))).collect()
     }
 
     /// The digest of every path, kind and byte: where one file ends counts, too.
     pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new();
-        for (path, entry) in &self.0 {
+        for (path, entry) in self.iter() {
             entry.hash(&mut hash, path.as_str());
         }
         Digest::from_hash(&hash.finalize())
@@ -303,7 +340,7 @@ impl Tree {
 
 impl FromIterator<(TreePath, Entry)> for Tree {
     fn from_iter<I: IntoIterator<Item = (TreePath, Entry)>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
+        Self(Arc::new(entries.into_iter().collect()))
     }
 }
 
@@ -312,7 +349,7 @@ impl IntoIterator for Tree {
     type IntoIter = std::collections::btree_map::IntoIter<TreePath, Entry>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        Arc::unwrap_or_clone(self.0).into_iter()
     }
 }
 

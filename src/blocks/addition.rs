@@ -43,7 +43,7 @@ impl Addition {
         let root = Directory::open(root)?;
         let read = |path: &TreePath| root.read([path]).map(|tree| tree.get(path.as_str()).cloned());
         let before = read(&toml)?;
-        let mut project = before.as_ref().and_then(Entry::text).map(str::to_owned);
+        let mut project = before.as_ref().and_then(Entry::text).map(String::from);
         let mut files = Tree::default();
         let mut taken = Vec::new();
         for (block, layer) in added {
@@ -77,7 +77,7 @@ impl Addition {
             }
             if let Some(text) = &project {
                 let part = layer.rendered.tree.get(manifest::FILE).and_then(Entry::text).unwrap_or_default();
-                let joined = layer::join(text, part, Tables::All)?;
+                let joined = layer::join(text, &part, Tables::All)?;
                 layer::check(block, &joined)?;
                 project = Some(joined);
             }

@@ -14,7 +14,7 @@ use crate::reference::Digest;
 use crate::template::engine::{PROGRAM_OF_USER, Python};
 use crate::template::{Template, dialect};
 use crate::text::slug;
-use crate::tree::Tree;
+use crate::tree::{Entry, Text, Tree};
 use crate::version::Version;
 
 /// Which block this is.
@@ -79,16 +79,16 @@ impl Block {
     }
 
     fn of(id: BlockId, place: &Path, source: Tree, content: Digest, directory: Option<&str>) -> Result<Self, Error> {
-        let manifest = match source.get(manifest::FILE).map(|entry| entry.text()) {
+        let manifest = match source.get(manifest::FILE).map(Entry::text) {
             None => None,
             Some(Some(text)) => {
-                let manifest = manifest::parse(place, text)?;
+                let manifest = manifest::parse(place, &text)?;
                 check_identity(&id, &manifest)?;
                 Some(manifest)
             }
             Some(None) => return Err(Error::wrong(&id, manifest::FILE, "not UTF-8 text")),
         };
-        let readme = source.get("README.md").and_then(|entry| entry.text()).map(str::to_owned);
+        let readme = source.get("README.md").and_then(Entry::text).map(String::from);
         let what = if manifest.is_some() { "block" } else { "template" };
         let label = format!("{what} {id}");
         let directory = match directory {
@@ -175,8 +175,8 @@ impl Block {
     }
 
     /// The text of its `block.toml`, for what it adds to `onramp.toml`: comments and order are the author's.
-    pub fn manifest_text(&self) -> &str {
-        self.template.source.get(manifest::FILE).and_then(|entry| entry.text()).unwrap_or_default()
+    pub fn manifest_text(&self) -> Text {
+        self.template.source.get(manifest::FILE).and_then(Entry::text).unwrap_or_default()
     }
 
     /// Whether it can do this: start a project, or be added to one. A foreign template can do both.

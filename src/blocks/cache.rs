@@ -5,18 +5,18 @@
 //! what went into it. A file is written aside and renamed, so that any number of processes may be at it. It is not
 //! synced: one that a power cut tore is found out by its digest, and made again.
 
+mod pack;
+
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use pack::{MAGIC, Pack};
 
 use crate::files::FileError;
 use crate::reference::Digest;
-use crate::template::render::Origin;
 use crate::template::{self, Answers, Rendered, Template, Value};
-use crate::tree::{Entry, Tree};
+use crate::tree::{Spool, Tree};
 
 /// How much is kept before the least recently used goes, in bytes.
 const ROOM: u64 = 2 * 1024 * 1024 * 1024;
@@ -25,11 +25,9 @@ const LATELY: Duration = Duration::from_hours(30 * 24);
 /// What a process that died may have left half-written.
 const ABANDONED: Duration = Duration::from_hours(24);
 /// Changes whenever the same template and answers may render to something else, or the format of the files does.
-const RENDER: &str = "onramp render 1";
+const RENDER: &str = "onramp render 2";
 /// How much is written at once, in bytes.
 const BUFFER: usize = 256 * 1024;
-/// The first bytes of every file.
-const MAGIC: &[u8] = b"onramp tree 1\n";
 
 /// The cache of trees and renders.
 #[derive(Clone, Debug)]
@@ -46,22 +44,28 @@ impl Store {
     /// The tree of this digest, if it is kept.
     pub fn tree(&self, content: &Digest) -> Option<Tree> {
         let path = self.place("trees", content);
-        let tree = decode(&mut read(&path)?).filter(|tree| tree.digest() == *content);
+        let tree = Pack::open(&path).and_then(|mut pack| pack.tree()).filter(|tree| tree.digest() == *content);
         used(&path, tree.is_some());
         tree
+    }
+
+    /// Keeps a tree, and gives it back: a large one's contents are where it is kept from now on, and nowhere else.
+    pub fn settled(&self, content: &Digest, tree: Tree) -> Result<Tree, FileError> {
+        self.keep_tree(content, &tree)?;
+        Ok(if is_large(&tree) { self.tree(content).unwrap_or(tree) } else { tree })
     }
 
     /// Keeps a tree. `content` is its digest.
     pub fn keep_tree(&self, content: &Digest, tree: &Tree) -> Result<(), FileError> {
         let path = self.place("trees", content);
         // A whole one is as good as this one; a torn one has another length, or is found out when it is read.
-        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == (MAGIC.len() + encoded(tree)) as u64) {
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == (MAGIC.len() + pack::encoded(tree)) as u64) {
             used(&path, true);
             return Ok(());
         }
         self.write(&path, |out| {
             out.write_all(MAGIC)?;
-            encode(tree, out)
+            pack::encode(tree, out)
         })
     }
 
@@ -83,40 +87,24 @@ impl Store {
         }
         let rendered = template::render(template, answers, facts)?;
         // A cache that cannot be written to is no reason to fail.
-        let _ = self.keep_render(&key, &rendered);
-        Ok(rendered)
+        match self.keep_render(&key, &rendered) {
+            Ok(()) if is_large(&rendered.tree) => Ok(self.render(&key).unwrap_or(rendered)),
+            _ => Ok(rendered),
+        }
     }
 
     /// What was kept under this key.
     fn render(&self, key: &Digest) -> Option<Rendered> {
         let path = self.place("renders", key);
-        let rendered = read_render(&path);
+        let rendered = Pack::open(&path).and_then(|mut pack| pack.render());
         used(&path, rendered.is_some());
         rendered
     }
 
     fn keep_render(&self, key: &Digest, rendered: &Rendered) -> Result<(), FileError> {
-        let origins: Vec<Value> = rendered
-            .origins
-            .iter()
-            .map(|(path, origin)| {
-                let Origin { source, rendered, yielded } = origin;
-                serde_json::json!([path, source, rendered, yielded])
-            })
-            .collect();
-        let about = serde_json::json!({ "origins": origins, "once": rendered.once }).to_string();
-        let length = (about.len() as u64).to_le_bytes();
-        let mut hash = Hashing(Sha256::new());
-        hash.0.update(length);
-        hash.0.update(&about);
-        let path = self.place("renders", key);
-        encode(&rendered.tree, &mut hash).map_err(FileError::io("write", &path))?;
-        self.write(&path, |out| {
+        self.write(&self.place("renders", key), |out| {
             out.write_all(MAGIC)?;
-            out.write_all(&hash.0.finalize())?;
-            out.write_all(&length)?;
-            out.write_all(about.as_bytes())?;
-            encode(&rendered.tree, out)
+            pack::encode_render(rendered, out)
         })
     }
 
@@ -173,6 +161,11 @@ impl Store {
     }
 }
 
+/// Whether memory should not hold it.
+fn is_large(tree: &Tree) -> bool {
+    pack::encoded(tree) > Spool::ROOM
+}
+
 /// What names a render: everything that went into it.
 fn render_key(
     content: &Digest,
@@ -181,34 +174,6 @@ fn render_key(
 ) -> Digest {
     let parts = serde_json::json!([RENDER, env!("CARGO_PKG_VERSION"), content, answers, facts]);
     Digest::of(parts.to_string().as_bytes())
-}
-
-/// A file of the store; none if it is not there, or not one of ours.
-fn read(path: &Path) -> Option<Bytes> {
-    let mut bytes = Bytes::from(std::fs::read(path).ok()?);
-    let whole = bytes.starts_with(MAGIC);
-    if !whole {
-        let _ = std::fs::remove_file(path);
-        return None;
-    }
-    Some(bytes.split_off(MAGIC.len()))
-}
-
-fn read_render(path: &Path) -> Option<Rendered> {
-    let mut bytes = read(path)?;
-    let hash = take(&mut bytes, 32)?;
-    if Sha256::digest(&bytes)[..] != hash[..] {
-        return None;
-    }
-    let length = number(&mut bytes)?;
-    let about: Value = serde_json::from_slice(&take(&mut bytes, length)?).ok()?;
-    let tree = decode(&mut bytes)?;
-    let origin = |value: &Value| {
-        let (path, source, rendered, yielded) = serde_json::from_value(value.clone()).ok()?;
-        Some((path, Origin { source, rendered, yielded }))
-    };
-    let origins = about["origins"].as_array()?.iter().map(origin).collect::<Option<_>>()?;
-    Some(Rendered { tree, origins, once: serde_json::from_value(about["once"].clone()).ok()? })
 }
 
 /// Marks a file as used now, or removes one that is not what it should be.
@@ -220,95 +185,15 @@ fn used(path: &Path, whole: bool) {
     }
 }
 
-/// Number of entries; of each its kind, the length of its path, the length of its contents, the path, the contents.
-fn encode(tree: &Tree, out: &mut impl Write) -> io::Result<()> {
-    out.write_all(&(tree.len() as u64).to_le_bytes())?;
-    for (path, entry) in tree.iter() {
-        let (kind, contents) = parts(entry);
-        out.write_all(&[kind])?;
-        out.write_all(&(path.as_str().len() as u64).to_le_bytes())?;
-        out.write_all(&(contents.len() as u64).to_le_bytes())?;
-        out.write_all(path.as_str().as_bytes())?;
-        out.write_all(contents)?;
-    }
-    Ok(())
-}
-
-/// A digest of what is written to it.
-struct Hashing(Sha256);
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// How many bytes that makes.
-fn encoded(tree: &Tree) -> usize {
-    8 + tree.iter().map(|(path, entry)| 17 + path.as_str().len() + parts(entry).1.len()).sum::<usize>()
-}
-
-fn parts(entry: &Entry) -> (u8, &[u8]) {
-    match entry {
-        Entry::File { contents, executable: false } => (0, contents),
-        Entry::File { contents, executable: true } => (1, contents),
-        Entry::Link { target } => (2, target.as_bytes()),
-    }
-}
-
-/// The contents of the files share the bytes that they are read from.
-fn decode(bytes: &mut Bytes) -> Option<Tree> {
-    let count = number(bytes)?;
-    let mut tree = Tree::default();
-    for _ in 0..count {
-        let kind = take(bytes, 1)?[0];
-        let (path, length) = (number(bytes)?, number(bytes)?);
-        let path = String::from_utf8(take(bytes, path)?.to_vec()).ok()?.parse().ok()?;
-        let contents = take(bytes, length)?;
-        let entry = match kind {
-            0 | 1 => Entry::File { contents, executable: kind == 1 },
-            2 => Entry::Link { target: String::from_utf8(contents.to_vec()).ok()? },
-            _ => return None,
-        };
-        tree.insert(path, entry);
-    }
-    bytes.is_empty().then_some(tree)
-}
-
-fn number(bytes: &mut Bytes) -> Option<usize> {
-    let eight = take(bytes, 8)?;
-    usize::try_from(u64::from_le_bytes(eight[..].try_into().ok()?)).ok()
-}
-
-fn take(bytes: &mut Bytes, length: usize) -> Option<Bytes> {
-    (length <= bytes.len()).then(|| bytes.split_to(length))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use proptest::prelude::*;
-
     use super::*;
     use crate::template::Question;
     use crate::template::question::{Choices, Kind, When};
-    use crate::tree::TreePath;
-
-    fn trees() -> impl Strategy<Value = Tree> {
-        let entry = prop_oneof![
-            (proptest::collection::vec(any::<u8>(), 0..40), any::<bool>())
-                .prop_map(|(contents, executable)| Entry::File { contents: contents.into(), executable }),
-            "[a-z/.]{0,10}".prop_map(|target| Entry::Link { target }),
-        ];
-        proptest::collection::btree_map("[a-c]/[a-z{} ]{1,6}", entry, 0..6)
-            .prop_map(|entries| entries.into_iter().filter_map(|(p, e)| Some((p.parse().ok()?, e))).collect())
-    }
+    use crate::template::render::Origin;
+    use crate::tree::{Entry, TreePath};
 
     fn sample() -> Tree {
         let path = |text: &str| text.parse::<TreePath>().unwrap();
@@ -390,7 +275,7 @@ mod tests {
         let facts = serde_json::Map::new();
         let text = |template: &Template, name: &str| {
             let rendered = store.rendered(template, &content, &answers(name), &facts).unwrap();
-            rendered.tree.get("a.txt").and_then(Entry::text).map(str::to_owned)
+            rendered.tree.get("a.txt").and_then(Entry::text).map(String::from)
         };
         assert_eq!(text(&template, "Ada").as_deref(), Some("hello Ada"));
         // The source is not looked at again: its digest says that it is the same.
@@ -466,20 +351,5 @@ mod tests {
         store.tree(&again).unwrap();
         store.evict(0, SystemTime::now());
         assert!(there(&again));
-    }
-
-    proptest! {
-        #[test]
-        fn every_tree_comes_back(tree in trees()) {
-            let mut bytes = Vec::new();
-            encode(&tree, &mut bytes).unwrap();
-            prop_assert_eq!(bytes.len(), encoded(&tree));
-            prop_assert_eq!(decode(&mut Bytes::from(bytes)), Some(tree));
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&mut Bytes::from(bytes));
-        }
     }
 }

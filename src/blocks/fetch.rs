@@ -76,8 +76,7 @@ pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Resul
                 return Err(Error::NoRepository { path: path.clone(), what: commit.to_string() });
             }
         }
-        let tree = disk::read(path, Cap::TEMPLATE)?;
-        let content = kept(&store, &tree)?;
+        let (content, tree) = kept(&store, disk::read(path, Cap::TEMPLATE)?)?;
         let (version, none) = (Version::Bare(String::new()), String::new);
         let (commit, description) = (none(), none());
         return Ok(Fetched {
@@ -102,14 +101,14 @@ pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Resul
             Ok(head) => format!("{}-dirty", described(reader, &head)?.0),
             Err(_) => "dirty".to_owned(),
         };
-        let content = kept(&store, &taken.tree)?;
+        let (content, tree) = kept(&store, taken.tree)?;
         return Ok(Fetched {
             source,
             version: Version::Bare(description),
             reference: None,
             commit: String::new(),
             description: String::new(),
-            tree: taken.tree,
+            tree,
             content,
             submodules: taken.submodules,
         });
@@ -142,7 +141,7 @@ pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Resul
         _ => version,
     };
     let Taken { tree, submodules } = reader.take(&commit, "", Cap::TEMPLATE)?;
-    let content = kept(&store, &tree)?;
+    let (content, tree) = kept(&store, tree)?;
     Ok(Fetched { source, version, reference, commit: commit.to_string(), description, tree, content, submodules })
 }
 
@@ -157,8 +156,7 @@ pub fn versions(cache: &Path, location: &Location, offline: bool) -> Result<Vec<
 /// What is under a directory of a repository at a commit (`blocks/php-web` of a catalog), at most so much; kept in the cache.
 pub fn take(mirror: &Mirror, commit: &Commit, directory: &str, cap: Cap) -> Result<Tree, Error> {
     let taken = mirror.reader()?.take(commit, directory, cap)?;
-    kept(&Store::new(mirror.cache()), &taken.tree)?;
-    Ok(taken.tree)
+    Ok(kept(&Store::new(mirror.cache()), taken.tree)?.1)
 }
 
 /// The source that a project's block was rendered from: from the cache, else from the locked commit. Either way it is what
@@ -195,9 +193,7 @@ pub fn base(cache: &Path, locked: &LockedBlock, directory: &str, root: &Path, of
         (Location::Repository(_), Err(_)) => return Err(gone("it was never committed there".to_owned())),
     };
     if let Some(found) = trees.iter().position(|tree| tree.digest() == locked.content) {
-        let tree = trees.swap_remove(found);
-        store.keep_tree(&locked.content, &tree)?;
-        return Ok(tree);
+        return Ok(store.settled(&locked.content, trees.swap_remove(found))?);
     }
     let found = trees.iter().find(|tree| !tree.is_empty()).unwrap_or(&trees[0]).digest();
     let (source_of, commit, locked) = (location.to_string(), locked.commit.clone(), locked.content.clone());
@@ -278,8 +274,8 @@ fn described(reader: &Reader, commit: &Commit) -> Result<(String, Version), Erro
     Ok((text, version))
 }
 
-fn kept(store: &Store, tree: &Tree) -> Result<Digest, FileError> {
+fn kept(store: &Store, tree: Tree) -> Result<(Digest, Tree), FileError> {
     let content = tree.digest();
-    store.keep_tree(&content, tree)?;
-    Ok(content)
+    let tree = store.settled(&content, tree)?;
+    Ok((content, tree))
 }

@@ -197,7 +197,7 @@ fn record(
         None => String::new(),
         Some(entry) => {
             let text = entry.text();
-            text.ok_or_else(|| Error::wrong(&block.id, "files/", "its onramp.toml is not UTF-8 text"))?.to_owned()
+            text.ok_or_else(|| Error::wrong(&block.id, "files/", "its onramp.toml is not UTF-8 text"))?.into()
         }
     };
     if !text.is_empty() {
@@ -340,7 +340,7 @@ fn unplaced(table: &mut Table) {
 
 /// The part's `[services.*]`, their texts rendered, the author's comments and order kept.
 fn services_of(block: &Block, engine: &Engine) -> Result<Vec<(String, Table)>, Error> {
-    let mut document = edit(block.manifest_text(), super::manifest::FILE)?;
+    let mut document = edit(&block.manifest_text(), super::manifest::FILE)?;
     let Some(services) = document.get_mut("services").and_then(Item::as_table_like_mut) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for (name, item) in services.iter_mut() {

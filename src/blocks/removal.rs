@@ -101,14 +101,14 @@ impl Removal {
         let path: TreePath = manifest::FILE.parse().expect("a plain name");
         let Some(before) = root.read([&path])?.remove(manifest::FILE) else { return Ok(()) };
         let Some(text) = before.text() else { return Ok(()) };
-        let mut document = edit(&without_record(text, &self.name)?, manifest::FILE)?;
+        let mut document = edit(&without_record(&text, &self.name)?, manifest::FILE)?;
         if !layer::is_foreign(locked) {
             let block = follow.base(&self.name, locked)?;
             let added: Vec<String> = block.manifest.iter().flat_map(|m| m.services.keys().cloned()).collect();
             if !added.is_empty() {
                 let rendered = Layer::again(&block, locked, follow.facts)?;
                 let part = rendered.rendered.tree.get(manifest::FILE).and_then(Entry::text).unwrap_or_default();
-                let (part, own) = (table(part)?, table(text)?);
+                let (part, own) = (table(&part)?, table(&text)?);
                 let service =
                     |from: &toml::Table, name: &str| from.get("services").and_then(|all| all.get(name)).cloned();
                 for name in added {
@@ -131,7 +131,7 @@ impl Removal {
         }
         let after = document.to_string();
         manifest::parse(manifest::FILE.as_ref(), &after)?;
-        if after != text {
+        if after != *text {
             let after = Entry::File { contents: after.into(), executable: before.executable() };
             self.changes.push(Change { path, before: Some(before), after: Some(after) });
         }

@@ -9,7 +9,7 @@ use super::manifest::Kind;
 use super::staging::{Staging, write_new};
 use crate::git::{self, Commit, Identity};
 use crate::project::{self, Lock, manifest};
-use crate::tree::{Entry, Tree};
+use crate::tree::{Entry, Text, Tree};
 
 pub use super::staging::vacant;
 
@@ -46,13 +46,13 @@ impl Creation {
                 }
             }
             if let (Some(project), Some(part)) = (text(&files), text(&layer.rendered.tree)) {
-                let joined = layer::join(project, part, Tables::All)?;
+                let joined = layer::join(&project, &part, Tables::All)?;
                 files.insert(manifest_path(), Entry::file(joined));
             }
             lock.blocks.insert(part.id.name.clone(), layer.locked(part));
         }
         let manifest = match (text(&files), &block.manifest) {
-            (Some(text), _) => Some(layer::check(block, text)?),
+            (Some(text), _) => Some(layer::check(block, &text)?),
             (None, None) => None,
             (None, Some(_)) => return Err(Error::wrong(&block.id, "files/", "it renders no onramp.toml")),
         };
@@ -107,7 +107,7 @@ impl Staged {
     }
 }
 
-fn text(files: &Tree) -> Option<&str> {
+fn text(files: &Tree) -> Option<Text> {
     files.get(manifest::FILE).and_then(Entry::text)
 }
 

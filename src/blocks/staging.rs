@@ -125,7 +125,7 @@ pub fn write_new(root: &Path, path: &TreePath, entry: &Entry) -> Result<(), File
     };
     let mode = if executable { 0o777 } else { 0o666 };
     let create = || fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-    let written = in_directory(&path, create).and_then(|mut open| open.write_all(contents));
+    let written = in_directory(&path, create).and_then(|mut open| open.write_all(&contents.bytes()));
     written.map_err(FileError::io("write", &path))
 }
 

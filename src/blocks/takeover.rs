@@ -14,7 +14,7 @@ use crate::project::lock::LockedBlock;
 use crate::project::scaffolded::FOREIGN;
 use crate::template::question::Values;
 use crate::template::{Answers, yaml};
-use crate::tree::TreePath;
+use crate::tree::{Contents, TreePath};
 
 /// cruft's file.
 const CRUFT: &str = ".cruft.json";
@@ -43,7 +43,7 @@ pub fn find(held: &dyn Held) -> Result<Vec<Takeover>, Error> {
         let file: TreePath = name.parse().expect("a plain name");
         let path = held.place(&file);
         let Look::Entry(entry) = held.look(&file)? else { continue };
-        let contents = entry.contents().cloned().unwrap_or_default();
+        let contents = entry.contents().map(Contents::bytes).unwrap_or_default();
         if contents.len() as u64 > document::CAP {
             return Err(FileError::TooLarge { path, cap: document::CAP }.into());
         }

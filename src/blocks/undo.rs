@@ -151,15 +151,19 @@ impl Undo {
     pub fn change(&self, what: &str, operations: Vec<Operation>, then: Then) -> Result<Option<Unfinished>, Error> {
         let transaction = Transaction::begin(&self.root, operations, &Directories::Emptied)?;
         let record = self.keep(what, &transaction)?;
+        let file = record.file.clone();
         let unfinished = match then {
-            Then::Nothing => None,
-            Then::Commands => Some(Unfinished::begin(&self.root, record.clone())?),
+            Then::Nothing => {
+                drop(record);
+                None
+            }
+            Then::Commands => Some(Unfinished::begin(&self.root, record)?),
         };
         match transaction.apply() {
             Ok(()) => Ok(unfinished),
             Err(error) => {
                 // Kept for nothing. Left there it does no harm: the project is as it was before.
-                let _ = record.drop();
+                let _ = std::fs::remove_file(file);
                 if let Some(unfinished) = unfinished {
                     unfinished.forget();
                 }
@@ -219,7 +223,7 @@ impl Undo {
         for operation in plan.operations.iter().filter(|operation| plan.edited.contains(&operation.path)) {
             let place = directory.join(operation.path.as_str());
             match &operation.before {
-                Some(Entry::File { contents, .. }) => files::write(&place, contents)?,
+                Some(Entry::File { contents, .. }) => files::write(&place, &contents.bytes())?,
                 Some(Entry::Link { target }) => {
                     let parent = place.parent().unwrap_or(&directory);
                     std::fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;

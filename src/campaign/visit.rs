@@ -152,7 +152,7 @@ impl Goal {
         let text = |name: &str, cap: u64| -> Result<Option<String>, git::Error> {
             let path: TreePath = name.parse().expect("a plain name");
             let entry = snapshot.get(&path)?;
-            Ok(entry.as_ref().and_then(Entry::text).filter(|text| text.len() as u64 <= cap).map(str::to_owned))
+            Ok(entry.as_ref().and_then(Entry::text).filter(|text| text.len() as u64 <= cap).map(String::from))
         };
         let lock = text(lock::FILE, lock::CAP)?;
         let lock: Lock =

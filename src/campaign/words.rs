@@ -6,6 +6,7 @@ use super::{Clash, changelog};
 use crate::blocks::{Block, BlockId};
 use crate::template::Command;
 use crate::text::{neutral_line, shorten};
+use crate::tree::Entry;
 use crate::version::Version;
 
 /// GitHub takes 65,536 characters.
@@ -128,8 +129,8 @@ impl Words<'_> {
 
     /// The block's own words about the versions between, without what a terminal or a mention would act on.
     fn changelog(&self) -> String {
-        let text = self.to.template.source.get(changelog::FILE).and_then(|entry| entry.text()).unwrap_or_default();
-        crate::text::neutral(&changelog::between(text, self.from, &self.to.id.version))
+        let text = self.to.template.source.get(changelog::FILE).and_then(Entry::text).unwrap_or_default();
+        crate::text::neutral(&changelog::between(&text, self.from, &self.to.id.version))
     }
 }
 

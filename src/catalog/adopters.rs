@@ -14,7 +14,7 @@ use crate::git::{Mirror, Reader, Wanted, Worktree, without_credentials};
 use crate::name::Name;
 use crate::project::lock::{CAP as LOCK_CAP, FILE as LOCK, Lock};
 use crate::text::neutral_line;
-use crate::tree::Cap;
+use crate::tree::{Cap, Entry};
 use crate::version::Version;
 
 /// The file's name, at the top of the catalog.
@@ -107,8 +107,8 @@ fn lock_of(target: &Target, cache: &Path, offline: bool) -> Result<Option<(Strin
             // A repository without a commit has no lock.
             let Ok(head) = reader.head() else { return Ok(None) };
             let tree = reader.take(&head, "", Cap::TEMPLATE)?.tree;
-            let Some(text) = tree.get(LOCK).and_then(|entry| entry.text()) else { return Ok(None) };
-            Ok(Some((shown, document::parse(&place, text)?)))
+            let Some(text) = tree.get(LOCK).and_then(Entry::text) else { return Ok(None) };
+            Ok(Some((shown, document::parse(&place, &text)?)))
         }
         Place::Remote(url) => {
             let mirror = Mirror::new(cache, url.clone(), Wanted::Branches);

@@ -155,7 +155,7 @@ fn owner(owner: &str) -> String {
 /// What describes a block beside its manifest: the first entity of its `catalog-info.yaml`, if that can be read.
 pub fn beside(source: &crate::tree::Tree) -> Option<Entity> {
     let text = source.get(FILE)?.text()?;
-    read(text).ok()?.into_iter().next()
+    read(&text).ok()?.into_iter().next()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::blocks::Block;
 use crate::merge::{self, Options};
 use crate::template::question::{Choices, Question, When};
-use crate::tree::{Tree, TreePath};
+use crate::tree::{Entry, Tree, TreePath};
 
 /// What a change asks of the version's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -196,7 +196,7 @@ fn shared_part(block: &Block) -> Tree {
     let is_block = block.manifest.is_some();
     let source = block.template.source.clone().into_iter().filter(|(path, _)| !is_block || !own(path));
     let mut tree: Tree = source.collect();
-    if let Some(text) = tree.get("block.toml").and_then(|entry| entry.text()).map(str::to_owned) {
+    if let Some(text) = tree.get("block.toml").and_then(Entry::text) {
         let without: String =
             text.lines().filter(|line| !line.starts_with("version")).map(|l| format!("{l}\n")).collect();
         if let Ok(path) = "block.toml".parse() {

@@ -9,7 +9,7 @@ use crate::blocks::{catalog, manifest};
 use crate::git::{Commit, Worktree, without_credentials};
 use crate::name::Name;
 use crate::text::{did_you_mean, slug};
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 use crate::version::Version;
 
 /// The directory of a catalog's blocks.
@@ -145,8 +145,8 @@ impl Checkout {
     /// A block of files that were read.
     pub fn read(&self, name: &Name, source: Tree) -> Result<Block, Error> {
         let path = PathBuf::from(self.shown(name, manifest::FILE));
-        let version = match source.get(manifest::FILE).and_then(|entry| entry.text()) {
-            Some(text) => manifest::parse(&path, text)?.version.into(),
+        let version = match source.get(manifest::FILE).and_then(Entry::text) {
+            Some(text) => manifest::parse(&path, &text)?.version.into(),
             None => Version::Bare(String::new()),
         };
         Ok(Block::read(self.id(name, version), &path, source)?)

@@ -117,9 +117,9 @@ impl Texts<'_> {
             }
             let Some(text) = entry.text().filter(|_| !copied.contains(path)) else { continue };
             if is_template {
-                self.add(path.as_str(), Some(1), Role::Contents, text);
+                self.add(path.as_str(), Some(1), Role::Contents, &text);
             } else if elsewhere && !SPOKEN.iter().any(|end| path.as_str().ends_with(end)) {
-                self.add(path.as_str(), Some(1), Role::Perhaps, text);
+                self.add(path.as_str(), Some(1), Role::Perhaps, &text);
             }
         }
     }

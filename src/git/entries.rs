@@ -33,11 +33,11 @@ pub(super) fn tree(repository: &Repository, base: &git2::Tree<'_>, changes: &[Pl
                 }
                 continue;
             }
-            Some(Entry::File { contents, executable: false }) => (&contents[..], FileMode::Blob),
-            Some(Entry::File { contents, executable: true }) => (&contents[..], FileMode::BlobExecutable),
-            Some(Entry::Link { target }) => (target.as_bytes(), FileMode::Link),
+            Some(entry @ Entry::File { executable: false, .. }) => (entry.bytes(), FileMode::Blob),
+            Some(entry @ Entry::File { executable: true, .. }) => (entry.bytes(), FileMode::BlobExecutable),
+            Some(entry @ Entry::Link { .. }) => (entry.bytes(), FileMode::Link),
         };
-        update.upsert(path.as_str(), repository.blob(contents)?, mode);
+        update.upsert(path.as_str(), repository.blob(&contents)?, mode);
     }
     update.create_updated(repository, base)
 }

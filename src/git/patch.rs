@@ -55,7 +55,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("a")).unwrap();
         for (path, entry) in before.iter() {
             let place = dir.path().join(path.as_str());
-            std::fs::write(&place, entry.contents().unwrap()).unwrap();
+            std::fs::write(&place, entry.bytes()).unwrap();
             let mode = if entry.executable() { 0o755 } else { 0o644 };
             std::fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         }

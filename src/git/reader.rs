@@ -6,7 +6,7 @@ use bytes::Bytes;
 use git2::{DescribeFormatOptions, DescribeOptions, ObjectType, Odb, Repository, StatusOptions};
 
 use super::{Commit, Error};
-use crate::tree::{Cap, Entry, Tree, TreePath, disk};
+use crate::tree::{Cap, Contents, Entry, Spool, Tree, TreePath, disk};
 
 /// A repository that is only read. No hook, filter or helper that it names is run.
 pub struct Reader {
@@ -113,7 +113,8 @@ impl Reader {
             tree
         };
         let odb = self.repository.odb().map_err(|e| self.library(e))?;
-        let mut pass = Pass { reader: self, odb, cap, used: Cap { files: 0, bytes: 0 }, taken: Taken::default() };
+        let used = Cap { files: 0, bytes: 0 };
+        let mut pass = Pass { reader: self, odb, cap, used, spool: Spool::default(), taken: Taken::default() };
         pass.tree(&root, "")?;
         Ok(pass.taken)
     }
@@ -179,6 +180,7 @@ struct Pass<'a> {
     odb: Odb<'a>,
     cap: Cap,
     used: Cap,
+    spool: Spool,
     taken: Taken,
 }
 
@@ -212,16 +214,16 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn blob(&mut self, id: git2::Oid) -> Result<Bytes, Error> {
+    fn blob(&mut self, id: git2::Oid) -> Result<Contents, Error> {
         // The size stands before the contents, so that nothing that is too large is unpacked.
         self.used.bytes += self.odb.read_header(id).map_err(|e| self.reader.library(e))?.0 as u64;
         self.check()?;
         let object = self.odb.read(id).map_err(|e| self.reader.library(e))?;
-        Ok(Bytes::copy_from_slice(object.data()))
+        Ok(self.spool.keep(Bytes::copy_from_slice(object.data())))
     }
 
-    fn target(&self, path: &TreePath, contents: &Bytes) -> Result<String, Error> {
-        String::from_utf8(contents.to_vec()).map_err(|_| Error::BadPath {
+    fn target(&self, path: &TreePath, contents: &Contents) -> Result<String, Error> {
+        contents.text().map(String::from).ok_or_else(|| Error::BadPath {
             url: self.reader.url.clone(),
             path: path.as_str().to_owned(),
             why: crate::tree::BadPath::Unportable,

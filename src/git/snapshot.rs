@@ -197,7 +197,7 @@ impl Snapshot {
             let target = String::from_utf8(contents.to_vec()).map_err(|_| self.not_there(path))?;
             return Ok(Entry::Link { target });
         }
-        Ok(Entry::File { contents, executable: mode == 0o100_755 })
+        Ok(Entry::File { contents: contents.into(), executable: mode == 0o100_755 })
     }
 
     fn not_there(&self, path: &str) -> Error {

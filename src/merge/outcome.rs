@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Change, Conflict, ConflictKind, Merged, Options, Style, file};
-use crate::tree::{Entry, Tree, TreePath};
+use crate::tree::{Contents, Entry, Spool, Tree, TreePath};
 
 /// A merge in the making.
 pub(super) struct Outcome<'a> {
@@ -13,13 +13,23 @@ pub(super) struct Outcome<'a> {
     options: &'a Options,
     /// What stands at a path afterwards; none: nothing. Paths that are not here are as they were.
     edits: BTreeMap<TreePath, Option<Entry>>,
+    /// Where merged contents go.
+    spool: Spool,
     conflicts: Vec<Conflict>,
     moved: Vec<(TreePath, TreePath)>,
 }
 
 impl<'a> Outcome<'a> {
     pub(super) fn new(theirs: &'a Tree, mine: &'a Tree, options: &'a Options) -> Self {
-        Self { theirs, mine, options, edits: BTreeMap::new(), conflicts: Vec::new(), moved: Vec::new() }
+        Self {
+            theirs,
+            mine,
+            options,
+            edits: BTreeMap::new(),
+            spool: Spool::default(),
+            conflicts: Vec::new(),
+            moved: Vec::new(),
+        }
     }
 
     pub(super) fn put(&mut self, path: &TreePath, entry: Entry) {
@@ -77,18 +87,18 @@ impl<'a> Outcome<'a> {
         };
         // What has two states cannot be changed to two different ones.
         let executable = if here == was { *there } else { *here };
-        let texts = [&old[..], &new[..], &own[..]];
-        let contents = match texts {
-            [old, new, own] if new == old || new == own => mine.contents().cloned().unwrap_or_default(),
-            [old, _, own] if own == old => theirs.contents().cloned().unwrap_or_default(),
-            _ => {
-                if let Some(merged) = file::merge(path, texts, self.options) {
-                    self.take(path, merged)
-                } else {
-                    let detail = "both changed it, and it is not text; the project's stays";
-                    self.both(path, ConflictKind::Binary, theirs, detail);
-                    own.clone()
-                }
+        let contents = if new == old || new == own {
+            own.clone()
+        } else if own == old {
+            new.clone()
+        } else {
+            let [old, new, mine] = [old, new, own].map(Contents::bytes);
+            if let Some(merged) = file::merge(path, [&old, &new, &mine], self.options) {
+                self.take(path, merged)
+            } else {
+                let detail = "both changed it, and it is not text; the project's stays";
+                self.both(path, ConflictKind::Binary, theirs, detail);
+                own.clone()
             }
         };
         self.put(path, Entry::File { contents, executable });
@@ -104,7 +114,7 @@ impl<'a> Outcome<'a> {
             let detail = format!("both added it: the template's {theirs}, the project's {mine}; the project's stays");
             return self.conflict(path, ConflictKind::Mode, None, None, detail);
         }
-        match file::merge_added(path, [new, own], self.options) {
+        match file::merge_added(path, [&new.bytes(), &own.bytes()], self.options) {
             Some(merged) => {
                 let contents = self.take(path, merged);
                 self.put(path, Entry::File { contents, executable: *executable });
@@ -130,7 +140,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// Takes a merged file's conflicts, and what it rejects, beside it.
-    fn take(&mut self, path: &TreePath, merged: file::Merged) -> bytes::Bytes {
+    fn take(&mut self, path: &TreePath, merged: file::Merged) -> Contents {
         let beside = merged.rejected.map(|patch| self.put_beside(path, Entry::file(patch)));
         for clash in merged.clashes {
             let kept = match (&beside, self.options.style) {
@@ -139,7 +149,7 @@ impl<'a> Outcome<'a> {
             };
             self.conflict(path, clash.kind, clash.line, beside.clone(), clash.detail + &kept);
         }
-        merged.contents.into()
+        self.spool.keep(merged.contents)
     }
 
     fn conflict(

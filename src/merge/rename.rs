@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sha2::{Digest as _, Sha256};
-
 use super::shape::is_text;
-use crate::tree::{Entry, TreePath};
+use crate::tree::{Contents, Entry, TreePath};
 
 /// In how many new files a line may be and still tell something.
 const COMMON: usize = 32;
@@ -25,17 +23,17 @@ pub(super) fn moves<'a>(
 ) -> BTreeMap<&'a TreePath, &'a TreePath> {
     let mut moves = BTreeMap::new();
     let mut by_contents: HashMap<[u8; 32], Vec<&'a TreePath>> = HashMap::new();
-    let lengths: HashSet<usize> = gone.iter().filter_map(|(_, entry)| contents(entry)).map(<[u8]>::len).collect();
+    let lengths: HashSet<usize> = gone.iter().filter_map(|(_, entry)| contents(entry)).map(Contents::len).collect();
     for (path, entry) in new {
         if let Some(contents) = contents(entry).filter(|contents| lengths.contains(&contents.len())) {
-            by_contents.entry(Sha256::digest(contents).into()).or_default().push(path);
+            by_contents.entry(contents.hash()).or_default().push(path);
         }
     }
     let mut left = Vec::new();
     for (path, entry) in gone {
         let Some(contents) = contents(entry) else { continue };
         // Of several equal files, the one that kept its name is the nearest.
-        let same = by_contents.get_mut::<[u8; 32]>(&Sha256::digest(contents).into()).filter(|same| !same.is_empty());
+        let same = by_contents.get_mut(&contents.hash()).filter(|same| !same.is_empty());
         match same {
             Some(same) => {
                 let at = same.iter().take(NEAR).position(|new| new.file_name() == path.file_name());
@@ -54,8 +52,8 @@ pub(super) fn moves<'a>(
     moves
 }
 
-fn contents(entry: &Entry) -> Option<&[u8]> {
-    entry.contents().map(|contents| &contents[..]).filter(|contents| !contents.is_empty())
+fn contents(entry: &Entry) -> Option<&Contents> {
+    entry.contents().filter(|contents| !contents.is_empty())
 }
 
 /// The lines of a text: how many bytes each of them has in it.
@@ -72,13 +70,14 @@ fn weights(text: &[u8]) -> HashMap<&[u8], usize> {
 
 /// Pairs of files that share most of their lines, the most alike first.
 fn alike<'a>(
-    gone: &[(&'a TreePath, &'a [u8])],
-    new: &[(&'a TreePath, &'a [u8])],
+    gone: &[(&'a TreePath, &'a Contents)],
+    new: &[(&'a TreePath, &'a Contents)],
 ) -> BTreeMap<&'a TreePath, &'a TreePath> {
     let mut pairs = BTreeMap::new();
     if gone.is_empty() || new.is_empty() {
         return pairs;
     }
+    let new: Vec<_> = new.iter().map(|(path, contents)| (*path, contents.bytes())).collect();
     let texts: Vec<_> =
         new.iter().map(|(_, text)| if is_text(text) { weights(text) } else { HashMap::new() }).collect();
     let sizes: Vec<usize> = texts.iter().map(|text| text.values().sum()).collect();
@@ -92,8 +91,12 @@ fn alike<'a>(
         }
     }
     let mut found = Vec::new();
-    for (from, text) in gone.iter().filter(|(_, text)| is_text(text)) {
-        let weights = weights(text);
+    for (from, contents) in gone {
+        let text = contents.bytes();
+        if !is_text(&text) {
+            continue;
+        }
+        let weights = weights(&text);
         let size: usize = weights.values().sum();
         let mut shared: HashMap<usize, usize> = HashMap::new();
         for (line, weight) in &weights {

@@ -18,7 +18,7 @@ pub fn catalog(playground: &Playground) -> Result<BTreeMap<String, Vec<u8>>, Err
     let mut files = BTreeMap::new();
     for (directory, place) in [("catalog", ""), ("blocks", "blocks/"), ("images", "images/")] {
         for (path, entry) in contents(template(directory)?).iter() {
-            files.extend(entry.contents().map(|bytes| (format!("{place}{path}"), bytes.to_vec())));
+            files.extend(entry.contents().map(|contents| (format!("{place}{path}"), contents.bytes().to_vec())));
         }
     }
     let manifest = format!(

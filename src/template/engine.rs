@@ -303,7 +303,7 @@ fn newlines(source: &str) -> Cow<'_, str> {
 
 /// A file of the template that another one includes. There is no other file that it could.
 fn included(source: &Tree, path: &str) -> Option<String> {
-    source.get(path)?.text().map(|text| newlines(text).into_owned())
+    source.get(path)?.text().map(|text| newlines(&text).into_owned())
 }
 
 /// What is parsed of a source: `now` tags, `%` and literals that change in minijinja's words. Lines stay where they are.

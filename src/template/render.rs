@@ -11,6 +11,7 @@ mod sources;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use self::clash::Clashes;
@@ -21,7 +22,7 @@ use self::sources::Source;
 use super::engine::{FILE_CAP, room};
 use super::{Answers, Dialect, Engine, Error, Suffix, Template, Value};
 use crate::text;
-use crate::tree::{Entry, Tree, TreePath};
+use crate::tree::{Contents, Entry, Spool, Tree, TreePath};
 
 /// The most that all rendered files may weigh, in bytes.
 const TOTAL_CAP: usize = 256 * 1024 * 1024;
@@ -42,7 +43,7 @@ pub struct Rendered {
 }
 
 /// Where a rendered file came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Its path in the template's source.
     pub source: TreePath,
@@ -92,6 +93,7 @@ fn render_by(engine: &mut Engine, template: &Template, answers: &Answers) -> Res
             .map_err(|why| engine.mistake("what it copies without rendering", &why))?,
         total: 0,
         clashes: Clashes::default(),
+        spool: Spool::default(),
         out: Rendered::default(),
     };
     rendering.run()
@@ -128,6 +130,8 @@ struct Rendering<'a> {
     copy: Patterns,
     total: usize,
     clashes: Clashes,
+    /// Where rendered contents go.
+    spool: Spool,
     out: Rendered,
 }
 
@@ -167,7 +171,7 @@ impl Rendering<'_> {
         self.clashes.add(&path, &source.path).map_err(|message| wrong(self.template, &source.path, message))?;
         let (entry, rendered) = self.entry(source, template, &yielded)?;
         if rendered {
-            self.total += entry.contents().map_or(0, bytes::Bytes::len);
+            self.total += entry.contents().map_or(0, Contents::len);
         }
         if self.total > TOTAL_CAP {
             let why = format!("the rendered files are larger than {} together", text::bytes(TOTAL_CAP as u64));
@@ -186,7 +190,7 @@ impl Rendering<'_> {
     }
 
     /// What a source becomes, and whether it was rendered.
-    fn entry(&self, source: &Source, template: bool, more: &Map<String, Value>) -> Result<(Entry, bool), Error> {
+    fn entry(&mut self, source: &Source, template: bool, more: &Map<String, Value>) -> Result<(Entry, bool), Error> {
         if !template {
             return Ok((source.entry.clone(), false));
         }
@@ -197,24 +201,24 @@ impl Rendering<'_> {
                 return Ok((Entry::Link { target }, false));
             }
         };
-        if self.template.dialect == Dialect::Cookiecutter && binary::is(source.path.file_name(), contents) {
+        if self.template.dialect == Dialect::Cookiecutter && binary::is(source.path.file_name(), &contents.bytes()) {
             return Ok((source.entry.clone(), false));
         }
-        let Ok(text) = std::str::from_utf8(contents) else {
+        let Some(text) = contents.text() else {
             return match self.template.rules.suffix {
                 Suffix::Every => Ok((source.entry.clone(), false)),
                 Suffix::Only(_) => Err(wrong(self.template, &source.path, "a template must be UTF-8 text".to_owned())),
             };
         };
-        let mut rendered = self.engine.file(source.path.as_str(), text, more)?;
+        let mut rendered = self.engine.file(source.path.as_str(), &text, more)?;
         if self.template.dialect == Dialect::Cookiecutter {
-            rendered = newlines::like(text, self.engine.get("_new_lines").as_ref(), rendered);
+            rendered = newlines::like(&text, self.engine.get("_new_lines").as_ref(), rendered);
         }
         if rendered.len() > FILE_CAP {
             let message = format!("the output is larger than {}", text::bytes(FILE_CAP as u64));
             return Err(wrong(self.template, &source.path, message));
         }
-        Ok((Entry::File { contents: rendered.into(), executable }, true))
+        Ok((Entry::File { contents: self.spool.keep(rendered), executable }, true))
     }
 
     /// Where the part of a name ends that is a template, if the file is copied without rendering: after the first

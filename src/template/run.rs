@@ -13,6 +13,7 @@ use serde_json::Map;
 
 use super::{Command, Engine, Error as TemplateError, Stage, Task, Template, Value};
 use crate::text::neutral_line;
+use crate::tree::{Entry, Text};
 use crate::version::Version;
 
 pub use error::Error;
@@ -128,7 +129,7 @@ impl Plan {
     pub fn hooks(template: &Template, engine: &Engine, name: &str) -> Result<Self, TemplateError> {
         let mut plan = Self::default();
         for hook in template.actions.hooks.iter().filter(|hook| hook.name == name) {
-            let contents = engine.file(&hook.path, script(template, &hook.path)?, &Map::new())?;
+            let contents = engine.file(&hook.path, &script(template, &hook.path)?, &Map::new())?;
             plan.commands.push(Planned::script(&hook.path, contents));
         }
         Ok(plan)
@@ -239,8 +240,8 @@ fn quoted(word: &str) -> String {
 }
 
 /// The text of a hook, before it is rendered.
-fn script<'t>(template: &'t Template, path: &str) -> Result<&'t str, TemplateError> {
-    template.source.get(path).and_then(|entry| entry.text()).ok_or_else(|| TemplateError::Wrong {
+fn script(template: &Template, path: &str) -> Result<Text, TemplateError> {
+    template.source.get(path).and_then(Entry::text).ok_or_else(|| TemplateError::Wrong {
         label: template.label.clone(),
         place: neutral_line(path, 120),
         message: "it is no text".to_owned(),

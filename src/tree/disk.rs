@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{BadPath, Cap, Entry, Tree, TreePath};
+use super::{BadPath, Cap, Entry, Spool, Tree, TreePath};
 use crate::error::{Class, Fault};
 use crate::files::FileError;
 use crate::text::neutral_line;
@@ -59,7 +59,7 @@ impl Fault for Error {
 
 /// Reads a directory, everything in it but what is called `.git`.
 pub fn read(root: &Path, cap: Cap) -> Result<Tree, Error> {
-    let mut tree = Tree::default();
+    let (mut tree, mut spool) = (Tree::default(), Spool::default());
     let mut used = Cap { files: 0, bytes: 0 };
     let mut open = vec![String::new()];
     while let Some(directory) = open.pop() {
@@ -84,7 +84,7 @@ pub fn read(root: &Path, cap: Cap) -> Result<Tree, Error> {
                 open.push(path);
             } else if let Some(entry) = entry(&found.path(), cap.bytes - used.bytes)? {
                 used.bytes += entry.contents().map_or(0, |contents| contents.len() as u64);
-                tree.insert(parsed, entry);
+                tree.insert(parsed, entry.kept(&mut spool));
             }
         }
     }
@@ -140,7 +140,7 @@ pub fn write(tree: &Tree, root: &Path) -> Result<(), FileError> {
         let mode = if *executable { 0o755 } else { 0o644 };
         let open = File::options().write(true).create_new(true).mode(mode).open(&place);
         let mut file = open.map_err(FileError::io("create", &place))?;
-        std::io::Write::write_all(&mut file, contents).map_err(FileError::io("write", &place))?;
+        std::io::Write::write_all(&mut file, &contents.bytes()).map_err(FileError::io("write", &place))?;
     }
     for (path, entry) in tree.iter() {
         let Entry::Link { target } = entry else { continue };

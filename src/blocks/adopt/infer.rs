@@ -36,7 +36,7 @@ pub fn answers(template: &Template, project: &Tree) -> BTreeMap<String, Vec<(Val
                 continue;
             }
             if let (Some(template_text), Some(text)) = (entry.text(), project_entry.text()) {
-                votes.lines(template_text, text);
+                votes.lines(&template_text, &text);
             }
         }
     }

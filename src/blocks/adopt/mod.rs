@@ -160,7 +160,7 @@ impl Adoption {
         let record = explained.rendered.tree.get(manifest::FILE).and_then(Entry::text);
         let declared = place.manifest.as_ref().is_some_and(|manifest| manifest.blocks.contains_key(&block.id.name));
         if let (Some(before), Some(record), false) = (text(manifest::FILE)?, record, declared) {
-            let after = layer::join(&before, record, Tables::Record)?;
+            let after = layer::join(&before, &record, Tables::Record)?;
             changes.push(change(manifest::FILE, Some(before), after));
         }
         let mut after = place.lock.clone();

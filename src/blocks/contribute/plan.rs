@@ -186,10 +186,10 @@ impl One<'_> {
         let Entry::File { contents: template, .. } = source else {
             return Err("the block has a link here, which it follows".to_owned());
         };
-        let texts = (std::str::from_utf8(template), std::str::from_utf8(given), std::str::from_utf8(mine));
-        let (Ok(template), Ok(given), Ok(mine)) = texts else {
+        let (Some(template), Some(given), Some(mine)) = (template.text(), given.text(), mine.text()) else {
             return self.whole(contribution, source);
         };
+        let (template, given, mine) = (&*template, &*given, &*mine);
         if given == mine {
             let contents = source.contents().cloned().unwrap_or_default();
             self.take(contribution, source, Entry::File { contents, executable: *executable });

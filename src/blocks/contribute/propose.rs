@@ -84,8 +84,8 @@ pub fn fit(mirror: &Mirror, block: &Block, layer: &Layer, mut contribution: Cont
         changes.insert(there, entry);
     }
     // The owners of today; who answered for the released version may have left.
-    let today = tree.get(manifest::FILE).and_then(|entry| entry.text());
-    let today = today.and_then(|text| manifest::parse(Path::new(manifest::FILE), text).ok());
+    let today = tree.get(manifest::FILE).and_then(Entry::text);
+    let today = today.and_then(|text| manifest::parse(Path::new(manifest::FILE), &text).ok());
     let manifest = today.as_ref().or(block.manifest.as_ref());
     let reviewers = manifest
         .map(|manifest| std::iter::once(&manifest.owner).chain(&manifest.trusted_committers).cloned().collect());

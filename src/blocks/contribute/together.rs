@@ -76,8 +76,8 @@ impl Versions {
             }
             let mut id = block.id.clone();
             // The repository may be on its way to another version.
-            if let Some(text) = tree.get(manifest::FILE).and_then(|entry| entry.text()) {
-                id.version = manifest::parse(Path::new(manifest::FILE), text)?.version.into();
+            if let Some(text) = tree.get(manifest::FILE).and_then(Entry::text) {
+                id.version = manifest::parse(Path::new(manifest::FILE), &text)?.version.into();
             }
             let mut read = Block::read(id, Path::new(manifest::FILE), tree)?;
             // Only the Python that was allowed runs: what the repository changed of it was not.

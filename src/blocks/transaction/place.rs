@@ -84,7 +84,7 @@ impl Staging {
                 let mode = Mode::from_raw_mode(if *executable { 0o777 } else { 0o666 });
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut file = File::from(openat(&self.handle, &name, flags, mode)?);
-                file.write_all(contents)?;
+                file.write_all(&contents.bytes())?;
                 let replaced = replaced.filter(|_| matches!(operation.before, Some(Entry::File { .. })));
                 if let Some(facts) = replaced {
                     keep_owner(&file, facts)?;
@@ -101,8 +101,7 @@ impl Staging {
     /// Has everything that was written on the disk, then says what will be moved.
     pub fn begin(&self, journal: &Journal) -> Result<(), FileError> {
         self.sync(journal)?;
-        let text = serde_json::to_vec(journal).expect("a journal is plain data");
-        crate::files::write(&self.path.join(JOURNAL), &text)
+        crate::files::write_by(&self.path.join(JOURNAL), |out| Ok(serde_json::to_writer(out, journal)?))
     }
 
     /// A few files are waited for one by one. For many of them the disk would be asked as many times, so it is asked once,

@@ -1,9 +1,11 @@
 //! A record: one file of what a change replaced, and what it put there.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ use crate::blocks::transaction::{Directories, Operation, Transaction};
 use crate::directory::Directory;
 use crate::files::{self, FileError};
 use crate::reference::Digest;
-use crate::tree::{Entry, TreePath};
+use crate::tree::{Contents, Entry, TreePath};
 
 /// The largest record, in bytes.
 const CAP: u64 = 1024 * 1024 * 1024;
@@ -22,7 +24,8 @@ const CAP: u64 = 1024 * 1024 * 1024;
 pub(super) struct Record {
     pub(super) file: PathBuf,
     head: Head,
-    contents: Bytes,
+    /// Of each path where something stood, what that was.
+    contents: Vec<Contents>,
 }
 
 /// The first line of a record; the contents of the files follow, one after the other.
@@ -64,20 +67,21 @@ impl Record {
         let mut contents = Vec::new();
         let mut paths = Vec::new();
         for (operation, mode) in change.operations().iter().zip(change.modes()) {
-            let mut keep = |link, bytes: &[u8]| {
-                contents.extend_from_slice(bytes);
-                Kept { link, mode: mode.unwrap_or_default(), size: bytes.len() }
+            let mut keep = |link, kept: Contents| {
+                let size = kept.len();
+                contents.push(kept);
+                Kept { link, mode: mode.unwrap_or_default(), size }
             };
             let before = operation.before.as_ref().map(|entry| match entry {
-                Entry::File { contents, .. } => keep(false, contents),
-                Entry::Link { target } => keep(true, target.as_bytes()),
+                Entry::File { contents, .. } => keep(false, contents.clone()),
+                Entry::Link { target } => keep(true, target.clone().into()),
             });
             let after = operation.after.as_ref().map(Entry::digest);
             paths.push(Was { path: operation.path.clone(), before, after });
         }
         let (made, parents) = (change.made().to_vec(), change.parents().to_vec());
         let head = Head { schema: 1, what: what.to_owned(), when: Timestamp::now(), paths, made, parents };
-        let record = Self { file, head, contents: contents.into() };
+        let record = Self { file, head, contents };
         record.write()?;
         Ok(record)
     }
@@ -87,44 +91,48 @@ impl Record {
         &self.head.what
     }
 
-    /// Forgets it: its change was not made.
-    pub fn drop(self) -> Result<(), FileError> {
-        std::fs::remove_file(&self.file).map_err(FileError::io("remove", &self.file))
-    }
-
     /// Takes what stands there now for what the change put there: what a template's own tasks made of it is part of it.
     pub fn settle(&mut self, root: &Path) -> Result<(), FileError> {
         let root = Directory::open(root)?;
-        let now = root.read(self.head.paths.iter().map(|was| &was.path))?;
         for was in &mut self.head.paths {
-            was.after = now.get(was.path.as_str()).map(Entry::digest);
+            was.after = root.read([&was.path])?.get(was.path.as_str()).map(Entry::digest);
         }
         self.write()
     }
 
     fn write(&self) -> Result<(), FileError> {
-        let mut bytes = serde_json::to_vec(&self.head).expect("a record is plain data");
-        bytes.push(b'\n');
-        bytes.extend_from_slice(&self.contents);
         // What a project holds is nobody's business but its developer's.
         if let Some(directory) = self.file.parent() {
             std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
             std::fs::set_permissions(directory, private).map_err(FileError::io("write", directory))?;
         }
-        files::write(&self.file, &bytes)
+        files::write_by(&self.file, |out| {
+            serde_json::to_writer(&mut *out, &self.head)?;
+            out.write_all(b"\n")?;
+            self.contents.iter().try_for_each(|contents| out.write_all(&contents.bytes()))
+        })
     }
 
     /// Reads one.
     pub fn read(file: &Path) -> Result<Self, Error> {
-        let mut contents = Bytes::from(files::read(file, CAP)?);
+        let open = Arc::new(File::open(file).map_err(FileError::io("read", file))?);
+        let size = open.metadata().map_err(FileError::io("read", file))?.len();
+        if size > CAP {
+            return Err(FileError::TooLarge { path: file.to_owned(), cap: CAP }.into());
+        }
         let damaged = || Error::Damaged { record: file.to_owned() };
-        let end = contents.iter().position(|byte| *byte == b'\n').ok_or_else(damaged)?;
-        let head: Head = serde_json::from_slice(&contents.split_to(end)).map_err(|_| damaged())?;
-        let contents = contents.slice(1..);
-        let total: Option<usize> =
-            head.paths.iter().flat_map(|was| &was.before).try_fold(0_usize, |sum, kept| sum.checked_add(kept.size));
-        if head.schema != 1 || total != Some(contents.len()) {
+        let mut line = Vec::new();
+        let reader = BufReader::new(&*open).take(size).read_until(b'\n', &mut line);
+        let mut at = reader.map_err(FileError::io("read", file))? as u64;
+        let head: Head = serde_json::from_slice(&line).map_err(|_| damaged())?;
+        let mut contents = Vec::new();
+        for kept in head.paths.iter().filter_map(|was| was.before.as_ref()) {
+            let end = at.checked_add(kept.size as u64).filter(|end| *end <= size).ok_or_else(damaged)?;
+            contents.push(Contents::on_disk(&open, at, kept.size));
+            at = end;
+        }
+        if head.schema != 1 || at != size {
             return Err(damaged());
         }
         Ok(Self { file: file.to_owned(), head, contents })
@@ -132,17 +140,18 @@ impl Record {
 
     /// What undoing this change would do.
     pub fn plan(self, root: &Directory) -> Result<Plan, Error> {
-        let Self { file, head, mut contents } = self;
+        let Self { file, head, contents } = self;
+        let mut contents = contents.into_iter();
         let (mut operations, mut edited) = (Vec::new(), Vec::new());
         let now = root.read(head.paths.iter().map(|was| &was.path))?;
         for Was { path, before, after } in head.paths {
-            let was = before.map(|kept| (contents.split_to(kept.size), kept));
+            let was = before.and_then(|kept| Some((contents.next()?, kept)));
             let mode = was.as_ref().map(|(_, kept)| kept.mode);
             let old = match was {
                 None => None,
                 Some((target, Kept { link: true, .. })) => {
-                    let target = String::from_utf8(target.to_vec());
-                    Some(Entry::Link { target: target.map_err(|_| Error::Damaged { record: file.clone() })? })
+                    let target = target.text().map(String::from);
+                    Some(Entry::Link { target: target.ok_or_else(|| Error::Damaged { record: file.clone() })? })
                 }
                 Some((contents, kept)) => Some(Entry::File { contents, executable: kept.mode & 0o100 != 0 }),
             };

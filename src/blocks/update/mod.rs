@@ -248,10 +248,10 @@ fn project_file(
 ) -> Result<(), Error> {
     let path = plain(manifest::FILE);
     let Some(text) = own.text() else { return Ok(()) };
-    let renewed = record::renewed(text, &block.name, &block.to.id.version, &block.new.answers.kept)?;
+    let renewed = record::renewed(&text, &block.name, &block.to.id.version, &block.new.answers.kept)?;
     let tree = |entry: Option<Entry>| -> Result<Tree, Error> {
         let Some(text) = entry.as_ref().and_then(Entry::text) else { return Ok(Tree::default()) };
-        Ok([(path.clone(), Entry::file(record::without_all(text)?))].into_iter().collect())
+        Ok([(path.clone(), Entry::file(record::without_all(&text)?))].into_iter().collect())
     };
     let mine = [(path.clone(), Entry::File { contents: renewed.clone().into(), executable: own.executable() })];
     let options = Options { style: Style::Rej, ..options.clone() };
@@ -263,7 +263,7 @@ fn project_file(
     let mut merged = merge_where_free(working, &base, &new, mine, &options)?;
     let broken = |change: &Change| {
         let text = change.after.as_ref().and_then(Entry::text);
-        change.path == path && text.is_none_or(|text| manifest::parse(manifest::FILE.as_ref(), text).is_err())
+        change.path == path && text.is_none_or(|text| manifest::parse(manifest::FILE.as_ref(), &text).is_err())
     };
     if merged.changes.iter().any(broken) {
         // Two right files need not make a right one; then it is a person's to make.
@@ -319,8 +319,8 @@ fn foreign_files(working: &mut Working<'_>, block: &Followed) -> Result<(), Erro
             || block.locked.facts.get("asked").is_some_and(|asked| *asked == taken.source);
         if let Some(Entry::File { contents, executable }) = working.get(&taken.file)?
             && same
-            && let Ok(text) = std::str::from_utf8(&contents)
-            && let Some(renewed) = taken.renewed(text, &block.to, &block.new.answers)
+            && let Some(text) = contents.text()
+            && let Some(renewed) = taken.renewed(&text, &block.to, &block.new.answers)
         {
             working.put(taken.file.clone(), Some(Entry::File { contents: renewed.into(), executable }));
         }
@@ -336,7 +336,7 @@ pub fn unresolved(root: &Directory, lock: &Lock) -> Result<Vec<TreePath>, Error>
     for path in rendered.keys().copied().chain([&toml]) {
         let tree = root.read([path])?;
         if let Some(entry) = tree.get(path.as_str())
-            && entry.contents().is_some_and(|contents| merge::has_markers(contents))
+            && entry.contents().is_some_and(|contents| merge::has_markers(&contents.bytes()))
             // A template may well be about conflicts.
             && rendered.get(path).is_none_or(|digest| entry.digest() != **digest)
         {
@@ -346,7 +346,7 @@ pub fn unresolved(root: &Directory, lock: &Lock) -> Result<Vec<TreePath>, Error>
     for (path, how) in &lock.conflicts {
         let tree = root.read([path])?;
         let Some(entry) = tree.get(path.as_str()) else { continue };
-        let marked = || entry.contents().is_some_and(|contents| merge::has_markers(contents));
+        let marked = || entry.contents().is_some_and(|contents| merge::has_markers(&contents.bytes()));
         if *how == Left::Beside || marked() {
             left.insert(path.clone());
         }

@@ -7,7 +7,7 @@ use crate::blocks::Error;
 use crate::blocks::held::{Held, Hidden};
 use crate::git::Look;
 use crate::merge::Change;
-use crate::tree::{Entry, Tree, TreePath};
+use crate::tree::{Entry, Spool, Tree, TreePath};
 
 /// A file larger than this is not looked for when it was moved, in bytes.
 const MOVED_CAP: u64 = 1024 * 1024;
@@ -21,11 +21,13 @@ pub(super) struct Working<'a> {
     before: BTreeMap<TreePath, Option<Entry>>,
     /// What will stand there, where that is something else.
     after: BTreeMap<TreePath, Option<Entry>>,
+    /// Where the contents go that no render has.
+    spool: Spool,
 }
 
 impl<'a> Working<'a> {
     pub fn new(root: &'a dyn Held) -> Self {
-        Self { root, before: BTreeMap::new(), after: BTreeMap::new() }
+        Self { root, before: BTreeMap::new(), after: BTreeMap::new(), spool: Spool::default() }
     }
 
     pub fn root(&self) -> &dyn Held {
@@ -38,7 +40,7 @@ impl<'a> Working<'a> {
             return Ok(known.clone());
         }
         let entry = match self.root.look(path)? {
-            Look::Entry(entry) => Some(entry),
+            Look::Entry(entry) => Some(entry.kept(&mut self.spool)),
             Look::Nothing | Look::Directory | Look::Blocked(_) => None,
         };
         self.before.insert(path.clone(), entry.clone());
@@ -67,7 +69,7 @@ impl<'a> Working<'a> {
         let paths: BTreeSet<&TreePath> = base.paths().chain(theirs.paths()).collect();
         let mut gone = Vec::new();
         for path in paths {
-            self.look(path, &mut mine)?;
+            self.look(path, [base, theirs], &mut mine)?;
             if base.get(path.as_str()).is_some() && mine.get(path.as_str()).is_none() {
                 gone.push(path);
             }
@@ -84,8 +86,9 @@ impl<'a> Working<'a> {
         Ok(mine)
     }
 
-    /// Puts into the tree what stands at a path; in its place a directory's contents, or the file that is in the way.
-    fn look(&mut self, path: &TreePath, mine: &mut Tree) -> Result<(), Error> {
+    /// Puts into the tree what stands at a path; in its place a directory's contents, or the file that is in the way. What
+    /// is as in one of the renders is the same there and here: most files are.
+    fn look(&mut self, path: &TreePath, renders: [&Tree; 2], mine: &mut Tree) -> Result<(), Error> {
         let mut put = |this: &mut Self, path: TreePath| -> Result<(), Error> {
             if let Some(entry) = this.get(&path)? {
                 mine.insert(path, entry);
@@ -102,6 +105,11 @@ impl<'a> Working<'a> {
             }
             Look::Blocked(at) => put(self, at),
             Look::Entry(entry) => {
+                let rendered = renders.into_iter().filter_map(|render| render.get(path.as_str()));
+                let entry = match rendered.into_iter().find(|rendered| **rendered == entry) {
+                    Some(rendered) => rendered.clone(),
+                    None => entry.kept(&mut self.spool),
+                };
                 self.before.insert(path.clone(), Some(entry));
                 put(self, path.clone())
             }

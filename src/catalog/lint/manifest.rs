@@ -17,7 +17,7 @@ impl Rule for Manifest {
 
     fn check(&self, subject: &Subject<'_>, findings: &mut Findings) {
         let Some(manifest) = &subject.block.manifest else { return };
-        let text = subject.block.manifest_text();
+        let text = &*subject.block.manifest_text();
         let place = |key: &str| match text.lines().position(|line| line.trim_start().starts_with(key)) {
             Some(line) => format!("{FILE}:{}", line + 1),
             None => FILE.to_owned(),

@@ -44,7 +44,7 @@ impl Rule for Suffix {
                 continue;
             };
             // What does not parse is the language of somebody else.
-            let uses = jinja::read(text, &syntax).unwrap_or_default().uses;
+            let uses = jinja::read(&text, &syntax).unwrap_or_default().uses;
             let Some(one) = uses.iter().find(|one| known.contains(&one.name)) else { continue };
             let other = OTHERS.iter().find(|other| path.as_str().ends_with(*other));
             let name = change::without(path.file_name(), other.copied().unwrap_or_default());

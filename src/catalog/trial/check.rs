@@ -143,7 +143,7 @@ fn archive(tree: &Tree) -> Vec<u8> {
                 Entry::File { contents, executable } => {
                     header.set_mode(if *executable { 0o755 } else { 0o644 });
                     header.set_size(contents.len() as u64);
-                    archive.append_data(&mut header, path, &contents[..])?;
+                    archive.append_data(&mut header, path, &contents.bytes()[..])?;
                 }
                 Entry::Link { target } => {
                     header.set_entry_type(tar::EntryType::Symlink);

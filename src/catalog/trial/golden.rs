@@ -138,7 +138,7 @@ impl Golden {
 fn put(path: &Path, entry: &Entry) -> Result<(), FileError> {
     match entry {
         Entry::File { contents, executable } => {
-            files::write(path, contents)?;
+            files::write(path, &contents.bytes())?;
             if *executable {
                 let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
                 std::fs::set_permissions(path, mode).map_err(FileError::io("write", path))?;
@@ -163,7 +163,7 @@ fn difference(path: &str, expected: &Entry, rendered: &Entry) -> Vec<String> {
         let can = if rendered.executable() { "can" } else { "cannot" };
         return vec![format!("{path} {can} be run, unlike what is expected")];
     }
-    let diff = TextDiff::from_lines(old, new);
+    let diff = TextDiff::from_lines(&*old, &*new);
     let text = diff.unified_diff().header(&format!("expected/{path}"), path).to_string();
     text.lines().map(str::to_owned).collect()
 }

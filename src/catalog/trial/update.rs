@@ -88,7 +88,7 @@ fn edited(base: &Rendered, fresh: &Rendered) -> Result<(), String> {
     for (path, entry) in base.tree.iter().filter(|(path, _)| plain(path)) {
         let (Entry::File { executable, .. }, Some(text)) = (entry, entry.text()) else { continue };
         let line_break = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        let contents = format!("{text}{line_break}{EDIT}");
+        let contents = format!("{}{line_break}{EDIT}", &*text);
         mine.insert(path.clone(), Entry::File { contents: contents.into(), executable: *executable });
         edits.insert(path.clone(), 1);
     }

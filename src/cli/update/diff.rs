@@ -72,7 +72,7 @@ fn content(entry: Option<&Entry>) -> Option<String> {
     match entry {
         None => Some(String::new()),
         Some(Entry::Link { target }) => Some(format!("{target}\n")),
-        Some(file) => file.text().filter(|text| !text.contains('\0')).map(str::to_owned),
+        Some(file) => file.text().filter(|text| !text.contains('\0')).map(String::from),
     }
 }
 

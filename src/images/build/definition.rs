@@ -144,7 +144,7 @@ impl Definition {
                 Entry::File { contents, executable } => {
                     header.set_size(contents.len() as u64);
                     header.set_mode(if *executable { 0o755 } else { 0o644 });
-                    tar.append_data(&mut header, path.as_str(), &contents[..])
+                    tar.append_data(&mut header, path.as_str(), &contents.bytes()[..])
                 }
                 Entry::Link { target } => {
                     header.set_entry_type(tar::EntryType::Symlink);
@@ -211,8 +211,8 @@ fn ordered(place: &Path, all: &Tree) -> Result<Vec<Definition>, Error> {
         let Some(text) = files.get(MANIFEST).and_then(Entry::text) else {
             return Err(Error::File { path, why: "there is no such file, or it is no text".to_owned() });
         };
-        let manifest: Manifest = document::parse(&path, text)?;
-        let wrong = |key: &str, message: String| Error::from(document::wrong_at(&path, text, key, message));
+        let manifest: Manifest = document::parse(&path, &text)?;
+        let wrong = |key: &str, message: String| Error::from(document::wrong_at(&path, &text, key, message));
         if manifest.name.as_str() != directory {
             return Err(wrong("name", format!("its directory is called `{directory}`")));
         }
@@ -267,7 +267,7 @@ fn without_parent(waiting: &[(PathBuf, Manifest, Tree)]) -> Error {
     if let Some((path, manifest, files)) = missing {
         let text = files.get(MANIFEST).and_then(Entry::text).unwrap_or_default();
         let message = format!("no image `{}` is defined", manifest.parent.as_ref().map_or("", Name::as_str));
-        return document::wrong_at(path, text, "parent", message).into();
+        return document::wrong_at(path, &text, "parent", message).into();
     }
     let mut circle: Vec<&Name> = vec![&waiting[0].1.name];
     loop {

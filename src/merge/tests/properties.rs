@@ -53,8 +53,8 @@ fn trees() -> impl Strategy<Value = Tree> {
 fn pieces(tree: &Tree) -> BTreeSet<Vec<u8>> {
     tree.iter()
         .flat_map(|(_, entry)| match entry {
-            Entry::File { contents, .. } if contents.contains(&0) => vec![contents.to_vec()],
-            Entry::File { contents, .. } => contents.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect(),
+            Entry::File { contents, .. } if contents.bytes().contains(&0) => vec![contents.bytes().to_vec()],
+            Entry::File { contents, .. } => contents.bytes().split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect(),
             Entry::Link { target } => vec![format!("-> {target}").into_bytes()],
         })
         .collect()
@@ -100,7 +100,7 @@ proptest! {
         let mine = tree(&[("a", &mine)]);
         let merged = merge(&tree(&[("a", &base)]), &tree(&[("a", &theirs)]), &mine, &options);
         let after = apply(&mine, &merged);
-        prop_assert_eq!(after.get("a").unwrap().text().unwrap(), std::str::from_utf8(wanted.content()).unwrap());
+        prop_assert_eq!(&*after.get("a").unwrap().text().unwrap(), std::str::from_utf8(wanted.content()).unwrap());
         prop_assert_eq!(merged.conflicts.is_empty(), wanted.is_automergeable());
     }
 

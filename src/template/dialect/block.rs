@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Asked {
 pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
     let text = super::text(label, &source, FILE)?;
     let path = PathBuf::from(format!("{FILE} of {label}"));
-    let (questions, rules, actions) = parse(&path, text)?;
+    let (questions, rules, actions) = parse(&path, &text)?;
     Ok(Template { dialect: Dialect::Block, label: label.to_owned(), source, questions, rules, actions })
 }
 

@@ -109,7 +109,7 @@ struct Manifest {
 
 impl Manifest {
     fn parse(label: &str, source: &Tree) -> Result<Self, Error> {
-        let text = super::text(label, source, FILE)?.to_owned();
+        let text = super::text(label, source, FILE)?;
         let mut manifest = Self { label: label.to_owned(), text, variables: Map::new() };
         let parsed: Value = serde_json::from_str(&manifest.text).map_err(|error| {
             let place = format!("{FILE}:{}:{}", error.line(), error.column().max(1));

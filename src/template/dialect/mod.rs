@@ -44,7 +44,7 @@ pub fn read(label: &str, source: Tree) -> Result<Template, Error> {
 }
 
 /// The text of a manifest in the source tree.
-fn text<'a>(label: &str, source: &'a Tree, name: &str) -> Result<&'a str, Error> {
+fn text(label: &str, source: &Tree, name: &str) -> Result<String, Error> {
     let wrong =
         |message: &str| Error::Wrong { label: label.to_owned(), place: name.to_owned(), message: message.to_owned() };
     let entry = source.get(name).ok_or_else(|| wrong("missing"))?;
@@ -52,8 +52,8 @@ fn text<'a>(label: &str, source: &'a Tree, name: &str) -> Result<&'a str, Error>
     if contents.len() > MANIFEST_CAP {
         return Err(wrong("more than 1 MiB"));
     }
-    let text = std::str::from_utf8(contents).map_err(|_| wrong("not UTF-8 text"))?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    let text = contents.text().ok_or_else(|| wrong("not UTF-8 text"))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }
 
 /// Whether a value is a text that Jinja would change.

@@ -167,7 +167,7 @@ fn unpacked(source: &Tree) -> std::io::Result<TempDir> {
         if let Some(parent) = file.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(file, contents)?;
+        std::fs::write(file, contents.bytes())?;
     }
     Ok(directory)
 }

@@ -39,7 +39,7 @@ fn of(template: &Template) -> Result<Vec<(String, String, bool)>, Error> {
     let rendered = render(template, &answers(), &object(json!({"_project": {"name": "shop"}})))?;
     let text = |entry: &Entry| match entry {
         Entry::Link { target } => format!("-> {target}"),
-        Entry::File { contents, .. } => String::from_utf8_lossy(contents).into_owned(),
+        Entry::File { contents, .. } => String::from_utf8_lossy(&contents.bytes()).into_owned(),
     };
     Ok(rendered.tree.iter().map(|(path, entry)| (path.to_string(), text(entry), entry.executable())).collect())
 }

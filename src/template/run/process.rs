@@ -69,7 +69,7 @@ pub async fn pre_prompt(template: &Template, surroundings: &Surroundings<'_>) ->
     };
     for hook in template.actions.hooks.iter().filter(|hook| hook.name == "pre_prompt") {
         let Ok(contents) = script(template, &hook.path) else { continue };
-        Planned::script(&hook.path, contents.to_owned()).run("", &inside).await?;
+        Planned::script(&hook.path, contents.into()).run("", &inside).await?;
     }
     Ok(disk::read(copy.path(), Cap::TEMPLATE)?)
 }

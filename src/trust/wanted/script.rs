@@ -73,7 +73,7 @@ pub fn called<'t>(template: &'t Template, command: &str) -> Vec<(&'t str, &'t En
         let ends = |ends: &[&str]| name.rsplit_once('.').is_some_and(|(_, end)| ends.contains(&end));
         let is = |file: &str| name == file || (templated && path.contains(file));
         entry.executable()
-            || entry.contents().is_some_and(|contents| contents.starts_with(b"#!"))
+            || entry.contents().is_some_and(|contents| contents.bytes().starts_with(b"#!"))
             || ends(SHELL)
             || tools.iter().any(|tool| ends(tool.ends) || tool.files.iter().any(|file| is(file)))
     };

@@ -69,7 +69,7 @@ impl Loader<'_, '_> {
         let bad = |error: &yaml::BadYaml| {
             self.config.wrong_at(&format!("{file}:{}:{}", error.line, error.column), &error.message)
         };
-        let nodes = yaml::parse_all(text).map_err(|error| bad(&error))?;
+        let nodes = yaml::parse_all(&text).map_err(|error| bad(&error))?;
         let mut documents = Vec::new();
         for node in nodes {
             self.flatten(file, node, depth, &mut documents)?;
