@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, Stat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::files::FileError;
@@ -111,6 +111,33 @@ impl Directory {
             Parent::There(parent) => find(&parent, path.file_name()).map_err(FileError::io("read", &self.place(path))),
             Parent::Missing(_) | Parent::Blocked(_) => Ok(Found::Nothing),
         }
+    }
+
+    /// The names in a directory of it (none: its own), those that are no UTF-8 apart. None of what is no directory.
+    pub fn names(&self, directory: Option<&TreePath>) -> Result<Vec<String>, FileError> {
+        let (parent, name) = match directory {
+            None => (None, "."),
+            Some(path) => match self.parent(path)? {
+                Parent::There(parent) => (Some(parent), path.file_name()),
+                Parent::Missing(_) | Parent::Blocked(_) => return Ok(Vec::new()),
+            },
+        };
+        let wrong = |error: Errno| {
+            let place = directory.map_or_else(|| self.path.clone(), |path| self.place(path));
+            FileError::io("read", &place)(error.into())
+        };
+        let handle = match openat(parent.as_ref().unwrap_or(&self.handle), name, WALK, Mode::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Vec::new()),
+            Err(error) => return Err(wrong(error)),
+        };
+        let mut names = Vec::new();
+        for entry in Dir::new(handle).map_err(wrong)? {
+            let entry = entry.map_err(wrong)?;
+            names
+                .extend(entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
+        }
+        Ok(names)
     }
 
     /// The permission bits of a directory in it; none where it is none.

@@ -1,6 +1,9 @@
 //! Text for people: neutralised when it comes from outside, measured, shortened, suggested.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
+use unicode_normalization::UnicodeNormalization;
 
 /// Makes text from outside safe for a terminal: control characters (escape sequences among them) and characters that
 /// reorder text become visible escapes; newlines and tabs stay.
@@ -25,6 +28,14 @@ pub fn neutral_line(text: &str, max: usize) -> String {
 /// Words in Markdown that cannot call other people: a mention needs its `@` right before the name.
 pub fn without_mentions(words: &str) -> String {
     words.replace('@', "@\u{200b}")
+}
+
+/// What a file system that ignores case and Unicode spelling takes a path for.
+pub fn folded(path: &str) -> Cow<'_, str> {
+    if path.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        return path.into();
+    }
+    path.nfd().flat_map(char::to_lowercase).nfc().collect::<String>().into()
 }
 
 /// At most `max` characters, the last one an ellipsis where something was cut.

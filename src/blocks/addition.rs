@@ -1,11 +1,13 @@
 //! A block added to a project: its files, its tables in `onramp.toml`, its place in `onramp.lock`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Error;
 use super::block::{Block, BlockId};
 use super::layer::{self, Layer, Tables};
 use super::manifest::Kind;
+use super::spelling::{self, Spelled};
 use super::undo::{Then, Undo, Unfinished};
 use crate::directory::Directory;
 use crate::merge::{self, Change, Merged};
@@ -46,6 +48,8 @@ impl Addition {
         let mut project = before.as_ref().and_then(Entry::text).map(String::from);
         let mut files = Tree::default();
         let mut taken = Vec::new();
+        let (mut brought, mut spelled) = (Spelled::default(), spelling::Project::new(&root, BTreeSet::new()));
+        let mut alike = Vec::new();
         for (block, layer) in added {
             block.check_kind(Kind::Part)?;
             // What onramp.toml does not declare any more, the lock may still tell of.
@@ -53,6 +57,10 @@ impl Addition {
                 return Err(Error::Taken { table: format!("blocks.{}", block.id.name) });
             }
             for (path, entry) in layer.files() {
+                if let Some(other) = brought.take(path).map_or_else(|| spelled.other(path), |other| Ok(Some(other)))? {
+                    alike.push((path.clone(), other));
+                    continue;
+                }
                 let there = match files.get(path.as_str()) {
                     Some(planned) => Some(planned.clone()),
                     None => read(path)?,
@@ -84,6 +92,9 @@ impl Addition {
             plan.services.extend(layer.services.iter().cloned());
             after.blocks.insert(block.id.name.clone(), layer.locked(block));
             plan.blocks.push(block.id.clone());
+        }
+        if !alike.is_empty() {
+            return Err(Error::Alike { paths: alike });
         }
         if !taken.is_empty() {
             return Err(Error::Present { paths: taken });

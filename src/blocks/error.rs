@@ -94,6 +94,15 @@ pub enum Error {
         /// The files: which, the block that owns each, and whether it could be merged by structure.
         paths: Vec<(TreePath, Option<String>, bool)>,
     },
+    /// Files that some file systems could not tell from others.
+    #[error(
+        "on some file systems these are one path: {}",
+        list(&paths.iter().map(|(path, other)| format!("{path} and {other}")).collect::<Vec<_>>())
+    )]
+    Alike {
+        /// The files: what a block brings, what is there.
+        paths: Vec<(TreePath, TreePath)>,
+    },
     /// Two blocks of one project want a file.
     #[error("both {owner} and {block} bring {path}")]
     Shared {
@@ -215,6 +224,7 @@ impl Fault for Error {
             Self::Wrong { .. } | Self::Rendered { .. } | Self::Circle { .. } => Class::Config,
             Self::Occupied { .. }
             | Self::Present { .. }
+            | Self::Alike { .. }
             | Self::Shared { .. }
             | Self::Unmet { .. }
             | Self::Lacking { .. }
@@ -258,6 +268,7 @@ impl Fault for Error {
                 "decide what each of them shall say, take the markers out, remove what lies beside them as .rej"
                     .to_owned(),
             ),
+            Self::Alike { .. } => Some("nothing was changed; rename one of each two".to_owned()),
             Self::Required { by, .. } => Some(format!("nothing was changed; remove {} first", list(by))),
             Self::Needed { .. } => Some("nothing was changed; take the service out of what needs it first".to_owned()),
             Self::Taken { .. } | Self::Shared { .. } | Self::Unmet { .. } | Self::Lacking { .. } => {

@@ -33,6 +33,9 @@ pub trait Held {
         wanted: &dyn Fn(&TreePath) -> bool,
     ) -> Result<Vec<(TreePath, u64)>, Error>;
 
+    /// The names in a directory of the project (none: its own).
+    fn names(&self, directory: Option<&TreePath>) -> Result<Vec<String>, Error>;
+
     /// What errors call a path.
     fn place(&self, path: &TreePath) -> PathBuf;
 }
@@ -79,6 +82,10 @@ impl Held for Directory {
         Ok(files.filter_map(sized).collect())
     }
 
+    fn names(&self, directory: Option<&TreePath>) -> Result<Vec<String>, Error> {
+        Ok(Directory::names(self, directory)?)
+    }
+
     fn place(&self, path: &TreePath) -> PathBuf {
         Directory::place(self, path)
     }
@@ -97,6 +104,10 @@ impl Held for Snapshot {
         wanted: &dyn Fn(&TreePath) -> bool,
     ) -> Result<Vec<(TreePath, u64)>, Error> {
         Ok(Snapshot::walk(self, directory, wanted)?)
+    }
+
+    fn names(&self, directory: Option<&TreePath>) -> Result<Vec<String>, Error> {
+        Ok(Snapshot::names(self, directory)?)
     }
 
     fn place(&self, path: &TreePath) -> PathBuf {

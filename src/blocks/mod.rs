@@ -22,6 +22,7 @@ pub mod outdated;
 pub mod removal;
 pub mod require;
 pub mod scaffold;
+mod spelling;
 mod staging;
 pub mod takeover;
 pub mod transaction;

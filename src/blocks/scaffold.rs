@@ -6,6 +6,7 @@ use super::Error;
 use super::block::{Block, BlockId};
 use super::layer::{self, Layer, Tables};
 use super::manifest::Kind;
+use super::spelling::Spelled;
 use super::staging::{Staging, write_new};
 use crate::git::{self, Commit, Identity};
 use crate::project::{self, Lock, manifest};
@@ -38,8 +39,13 @@ impl Creation {
         let mut files = layer.rendered.tree.clone();
         let mut lock = Lock::default();
         lock.blocks.insert(block.id.name.clone(), layer.locked(block));
+        let mut spelled = Spelled::default();
+        files.paths().for_each(|path| _ = spelled.take(path));
         for (part, layer) in parts {
             for (path, entry) in layer.files() {
+                if let Some(other) = spelled.take(path) {
+                    return Err(Error::Alike { paths: vec![(path.clone(), other)] });
+                }
                 if files.insert(path.clone(), entry.clone()).is_some_and(|other| other != *entry) {
                     let owner = layer::owners(&lock, path).into_iter().next().unwrap_or_default().to_owned();
                     return Err(Error::Shared { path: path.clone(), owner, block: part.id.name.clone() });

@@ -93,6 +93,23 @@ impl Snapshot {
         })
     }
 
+    /// The names in a directory (none: at the top). None of what is no directory.
+    pub fn names(&self, directory: Option<&TreePath>) -> Result<Vec<String>, Error> {
+        let root = self.repository.find_tree(self.tree).map_err(|e| self.library(e))?;
+        let tree = match directory {
+            None => root,
+            Some(path) => match root.get_path(Path::new(path.as_str())) {
+                Ok(entry) if entry.kind() == Some(ObjectType::Tree) => {
+                    self.repository.find_tree(entry.id()).map_err(|e| self.library(e))?
+                }
+                Ok(_) => return Ok(Vec::new()),
+                Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(self.library(error)),
+            },
+        };
+        Ok(tree.iter().filter_map(|entry| entry.name().ok().map(str::to_owned)).collect())
+    }
+
     /// The files and links under a directory (none: everywhere), in git's order, with their sizes.
     pub fn walk(
         &self,

@@ -30,5 +30,6 @@ mod run;
 mod sandbox;
 mod setup;
 mod signature;
+mod spelling;
 mod trust;
 mod update;

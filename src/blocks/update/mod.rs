@@ -1,6 +1,7 @@
 //! A project follows its blocks: what each was when it was rendered, what it is now, and what the project made of it
 //! become one plan. Nothing is written here; the plan is one transaction.
 
+mod alike;
 mod apply;
 mod follow;
 mod record;
@@ -100,6 +101,7 @@ pub fn plan(root: &dyn Held, lock: &Lock, followed: &[Followed], manner: &Manner
     for block in followed {
         one(&mut working, &mut plan, block, manner)?;
     }
+    alike::settle(&mut working, &mut plan)?;
     for conflict in &mut plan.conflicts {
         if conflict.line.is_none() && conflict.beside.is_none() {
             leave_word(&mut working, conflict)?;

@@ -30,7 +30,7 @@ impl<'a> Working<'a> {
         Self { root, before: BTreeMap::new(), after: BTreeMap::new(), spool: Spool::default() }
     }
 
-    pub fn root(&self) -> &dyn Held {
+    pub fn root(&self) -> &'a dyn Held {
         self.root
     }
 
@@ -50,6 +50,14 @@ impl<'a> Working<'a> {
     /// Puts something at a path that was looked at.
     pub fn put(&mut self, path: TreePath, entry: Option<Entry>) {
         self.after.insert(path, entry);
+    }
+
+    /// The paths at which something is new, and those at which nothing will be.
+    pub fn came_and_went(&self) -> (Vec<TreePath>, BTreeSet<TreePath>) {
+        let stood = |path: &TreePath| self.before.get(path).is_some_and(Option::is_some);
+        let came = self.after.iter().filter(|(path, entry)| entry.is_some() && !stood(path));
+        let went = self.after.iter().filter(|(path, entry)| entry.is_none() && stood(path));
+        (came.map(|(path, _)| path.clone()).collect(), went.map(|(path, _)| path.clone()).collect())
     }
 
     /// Everything that is not as it was, by path.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::{Findings, Rule, Severity, Subject};
 use crate::catalog::change::rendered_part;
 
@@ -27,10 +25,10 @@ impl Rule for Clash {
             let ends = path.as_str().match_indices('/').map(|(end, _)| end).chain([path.as_str().len()]);
             for end in ends {
                 let part = &path.as_str()[..end];
-                let folded: String = part.nfc().flat_map(char::to_lowercase).nfc().collect();
-                match seen.get(&folded) {
+                let folded = crate::text::folded(part);
+                match seen.get(&*folded) {
                     None => {
-                        seen.insert(folded, part.to_owned());
+                        seen.insert(folded.into_owned(), part.to_owned());
                     }
                     Some(other) if other != part => {
                         let message = format!("`{part}` and `{other}` are one path on macOS and Windows");

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use unicode_normalization::UnicodeNormalization;
-
+use crate::text::folded;
 use crate::tree::TreePath;
 
 /// The paths that are taken.
@@ -44,12 +43,4 @@ impl Clashes {
             _ => Err(format!("{spelled} is rendered to a file and to a directory (see {other})")),
         }
     }
-}
-
-/// What a file system that ignores case and spelling takes a path for.
-fn folded(path: &str) -> std::borrow::Cow<'_, str> {
-    if path.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
-        return path.into();
-    }
-    path.nfd().flat_map(char::to_lowercase).nfc().collect::<String>().into()
 }
