@@ -15,7 +15,13 @@ pub struct Place {
     pub root: Option<PathBuf>,
     /// Whether it is on this machine, in no machine or network of its own: what listens on loopback here it can reach.
     pub here: bool,
+    /// Whether it keeps images in a graph driver of Docker's own: unpacked layers, and no packed ones. Other stores
+    /// (containerd's, Podman's) know a layer by the bytes that it came in.
+    pub graph_driver: bool,
 }
+
+/// The graph drivers that Docker alone has.
+const GRAPH_DRIVERS: [&str; 2] = ["overlay2", "fuse-overlayfs"];
 
 impl Place {
     /// Reads what the engine at `host` tells.
@@ -24,7 +30,8 @@ impl Place {
         let os = info.os_type.as_deref().unwrap_or("linux");
         let platform = format!("{os}/{}", architecture(info.architecture.as_deref().unwrap_or_default()));
         let root = info.docker_root_dir.as_deref().filter(|root| here && root.starts_with('/')).map(PathBuf::from);
-        Self { platform: neutral_line(&platform, 60), root, here }
+        let graph_driver = info.driver.as_deref().is_some_and(|driver| GRAPH_DRIVERS.contains(&driver));
+        Self { platform: neutral_line(&platform, 60), root, here, graph_driver }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A real registry (Debian's `docker-registry`) as a process on loopback, filled over HTTP so that no engine is needed.
 
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,20 @@ impl Sample {
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// What a layer is packed to.
+pub fn gzipped(layer: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(layer).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The config of an image with these layers, by what they unpack to.
+pub fn config_of(unpacked: &[Digest]) -> Vec<u8> {
+    let unpacked: Vec<&str> = unpacked.iter().map(Digest::as_str).collect();
+    let rootfs = json!({"type": "layers", "diff_ids": unpacked});
+    serde_json::to_vec(&json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs})).unwrap()
+}
 
 /// An index of images by architecture.
 pub fn index_of(images: &[(&str, &Digest)]) -> Vec<u8> {
@@ -150,19 +165,24 @@ impl RealRegistry {
         self.put_manifest(path, tag, &sample.manifest(), MANIFEST).await
     }
 
-    /// Pushes an image of these layers, unpacked tars; the digest of its manifest.
+    /// Pushes an image of these layers, tars that are packed here; the digest of its manifest.
     pub async fn push_layers(&self, path: &str, tag: &str, layers: &[Vec<u8>]) -> Digest {
-        let diff_ids: Vec<String> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
-        let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
-        let config = serde_json::to_vec(&config).unwrap();
+        let packed: Vec<_> = layers.iter().map(|layer| (gzipped(layer), Digest::of(layer))).collect();
+        self.push_packed(path, tag, &packed).await
+    }
+
+    /// Pushes an image of these layers, each with the digest of what it unpacks to; the digest of its manifest.
+    pub async fn push_packed(&self, path: &str, tag: &str, layers: &[(Vec<u8>, Digest)]) -> Digest {
+        let unpacked: Vec<Digest> = layers.iter().map(|(_, unpacked)| unpacked.clone()).collect();
+        let config = config_of(&unpacked);
         let descriptor = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": Digest::of(bytes).as_str(), "size": bytes.len()});
-        let layer = |layer: &Vec<u8>| descriptor("application/vnd.oci.image.layer.v1.tar", layer);
+        let layer = |(packed, _): &(Vec<u8>, Digest)| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", packed);
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
             "layers": layers.iter().map(layer).collect::<Vec<_>>(),
         });
-        for blob in layers.iter().chain([&config]) {
+        for blob in layers.iter().map(|(packed, _)| packed).chain([&config]) {
             self.put_blob(path, blob.clone()).await;
         }
         self.put_manifest(path, tag, &serde_json::to_vec(&manifest).unwrap(), MANIFEST).await

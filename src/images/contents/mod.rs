@@ -13,7 +13,7 @@ mod path;
 mod reader;
 mod scan;
 mod tree;
-mod unpack;
+pub mod unpack;
 
 use std::collections::BTreeMap;
 

@@ -51,7 +51,8 @@ struct Text {
 
 /// Reads a layer of this packed size.
 pub fn scan(input: &mut Input<'_>, packed: u64) -> Result<Scanned, Fault> {
-    let mut archive = Archive::new(unpack::open(input, packed)?);
+    let first = input.begins().map_err(Fault::unpack)?;
+    let mut archive = Archive::new(unpack::open(first, input, packed)?);
     let mut scanned = Scanned { head: Head::default(), names: Vec::new(), records: Vec::new(), packages: 0 };
     while let Some(entry) = archive.next()? {
         if entry.path.is_empty() {

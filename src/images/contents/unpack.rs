@@ -1,12 +1,11 @@
 //! Layers unpacked as a stream: gzip of any number of members, zstd, or none. What a layer is, its first bytes tell, as they
 //! tell an engine; a media type may say something else.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::Fault;
-use super::input::Input;
 
 /// The largest window of a zstd frame, as a power of two: 16 MiB. What it takes is memory; the usual levels take 8 MiB at most.
 const WINDOW: u32 = 24;
@@ -22,9 +21,9 @@ const NEVER: u64 = 64 * 1024 * 1024 * 1024;
 /// Bytes as they were before they were packed, and no more of them than the cap.
 pub type Unpacked<'a> = BufReader<Capped<Box<dyn Read + 'a>>>;
 
-/// Unpacks a layer of this packed size.
-pub fn open<'a>(input: &'a mut Input<'_>, packed: u64) -> Result<Unpacked<'a>, Fault> {
-    let reader: Box<dyn Read + 'a> = match input.begins().map_err(Fault::unpack)? {
+/// Unpacks a layer of this packed size, which begins with these bytes.
+pub fn open<'a>(first: [u8; 4], input: impl BufRead + 'a, packed: u64) -> Result<Unpacked<'a>, Fault> {
+    let reader: Box<dyn Read + 'a> = match first {
         [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(input)),
         // A frame, or one that is skipped: what is made to be read in parts begins with an index in such a frame.
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {

@@ -3,7 +3,7 @@
 //! A small server of HTTP/1.1 (RFC 9112): GET and HEAD of the few paths below one unguessable name, one request a
 //! connection. What it was not asked for in exactly this form it refuses.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -16,14 +16,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::source::Source;
+use super::super::contents::unpack;
+use super::source::{Served, Source};
 use crate::reference::Digest;
+use crate::registry::Descriptor;
 use crate::task::blocking;
 
 /// The largest head of a request, in bytes.
 const HEAD: usize = 16 * 1024;
 /// How long a client may take to ask, and to take the next bytes of an answer.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How much of a packed layer is read at once, in bytes.
+const PIECE: usize = 256 * 1024;
 /// How many connections are served at once.
 const CONNECTIONS: usize = 64;
 
@@ -35,7 +39,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Serves what `source` has below `/v2/<path>/`.
+    /// Serves what `source` has below `/v2/<path>/<number of the offer>/`.
     pub async fn open(path: &str, source: Arc<Source>) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -82,10 +86,10 @@ impl Drop for Feed {
 enum Target {
     /// Whether this is a registry.
     Api,
-    /// A manifest.
-    Manifest(Digest),
-    /// A config or layer.
-    Blob(Digest),
+    /// A manifest, of the offer of this number.
+    Manifest(usize, Digest),
+    /// A config or layer, of the offer of this number.
+    Blob(usize, Digest),
 }
 
 /// A request, as far as it matters.
@@ -123,13 +127,24 @@ fn parse(head: &str, path: &str) -> Result<Request, u16> {
         }
     }
     let own = target.strip_prefix("/v2/").and_then(|rest| rest.strip_prefix(path)?.strip_prefix('/'));
-    let target = match (target, own.and_then(|rest| rest.split_once('/'))) {
-        ("/v2/", _) => Target::Api,
-        (_, Some(("manifests", digest))) => Target::Manifest(digest.parse().map_err(|_| 404_u16)?),
-        (_, Some(("blobs", digest))) => Target::Blob(digest.parse().map_err(|_| 404_u16)?),
-        _ => return Err(404),
+    let target = match own {
+        _ if target == "/v2/" => Target::Api,
+        Some(own) => below(own).ok_or(404_u16)?,
+        None => return Err(404),
     };
     Ok(Request { head_only, target, range })
+}
+
+/// What `<number of the offer>/<kind>/<digest>` is.
+fn below(own: &str) -> Option<Target> {
+    let mut names = own.split('/');
+    let (offer, kind, digest) = (names.next()?, names.next()?, names.next()?);
+    let (offer, digest) = (offer.parse().ok()?, digest.parse().ok()?);
+    match (kind, names.next()) {
+        ("manifests", None) => Some(Target::Manifest(offer, digest)),
+        ("blobs", None) => Some(Target::Blob(offer, digest)),
+        _ => None,
+    }
 }
 
 fn bounds(value: &str) -> Option<(u64, Option<u64>)> {
@@ -156,18 +171,24 @@ async fn serve(mut stream: TcpStream, path: &str, source: &Source, asked: &Atomi
             let text = format!("{}{{}}", head("200 OK", &format!("Content-Type: application/json\r\n{api}"), 2));
             stream.write_all(text.as_bytes()).await?;
         }
-        Target::Manifest(digest) => {
+        Target::Manifest(offer, digest) => {
             asked.store(true, Ordering::Relaxed);
-            let Some((media_type, bytes)) = source.manifest(digest) else { return refuse(&mut stream, 404).await };
-            let extra = format!("Content-Type: {media_type}\r\nDocker-Content-Digest: {digest}\r\n{api}");
-            stream.write_all(head("200 OK", &extra, bytes.len() as u64).as_bytes()).await?;
+            let Some(offer) = source.manifest(*offer, digest) else { return refuse(&mut stream, 404).await };
+            let extra = format!("Content-Type: {}\r\nDocker-Content-Digest: {digest}\r\n{api}", offer.media_type);
+            stream.write_all(head("200 OK", &extra, offer.bytes.len() as u64).as_bytes()).await?;
             if !request.head_only {
-                stream.write_all(bytes).await?;
+                stream.write_all(&offer.bytes).await?;
             }
         }
-        Target::Blob(digest) => {
+        Target::Blob(offer, digest) => {
             asked.store(true, Ordering::Relaxed);
-            let Some(size) = source.size(digest) else { return refuse(&mut stream, 404).await };
+            let size = match source.served(*offer, digest) {
+                None => return refuse(&mut stream, 404).await,
+                Some(Served::Packed(size)) => size,
+                Some(Served::Unpacked(layer)) => {
+                    return unpacked(stream, source, digest, &layer, request.head_only).await;
+                }
+            };
             let span = match request.range {
                 None => 0..size,
                 Some((first, last)) if first < size => {
@@ -222,6 +243,55 @@ async fn refuse(stream: &mut TcpStream, status: u16) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
+/// Sends what a layer unpacks to. How long that is shows at its end, so the connection's end is the answer's; whether it is
+/// all of it, the engine sees by the digest.
+async fn unpacked(
+    mut stream: TcpStream,
+    source: &Source,
+    digest: &Digest,
+    layer: &Descriptor,
+    head_only: bool,
+) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nDocker-Content-Digest: {digest}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    if head_only {
+        stream.write_all(head.as_bytes()).await?;
+        return stream.shutdown().await;
+    }
+    let Some(path) = source.blob(&layer.digest).await else { return refuse(&mut stream, 502).await };
+    let (mut stream, size) = (stream.into_std()?, layer.size);
+    let sent = blocking(move || {
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(head.as_bytes())?;
+        let mut file = BufReader::with_capacity(PIECE, std::fs::File::open(path)?);
+        let first = file.fill_buf()?.first_chunk().copied().unwrap_or_default();
+        let sent = copy(&mut unpack::open(first, file, size).map_err(std::io::Error::other)?, &mut stream)?;
+        stream.shutdown(std::net::Shutdown::Write)?;
+        Ok::<_, std::io::Error>(sent)
+    })
+    .await?;
+    source.unpacked(&layer.digest, sent);
+    Ok(())
+}
+
+/// Copies what a reader has, as it comes; how many bytes that are.
+fn copy(reader: &mut impl BufRead, stream: &mut std::net::TcpStream) -> std::io::Result<u64> {
+    let mut sent = 0;
+    loop {
+        let piece = reader.fill_buf()?;
+        let count = piece.len();
+        if count == 0 {
+            return Ok(sent);
+        }
+        stream.write_all(piece)?;
+        reader.consume(count);
+        sent += count as u64;
+    }
+}
+
 /// Sends a part of a file, by the kernel alone.
 async fn send(stream: TcpStream, head: String, path: PathBuf, span: Range<u64>) -> std::io::Result<()> {
     let mut stream = stream.into_std()?;
@@ -255,18 +325,21 @@ mod tests {
         let digest = Digest::of(b"x");
         let get = |target: Target| Ok(Request { head_only: false, target, range: None });
         assert_eq!(parsed("GET /v2/ HTTP/1.1\nHost: x"), get(Target::Api));
-        let manifest = format!("GET /v2/onramp/1f/manifests/{digest} HTTP/1.1\nHost: x\nAccept: y");
-        assert_eq!(parsed(&manifest), get(Target::Manifest(digest.clone())));
-        let blob = format!("HEAD /v2/onramp/1f/blobs/{digest} HTTP/1.1\nrange: bytes=3-");
-        let expected = Request { head_only: true, target: Target::Blob(digest.clone()), range: Some((3, None)) };
+        let manifest = format!("GET /v2/onramp/1f/0/manifests/{digest} HTTP/1.1\nHost: x\nAccept: y");
+        assert_eq!(parsed(&manifest), get(Target::Manifest(0, digest.clone())));
+        let blob = format!("HEAD /v2/onramp/1f/12/blobs/{digest} HTTP/1.1\nrange: bytes=3-");
+        let expected = Request { head_only: true, target: Target::Blob(12, digest.clone()), range: Some((3, None)) };
         assert_eq!(parsed(&blob), Ok(expected));
         for (head, status) in [
-            (format!("GET /v2/onramp/1e/blobs/{digest} HTTP/1.1"), 404),
-            (format!("GET /v2/onramp/1f/../1f/blobs/{digest} HTTP/1.1"), 404),
-            (format!("GET /v2/onramp/1f/blobs/{digest}?x HTTP/1.1"), 404),
-            ("GET /v2/onramp/1f/manifests/latest HTTP/1.1".to_owned(), 404),
+            (format!("GET /v2/onramp/1e/0/blobs/{digest} HTTP/1.1"), 404),
+            (format!("GET /v2/onramp/1f/../1f/0/blobs/{digest} HTTP/1.1"), 404),
+            (format!("GET /v2/onramp/1f/0/blobs/{digest}?x HTTP/1.1"), 404),
+            ("GET /v2/onramp/1f/0/manifests/latest HTTP/1.1".to_owned(), 404),
+            (format!("GET /v2/onramp/1f/blobs/{digest} HTTP/1.1"), 404),
+            (format!("GET /v2/onramp/1f/-1/blobs/{digest} HTTP/1.1"), 404),
+            (format!("GET /v2/onramp/1f/0/blobs/{digest}/x HTTP/1.1"), 404),
             ("GET /etc/passwd HTTP/1.1".to_owned(), 404),
-            (format!("DELETE /v2/onramp/1f/blobs/{digest} HTTP/1.1"), 405),
+            (format!("DELETE /v2/onramp/1f/0/blobs/{digest} HTTP/1.1"), 405),
             ("GET /v2/ HTTP/1.0".to_owned(), 400),
             ("GET /v2/ HTTP/1.1 x".to_owned(), 400),
             ("GET /v2/ HTTP/1.1\nTransfer-Encoding: chunked".to_owned(), 400),

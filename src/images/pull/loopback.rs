@@ -52,9 +52,9 @@ impl Loopback {
         &self.path
     }
 
-    /// What the engine will call a manifest that it takes from `address`; recorded, before it does.
-    pub fn name(&self, address: SocketAddr, manifest: &Digest) -> Result<ImageRef, Error> {
-        let name = format!("{address}/{}@{manifest}", self.path);
+    /// What the engine will call the manifest of an offer that it takes from `address`; recorded, before it does.
+    pub fn name(&self, address: SocketAddr, offer: usize, manifest: &Digest) -> Result<ImageRef, Error> {
+        let name = format!("{address}/{}/{offer}@{manifest}", self.path);
         let mut file = self.lock.file();
         writeln!(file, "{name}").map_err(FileError::io("write", &self.record))?;
         let reference = name.parse().expect("made of an address, a path and a digest");

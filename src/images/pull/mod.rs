@@ -4,6 +4,7 @@
 mod board;
 mod feed;
 mod loopback;
+mod offer;
 mod platform;
 mod prepare;
 mod room;
@@ -19,7 +20,7 @@ use serde::Serialize;
 use super::Error;
 use super::known;
 use super::store::Store;
-use crate::engine::{Credentials, Engine, ImageFacts, LayerProgress};
+use crate::engine::{self, Credentials, Engine, ImageFacts, LayerProgress};
 use crate::event::Observer;
 use crate::files::FileError;
 use crate::reference::ImageRef;
@@ -29,6 +30,7 @@ use crate::text;
 use board::{Board, Downloads};
 use feed::Feed;
 use loopback::Loopback;
+use offer::Forms;
 use prepare::Wanted;
 use source::Source;
 
@@ -112,11 +114,8 @@ impl Pull<'_> {
     /// Through our store: the engine takes the layers from us while the next ones are being fetched.
     async fn fed(&self, store: &Arc<Store>, board: &Arc<Board>, work: &[(usize, &Wanted)]) -> Result<(), Error> {
         loopback::clear_left(self.engine, self.state).await?;
-        let mut source = Source::new(store.clone(), board.clone());
-        for (_, wanted) in work {
-            source.add(&wanted.manifest, &wanted.blobs(), &wanted.registry, wanted.image.path());
-        }
-        let (source, name) = (Arc::new(source), Loopback::make(self.engine, self.state)?);
+        let source = Arc::new(Source::new(store.clone(), board.clone(), work.iter().map(|(_, wanted)| *wanted)));
+        let name = Loopback::make(self.engine, self.state)?;
         let feed = Feed::open(name.path(), source.clone()).await;
         let feed = feed.map_err(FileError::io("listen on", Path::new("127.0.0.1")))?;
         let pulls = stream::iter(work).map(|(number, wanted)| self.feed(wanted, *number, board, &feed, &name, &source));
@@ -137,13 +136,34 @@ impl Pull<'_> {
         source: &Source,
     ) -> Result<(), Error> {
         board.started(number);
-        let local = name.name(feed.address(), &wanted.manifest.digest)?;
-        let mut listen = |progress: LayerProgress| board.engine(number, progress, Downloads::Store);
-        match self.engine.pull(&local, wanted.platform.as_deref(), None, &mut listen).await {
-            Ok(()) => self.plain(wanted, number, board, Downloads::Store).await,
-            // It runs in a network of its own after all.
-            Err(_) if !feed.was_asked() => self.plain(wanted, number, board, Downloads::Engine).await,
-            Err(error) => Err(source.failure().map_or_else(|| error.into(), Error::from)),
+        let layers = wanted.layers().map(|(layer, unpacked)| (&layer.digest, unpacked));
+        let graph_driver = self.engine.place().graph_driver;
+        let mut forms = if graph_driver { Forms::unpacked(layers, wanted.shared()) } else { Forms::packed(layers) };
+        loop {
+            let offer = forms.offer(wanted);
+            let digest = offer.digest.clone();
+            let local = name.name(feed.address(), source.offer(offer), &digest)?;
+            let mut lowest = None;
+            let mut listen = |progress: LayerProgress| {
+                if progress.status == "Pulling fs layer" {
+                    lowest.get_or_insert_with(|| progress.layer.clone());
+                }
+                board.engine(number, progress, Downloads::Store);
+            };
+            match self.engine.pull(&local, wanted.platform.as_deref(), None, &mut listen).await {
+                Ok(()) => return self.plain(wanted, number, board, Downloads::Store).await,
+                // It runs in a network of its own after all.
+                Err(_) if !feed.was_asked() => return self.plain(wanted, number, board, Downloads::Engine).await,
+                Err(error) => {
+                    if let Some(failure) = source.failure() {
+                        return Err(failure.into());
+                    }
+                    let refused = matches!(error, engine::Error::Stream { .. });
+                    if !refused || !forms.next(lowest.as_deref()) {
+                        return Err(error.into());
+                    }
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Error;
 use super::super::store::Store;
+use super::board::Part;
 use super::platform::{self, Runs};
 use super::room::{self, Need};
 use super::{AT_ONCE, Pull};
@@ -116,9 +117,30 @@ impl Wanted {
         [&self.config].into_iter().chain(&self.layers).collect()
     }
 
-    /// Its layers for the bars: digest, bytes, and how many of them need not be fetched.
-    pub fn parts(&self, store: &Store) -> Vec<(Digest, u64, u64)> {
-        self.layers.iter().map(|layer| (layer.digest.clone(), layer.size, store.known(layer))).collect()
+    /// Its config.
+    pub fn config(&self) -> &Descriptor {
+        &self.config
+    }
+
+    /// Its layers, lowest first, each with the digest of what it unpacks to.
+    pub fn layers(&self) -> impl Iterator<Item = (&Descriptor, &Digest)> {
+        self.layers.iter().zip(&self.unpacked)
+    }
+
+    /// How many of its layers, from the lowest on, the engine has already.
+    pub fn shared(&self) -> usize {
+        self.details.shared
+    }
+
+    /// Its layers for the bars.
+    pub fn parts(&self, store: &Store) -> Vec<Part> {
+        let part = |(layer, unpacked): (&Descriptor, &Digest)| Part {
+            packed: layer.digest.clone(),
+            unpacked: unpacked.clone(),
+            total: layer.size,
+            known: store.known(layer),
+        };
+        self.layers().map(part).collect()
     }
 
     /// Whether an engine's image id says that it is this image: engines take the config's digest for it, or, with

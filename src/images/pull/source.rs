@@ -1,4 +1,4 @@
-//! What one pull is about: manifests that were verified, and blobs that are fetched into the store once, whoever asks
+//! What one pull is about: manifests that the engine is offered, and blobs that are fetched into the store once, whoever asks
 //! first, the pull itself or the engine.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,10 @@ use tokio::sync::OnceCell;
 
 use super::super::store::{self, Store};
 use super::board::Board;
+use super::offer::Offer;
+use super::prepare::Wanted;
 use crate::reference::Digest;
-use crate::registry::{Descriptor, Manifest, Registry};
+use crate::registry::{Descriptor, Registry};
 
 /// How many blobs are fetched at once. They share the store's connections; more would only begin what cannot be used yet.
 const AT_ONCE: usize = 4;
@@ -20,8 +22,10 @@ const AT_ONCE: usize = 4;
 pub struct Source {
     store: Arc<Store>,
     board: Arc<Board>,
-    manifests: BTreeMap<Digest, Manifest>,
     blobs: BTreeMap<Digest, Blob>,
+    /// The packed layers by what they unpack to.
+    layers: BTreeMap<Digest, Digest>,
+    offers: Mutex<Vec<Arc<Offer>>>,
     /// Why a blob could not be had, the first time.
     failure: Mutex<Option<store::Error>>,
 }
@@ -34,32 +38,55 @@ struct Blob {
     file: OnceCell<PathBuf>,
 }
 
+/// What the engine gets of a blob that it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// So many bytes, as they lie in the registry.
+    Packed(u64),
+    /// What this layer of so many bytes unpacks to.
+    Unpacked(Descriptor),
+}
+
 impl Source {
-    pub fn new(store: Arc<Store>, board: Arc<Board>) -> Self {
-        Self { store, board, manifests: BTreeMap::new(), blobs: BTreeMap::new(), failure: Mutex::default() }
-    }
-
-    /// Adds an image: its manifest, and where its blobs come from.
-    pub fn add(&mut self, manifest: &Manifest, blobs: &[&Descriptor], registry: &Arc<Registry>, path: &str) {
-        self.manifests.insert(manifest.digest.clone(), manifest.clone());
-        for descriptor in blobs {
-            self.blobs.entry(descriptor.digest.clone()).or_insert_with(|| Blob {
-                descriptor: (*descriptor).clone(),
-                registry: registry.clone(),
-                path: path.to_owned(),
-                file: OnceCell::new(),
-            });
+    pub fn new<'a>(store: Arc<Store>, board: Arc<Board>, images: impl Iterator<Item = &'a Wanted>) -> Self {
+        let (mut blobs, mut layers) = (BTreeMap::new(), BTreeMap::new());
+        for wanted in images {
+            for descriptor in wanted.blobs() {
+                blobs.entry(descriptor.digest.clone()).or_insert_with(|| Blob {
+                    descriptor: descriptor.clone(),
+                    registry: wanted.registry.clone(),
+                    path: wanted.image.path().to_owned(),
+                    file: OnceCell::new(),
+                });
+            }
+            layers.extend(wanted.layers().map(|(layer, unpacked)| (unpacked.clone(), layer.digest.clone())));
         }
+        Self { store, board, blobs, layers, offers: Mutex::default(), failure: Mutex::default() }
     }
 
-    /// A manifest's media type and bytes.
-    pub fn manifest(&self, digest: &Digest) -> Option<(&str, &[u8])> {
-        self.manifests.get(digest).map(|manifest| (manifest.media_type.as_str(), manifest.bytes.as_slice()))
+    /// Lets the engine have a manifest; the number of the offer.
+    pub fn offer(&self, offer: Offer) -> usize {
+        let mut offers = self.offers.lock().expect("no panic while held");
+        offers.push(Arc::new(offer));
+        offers.len() - 1
     }
 
-    /// A blob's size.
-    pub fn size(&self, digest: &Digest) -> Option<u64> {
-        self.blobs.get(digest).map(|blob| blob.descriptor.size)
+    /// The manifest that was offered under a number and a digest.
+    pub fn manifest(&self, offer: usize, digest: &Digest) -> Option<Arc<Offer>> {
+        let offer = self.offers.lock().expect("no panic while held").get(offer)?.clone();
+        (offer.digest == *digest).then_some(offer)
+    }
+
+    /// What there is by this digest for whoever took an offer; none also of a layer that the engine should have.
+    pub fn served(&self, offer: usize, digest: &Digest) -> Option<Served> {
+        if self.offers.lock().expect("no panic while held").get(offer)?.presumed.contains(digest) {
+            return None;
+        }
+        if let Some(blob) = self.blobs.get(digest) {
+            return Some(Served::Packed(blob.descriptor.size));
+        }
+        let packed = self.layers.get(digest)?;
+        Some(Served::Unpacked(self.blobs.get(packed)?.descriptor.clone()))
     }
 
     /// A blob's file, verified; none where it cannot be had, which [`Source::failure`] explains.
@@ -71,6 +98,11 @@ impl Source {
                 None
             }
         }
+    }
+
+    /// Tells how many bytes a layer unpacked to.
+    pub fn unpacked(&self, layer: &Digest, bytes: u64) {
+        self.board.unpacked(layer, bytes);
     }
 
     /// Fetches these blobs.
