@@ -38,6 +38,15 @@ impl Version {
         tag.parse::<pep440_rs::Version>().ok().map(|version| Self::Tag(tag.to_owned(), version))
     }
 
+    /// What people call it, at this commit: what has no version is its commit, or not versioned.
+    pub fn label(&self, commit: &str) -> String {
+        match self.to_string() {
+            none if none.is_empty() && commit.is_empty() => "not versioned".to_owned(),
+            none if none.is_empty() => commit.chars().take(7).collect(),
+            version => version,
+        }
+    }
+
     /// Its semantic version, if it is one.
     pub fn semantic(&self) -> Option<&semver::Version> {
         match self {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fetch::{Moved, Release, moved};
-use super::update::{Follow, differing, unresolved};
+use super::update::{Follow, Wanted, differing, unresolved};
 use super::{Catalog, Error, layer};
 use crate::directory::Directory;
 use crate::name::Name;
@@ -31,12 +31,16 @@ pub struct Behind {
     pub source: String,
     /// The version that the project has.
     pub version: Version,
+    /// The commit that it has; none of a directory.
+    pub commit: String,
     /// What `onramp.toml` says that it must be compatible with.
     pub declared: Option<String>,
     /// The newest version that this allows.
     pub newest_declared: Option<Version>,
-    /// The newest version.
+    /// The newest version; of a template without releases, what its source holds now.
     pub newest: Option<Version>,
+    /// Whether a template without releases holds something else now.
+    pub changed: bool,
     /// The tag of the project's version, where it leads elsewhere by now or is gone.
     pub moved: Option<Moved>,
     /// The answers that `onramp.toml` gives otherwise than the lock: the next update takes them.
@@ -48,7 +52,8 @@ pub struct Behind {
 impl Behind {
     /// Whether `onramp update` would change something.
     pub fn is_behind(&self) -> bool {
-        self.newest_declared.as_ref().is_some_and(|newest| *newest > self.version) || !self.answers.is_empty()
+        let newer = self.newest_declared.as_ref().is_some_and(|newest| *newest > self.version);
+        newer || self.changed || !self.answers.is_empty()
     }
 }
 
@@ -85,6 +90,8 @@ fn behind(follow: &Follow<'_>, name: &Name, locked: &LockedBlock) -> Behind {
         name: name.clone(),
         source: locked.source.clone(),
         version: locked.version.clone(),
+        commit: locked.commit.clone(),
+        changed: versions.changed,
         newest_declared: stable(&mut versions.known.iter().filter(allowed)),
         newest: stable(&mut versions.known.iter()),
         declared: declared.as_ref().map(ToString::to_string),
@@ -99,6 +106,7 @@ fn behind(follow: &Follow<'_>, name: &Name, locked: &LockedBlock) -> Behind {
 struct Versions {
     known: Vec<Version>,
     moved: Option<Moved>,
+    changed: bool,
 }
 
 fn versions(follow: &Follow<'_>, name: &Name, locked: &LockedBlock) -> Result<Versions, Error> {
@@ -106,9 +114,13 @@ fn versions(follow: &Follow<'_>, name: &Name, locked: &LockedBlock) -> Result<Ve
         && let Some(catalog @ Catalog::Builtin) = follow.catalog
     {
         let known = catalog.versions(name.as_str())?.into_iter().map(Version::from).collect();
-        return Ok(Versions { known, moved: None });
+        return Ok(Versions { known, ..Versions::default() });
     }
     let releases: Vec<Release> = follow.releases(name, locked)?;
+    if releases.is_empty() && layer::is_foreign(locked) {
+        let now = follow.target(name, locked, &Wanted::Declared)?;
+        return Ok(Versions { changed: now.content != locked.content, known: vec![now.id.version], moved: None });
+    }
     let moved = moved(locked, &releases);
-    Ok(Versions { known: releases.into_iter().map(|release| release.version).collect(), moved })
+    Ok(Versions { known: releases.into_iter().map(|release| release.version).collect(), moved, changed: false })
 }

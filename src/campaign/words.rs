@@ -69,8 +69,8 @@ impl Words<'_> {
         let mut body = format!(
             "Brings the building block `{}` from {} to {}: {} files change. What this repository changed itself stays.\n",
             self.to.id.name,
-            code(&self.from.to_string()),
-            code(&self.to.id.version.to_string()),
+            code(&self.from.label("")),
+            code(&self.to.id.version.label(&self.to.id.commit)),
             self.files
         );
         if !self.clashes.is_empty() {

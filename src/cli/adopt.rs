@@ -127,14 +127,18 @@ impl Adopted {
 impl Report for Adopted {
     fn text(&self) -> String {
         if self.done {
-            let mut lines = vec![format!("{} is adopted, in {}", self.block, lock::FILE)];
+            let mut lines = vec![format!("{} is adopted, in {}", named(&self.block), lock::FILE)];
             lines.extend(self.next.iter().map(|next| format!("  next: {next}")));
             return lines.join("\n") + "\n";
         }
         let score = &self.score;
         let mut lines = vec![format!(
             "{} explains {} % of what it renders: {} files the same, {} edited here, {} not here",
-            self.block, self.percent, score.same, score.edited, score.missing
+            named(&self.block),
+            self.percent,
+            score.same,
+            score.edited,
+            score.missing
         )];
         for (id, value) in &self.answers {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -148,4 +152,9 @@ impl Report for Adopted {
         lines.extend(block::file_lines("change", self.changed.iter().map(String::as_str)));
         lines.join("\n") + "\n"
     }
+}
+
+/// A block with its version, or the word that it has none.
+fn named(block: &BlockId) -> String {
+    format!("{} {}", block.name, text::neutral_line(&block.version.label(&block.commit), 80))
 }

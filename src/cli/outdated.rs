@@ -17,7 +17,8 @@ use crate::trust::{self, Trust};
 /// Show which blocks of this project have newer versions.
 ///
 /// Per block: the version that the project has, the newest that onramp.toml allows, the newest at all; tags that were moved
-/// or removed since; answers that onramp.toml gives otherwise; conflicts that an update left.
+/// or removed since; answers that onramp.toml gives otherwise; conflicts that an update left. Of a template without
+/// releases, whether its source has changed.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp outdated
@@ -70,12 +71,12 @@ impl Report for Shown {
         let mut rows = vec![["BLOCK", "HAS", "ALLOWED", "NEWEST", ""].map(str::to_owned).to_vec()];
         for block in &self.found.blocks {
             let version = |version: &Option<crate::version::Version>| match version {
-                Some(version) => text::neutral_line(&version.to_string(), 40),
+                Some(version) => text::neutral_line(&version.label(""), 40),
                 None => "-".to_owned(),
             };
             rows.push(vec![
                 block.name.to_string(),
-                version(&Some(block.version.clone())),
+                text::neutral_line(&block.version.label(&block.commit), 40),
                 version(&block.newest_declared),
                 version(&block.newest),
                 remarks(block),
@@ -99,6 +100,9 @@ fn remarks(block: &Behind) -> String {
         Some(Moved { tag, now: Some(_), .. }) => remarks.push(format!("the tag {tag} was moved")),
         Some(Moved { tag, now: None, .. }) => remarks.push(format!("the tag {tag} is gone")),
         None => {}
+    }
+    if block.changed {
+        remarks.push("no releases; its source has changed".to_owned());
     }
     if !block.answers.is_empty() {
         let ids: Vec<&str> = block.answers.keys().map(String::as_str).collect();

@@ -32,4 +32,5 @@ mod setup;
 mod signature;
 mod spelling;
 mod trust;
+mod unversioned;
 mod update;

@@ -73,7 +73,7 @@ impl Report for Looked {
         let mut rows = Vec::new();
         for (repository, blocks) in &self.adopters.repositories {
             for (block, version) in blocks {
-                rows.push(vec![block.to_string(), version.to_string(), text::neutral_line(repository, 200)]);
+                rows.push(vec![block.to_string(), version.label(""), text::neutral_line(repository, 200)]);
             }
         }
         rows.sort();

@@ -210,7 +210,7 @@ impl output::Report for Report {
 }
 
 fn version(text: &str) -> &str {
-    if text.is_empty() { "(no version)" } else { text }
+    if text.is_empty() { "(not versioned)" } else { text }
 }
 
 fn capped(mut lines: Vec<String>, what: &str) -> Vec<String> {
