@@ -118,11 +118,12 @@ impl Takeover {
         described.map_or(self.commit.as_str(), |(_, hash)| hash)
     }
 
-    /// Whether the lock says the same: the same template at the same commit.
+    /// Whether the lock says the same: the same template at the same commit. A file that names no commit says nothing else.
     pub fn is_locked_as(&self, canonical: &str, locked: &LockedBlock) -> bool {
         locked.source == canonical
             && self.is_same_directory(locked)
-            && (locked.version.to_string() == self.commit
+            && (self.commit.is_empty()
+                || locked.version.to_string() == self.commit
                 || (self.reference().len() >= 7 && locked.commit.starts_with(self.reference())))
     }
 

@@ -10,10 +10,9 @@ fn machine() -> Machine {
     let machine = Machine::new();
     for template in ["plain", "untagged"] {
         machine.write(format!("{template}/copier.yml"), "name: app\n");
-        machine.write(
-            format!("{template}/{{{{ _copier_conf.answers_file }}}}.jinja"),
-            "# {{ _copier_answers|to_nice_yaml }}",
-        );
+        // It names no commit, as a template without versions may well do.
+        let answers = "_src_path: {{ _copier_answers._src_path }}\nname: {{ name }}\n";
+        machine.write(format!("{template}/{{{{ _copier_conf.answers_file }}}}.jinja"), answers);
         machine.write(format!("{template}/a.txt.jinja"), "hi {{ name }}\n");
     }
     machine.git("untagged", &["init", "--quiet", "--initial-branch=main"]);
