@@ -14,7 +14,7 @@ use onramp::images::signature::sign::{self, Outcome};
 use onramp::images::signature::{Found, Identity, Payload, PublicKey, SigningKey, find};
 use onramp::paths::Paths;
 use onramp::reference::{Digest, ImageRef};
-use onramp::registry::Registry;
+use onramp::registry::{Content, Registry};
 use serde_json::{Value, json};
 
 use registry_parts::liar::{Liar, Reply};
@@ -303,6 +303,70 @@ async fn each_keys_signature_is_added_to_those_that_are_there() {
         assert_eq!((found.signed.len(), found.unknown), (1, 2), "what lies in both places counts once");
         assert_eq!(bench.sign(key).await, Outcome::Present);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_sign_at_once_undo_nobody() {
+    let bench = Bench::new().await;
+    let keys = ["one", "two", "three", "four"].map(SigningKey::generate);
+    let signed = futures_util::future::join_all(keys.iter().map(|key| bench.sign(key))).await;
+    assert_eq!(signed, [Outcome::Signed; 4]);
+    // In the tag as in the list of what refers to the image.
+    let tag = bench.client.manifest(&bench.registry.image(&format!("base/php:{}", bench.tag()))).await.unwrap();
+    let Content::Image { layers, .. } = &tag.content else { panic!("a manifest") };
+    let referrers = bench.client.referrers("base/php", bench.digest(), None).await.unwrap();
+    assert_eq!((layers.len(), referrers.len()), (4, 4));
+    for key in &keys {
+        let found = bench.found(key.public()).await;
+        assert_eq!((found.signed.len(), found.unknown), (1, 3));
+    }
+}
+
+#[tokio::test]
+async fn what_lies_under_the_tag_of_signatures_and_holds_none_stays() {
+    let bench = Bench::new().await;
+    let index = index_of(&[("amd64", bench.digest())]);
+    let sample = Sample::new("amd64", "an image of that name").manifest();
+    for (bytes, media_type) in [(&index, INDEX), (&sample, MANIFEST)] {
+        bench.registry.push("base/php", "other", &Sample::new("amd64", "an image of that name")).await;
+        let foreign = bench.registry.put_manifest("base/php", &bench.tag(), bytes, media_type).await;
+        let error = sign::sign(&bench.client, &bench.image, &bench.key).await.unwrap_err();
+        let text = error.to_string();
+        assert!(error.class() == Class::Conflict && text.contains(&bench.tag()), "{text}");
+        let at = bench.registry.image(&format!("base/php:{}", bench.tag()));
+        assert_eq!(bench.client.manifest(&at).await.unwrap().digest, foreign);
+    }
+    bench.registry.put_manifest("base/php", &bench.tag(), &index, INDEX).await;
+    assert_eq!(bench.found(bench.key.public()).await.damaged, 1, "it is not taken for nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_others_change_each_time_ends_in_a_conflict() {
+    // Whatever is pushed, somebody else's list is there when we look.
+    let index = index_of(&[]);
+    let sample = Sample::new("amd64", "one").manifest();
+    let subject = Digest::of(&sample);
+    let by_digest = format!("/v2/a/b/manifests/{subject}");
+    let liar = Liar::start(move |seen| match (seen.method.as_str(), seen.path()) {
+        ("GET", path) if path == by_digest => Reply::manifest(&sample),
+        ("GET", path) if path.contains(".sig") => Reply::status(404),
+        ("GET", path) if path.contains("/referrers/") => Reply::status(200).header("Content-Type", INDEX).body(&index),
+        ("GET", _) => Reply::status(200).header("Content-Type", INDEX).body(&index),
+        ("HEAD", _) => Reply::status(200),
+        _ => Reply::status(201),
+    })
+    .await;
+    let client = Registry::new(&liar.host(), None, LIMIT).unwrap();
+    let error =
+        sign::sign(&client, &liar.image("a/b:1").at(subject.clone()), &SigningKey::generate("x")).await.unwrap_err();
+    let text = error.to_string();
+    assert!(error.class() == Class::Conflict && text.contains(&format!("a/b:sha256-{}", subject.hex())), "{text}");
+    let written = liar
+        .seen()
+        .iter()
+        .filter(|seen| seen.path().ends_with(&format!("sha256-{}", subject.hex())) && seen.method == "PUT")
+        .count();
+    assert!((2..=20).contains(&written), "{written}");
 }
 
 /// A user's directories, and a policy that requires a signature of everything in `base/`.

@@ -4,12 +4,10 @@
 use serde_json::{Value, json};
 
 use super::Error;
+use super::amend::Amended;
 use super::client::Registry;
 use super::manifest::{Content, INDEXES};
 use crate::reference::{Digest, ImageRef};
-
-/// How often an entry is added to a list because somebody else changed it at the same moment.
-const TRIES: usize = 3;
 
 impl Registry {
     /// Pushes a manifest whose `subject` is the image, which must be named by digest, and makes sure that
@@ -25,11 +23,8 @@ impl Registry {
                 entry[key] = value.clone();
             }
         }
-        for _ in 0..TRIES {
-            let listed = self.referrers(image.path(), subject, None).await?;
-            if listed.iter().any(|referrer| referrer.descriptor.digest == digest) {
-                break;
-            }
+        let listed = self.referrers(image.path(), subject, None).await?;
+        if !listed.iter().any(|referrer| referrer.descriptor.digest == digest) {
             self.list(image, subject, &entry).await?;
         }
         Ok(digest)
@@ -39,21 +34,24 @@ impl Registry {
     async fn list(&self, image: &ImageRef, subject: &Digest, entry: &Value) -> Result<(), Error> {
         let tag = format!("sha256-{}", subject.hex());
         let at = image.tagged(&tag).map_err(|error| self.transport().wrong(&tag, &error.to_string()))?;
-        let mut entries = match self.manifest(&at).await {
-            Ok(found) if matches!(found.content, Content::Index(_)) => {
-                let document: Value = serde_json::from_slice(&found.bytes).unwrap_or_default();
-                document["manifests"].as_array().cloned().unwrap_or_default()
+        self.amend(&at, INDEXES[0], |there| {
+            let mut entries = match there {
+                Some(found) if matches!(found.content, Content::Index(_)) => {
+                    let document: Value = serde_json::from_slice(&found.bytes).unwrap_or_default();
+                    document["manifests"].as_array().cloned().unwrap_or_default()
+                }
+                // Somebody's own tag of that name is not ours to replace.
+                Some(_) => return Err(self.foreign(&at, "a list of what refers to an image")),
+                None => Vec::new(),
+            };
+            if entries.iter().any(|listed| listed["digest"] == entry["digest"]) {
+                return Ok(None);
             }
-            // Somebody's own tag of that name is not ours to replace.
-            Ok(_) => {
-                return Err(self.transport().wrong(&tag, "a manifest where the list of what refers to an image is"));
-            }
-            Err(Error::NotFound { .. }) => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        entries.push(entry.clone());
-        let index = json!({ "schemaVersion": 2, "mediaType": INDEXES[0], "manifests": entries });
-        let bytes = serde_json::to_vec(&index).expect("a list is plain data");
-        self.push_manifest(&at, INDEXES[0], bytes).await.map(|_| ())
+            entries.push(entry.clone());
+            let index = json!({ "schemaVersion": 2, "mediaType": INDEXES[0], "manifests": entries });
+            let manifest = serde_json::to_vec(&index).expect("a list is plain data");
+            Ok(Some(Amended { blobs: Vec::new(), manifest }))
+        })
+        .await
     }
 }

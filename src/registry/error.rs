@@ -138,6 +138,24 @@ pub enum Error {
         /// In bytes.
         expected: u64,
     },
+    /// Others changed what lies under a tag each time something was added to it.
+    #[error("others changed {what} of the registry {host} each time something was added to it")]
+    Contended {
+        /// `host[:port]`.
+        host: String,
+        /// The tag.
+        what: String,
+    },
+    /// Under a tag lies something else than what is added to.
+    #[error("{what} of the registry {host} is not {wanted}, so that nothing was added to it, and it stays")]
+    Foreign {
+        /// `host[:port]`.
+        host: String,
+        /// The tag.
+        what: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
     /// The image is not there for the platform.
     #[error("the registry {host} has {what} for {}, not for {platform}", there.join(", "))]
     NoPlatform {
@@ -209,6 +227,7 @@ impl Fault for Error {
             | Self::Protocol { .. } => Class::Net,
             Self::Unauthorized { .. } => Class::Auth,
             Self::Unreadable { .. } => Class::Io,
+            Self::Contended { .. } | Self::Foreign { .. } => Class::Conflict,
             Self::Certificate { .. }
             | Self::Digest { .. }
             | Self::Unsafe { .. }
@@ -246,6 +265,10 @@ impl Fault for Error {
             Self::TooLarge { .. } | Self::Refused { .. } | Self::Unsafe { .. } => {
                 Some("nothing of the answer was used".to_owned())
             }
+            Self::Contended { .. } => Some("when they are done, run this again".to_owned()),
+            Self::Foreign { .. } => {
+                Some("whoever may push can put a tag there; tell who runs the registry, or take it away".to_owned())
+            }
             Self::BadHost { .. }
             | Self::NotFound { .. }
             | Self::NoPlatform { .. }
@@ -262,6 +285,8 @@ impl Fault for Error {
             Self::NotFound { .. } | Self::NoImage { .. } => vec!["onramp image list".to_owned()],
             Self::NoPlatform { host, what, .. } => vec![format!("onramp image inspect {host}/{what}")],
             Self::Unreadable { path, .. } => vec![format!("ls -l {}", path.display())],
+            Self::Contended { .. } => Vec::new(),
+            Self::Foreign { host, what, .. } => vec![format!("docker manifest inspect {host}/{what}")],
             Self::BadHost { .. }
             | Self::Unreachable { .. }
             | Self::Certificate { .. }

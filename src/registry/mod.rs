@@ -5,6 +5,7 @@
 //! hashes it.
 
 mod access;
+mod amend;
 mod attach;
 mod blob;
 mod challenge;
@@ -29,6 +30,7 @@ mod upload;
 mod warning;
 
 pub use access::Access;
+pub use amend::Amended;
 pub use blob::BlobStream;
 pub use client::{Registry, Resolved};
 pub use config::{Config, Platform, RootFs, Runtime};

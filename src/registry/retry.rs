@@ -54,7 +54,7 @@ fn length(pause: Duration, asked: Option<Duration>, chance: f64) -> Duration {
 }
 
 /// A number from 0 to 1 that differs from process to process and from call to call.
-fn chance() -> f64 {
+pub fn chance() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }

@@ -68,12 +68,6 @@ pub enum Error {
         /// The file.
         place: String,
     },
-    /// Others changed the image's signatures again and again while one was added.
-    #[error("the signatures of {image} changed each time one was added")]
-    Contended {
-        /// The image, by digest.
-        image: String,
-    },
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -90,7 +84,7 @@ impl Fault for Error {
             Self::NotSigned { .. } => Class::Security,
             Self::NotHere { .. } => Class::Net,
             Self::Passphrase { .. } => Class::Auth,
-            Self::Exists { .. } | Self::Contended { .. } => Class::Conflict,
+            Self::Exists { .. } => Class::Conflict,
             Self::Registry(error) => error.class(),
             Self::File(error) => error.class(),
         }

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use super::store::{self, ARTIFACT, PAYLOAD, SIGNATURE};
 use super::{Error, Identity, Payload, SigningKey};
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{self, Content, Manifest, Registry, Upload};
+use crate::registry::{self, Amended, Content, Manifest, Registry, Upload};
 
 const IMAGE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// How often a signature is added anew because somebody else added one at the same moment.
-const TRIES: usize = 5;
+
+/// What must lie under the tag of an image's signatures.
+const SIGNATURES: &str = "a manifest with signatures";
 
 /// What signing an image did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +50,10 @@ pub async fn sign(registry: &Registry, image: &ImageRef, key: &SigningKey) -> Re
             .any(|candidate| candidate.payload == hash && key.public().signed(&hash.bytes(), &candidate.signature))
     };
     let at = store::tag(image, digest);
-    if existing(registry, &at).await?.is_some_and(|manifest| ours(&manifest)) {
-        return Ok(Outcome::Present);
+    match existing(registry, &at).await? {
+        Some(manifest) if ours(&manifest) => return Ok(Outcome::Present),
+        Some(manifest) if raw_layers(&manifest).is_none() => return Err(registry.foreign(&at, SIGNATURES).into()),
+        _ => {}
     }
     let layer = json!({
         "mediaType": PAYLOAD,
@@ -60,24 +63,20 @@ pub async fn sign(registry: &Registry, image: &ImageRef, key: &SigningKey) -> Re
     });
     push(registry, image, &payload).await?;
     refer(registry, image, &subject, &layer).await?;
-    // A tag can only be replaced whole, so that of two who sign at once one may undo the other: whoever sees that adds its
-    // signature again. What refers to the image is kept in any case.
-    for _ in 0..TRIES {
-        let mut layers = match existing(registry, &at).await? {
-            Some(manifest) if ours(&manifest) => return Ok(Outcome::Signed),
-            Some(manifest) => raw_layers(&manifest),
-            None => Vec::new(),
-        };
-        layers.push(layer.clone());
-        let config = config(&layers);
-        push(registry, image, &config).await?;
-        let manifest = manifest(&descriptor(IMAGE_CONFIG, &config), &layers, None);
-        registry.push_manifest(&at, IMAGE_MANIFEST, manifest).await?;
-    }
-    match existing(registry, &at).await? {
-        Some(manifest) if ours(&manifest) => Ok(Outcome::Signed),
-        _ => Err(Error::Contended { image: image.to_string() }),
-    }
+    registry
+        .amend(&at, IMAGE_MANIFEST, |there| {
+            let mut layers = match there {
+                Some(manifest) if ours(manifest) => return Ok(None),
+                Some(manifest) => raw_layers(manifest).ok_or_else(|| registry.foreign(&at, SIGNATURES))?,
+                None => Vec::new(),
+            };
+            layers.push(layer.clone());
+            let config = config(&layers);
+            let manifest = manifest(&descriptor(IMAGE_CONFIG, &config), &layers, None);
+            Ok(Some(Amended { blobs: vec![config], manifest }))
+        })
+        .await?;
+    Ok(Outcome::Signed)
 }
 
 /// Puts a manifest into the registry that refers to the image and holds the one signature (OCI 1.1).
@@ -109,13 +108,14 @@ async fn push(registry: &Registry, image: &ImageRef, bytes: &[u8]) -> Result<(),
     Ok(registry.push_blob(image.path(), &Digest::of(bytes), bytes.len() as u64, body).await?)
 }
 
-/// The layers as they stand there, with all that others wrote into them.
-fn raw_layers(manifest: &Manifest) -> Vec<Value> {
-    if !matches!(manifest.content, Content::Image { .. }) {
-        return Vec::new();
+/// The layers as they stand there, with all that others wrote into them; none of what holds no signatures.
+fn raw_layers(manifest: &Manifest) -> Option<Vec<Value>> {
+    let Content::Image { layers, .. } = &manifest.content else { return None };
+    if !layers.is_empty() && layers.iter().all(|layer| layer.media_type != PAYLOAD) {
+        return None;
     }
-    let document: BTreeMap<String, Value> = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
-    document.get("layers").and_then(Value::as_array).cloned().unwrap_or_default()
+    let document: BTreeMap<String, Value> = serde_json::from_slice(&manifest.bytes).ok()?;
+    document.get("layers")?.as_array().cloned()
 }
 
 fn descriptor(media_type: &str, bytes: &[u8]) -> Value {

@@ -100,6 +100,9 @@ pub fn is_answer(error: &registry::Error) -> bool {
 }
 
 fn take(manifest: &Manifest, stored: &mut Stored, seen: &mut BTreeSet<Candidate>) {
+    if matches!(manifest.content, Content::Index(_)) {
+        stored.damaged += 1;
+    }
     for layer in layers(manifest).iter().rev().filter(|layer| layer.media_type == PAYLOAD) {
         let Some(candidate) = candidate(layer) else {
             stored.damaged += 1;
