@@ -83,10 +83,10 @@ impl Board {
     }
 
     /// The engine reported.
-    pub fn engine(&self, image: usize, progress: LayerProgress, downloads: Downloads) {
+    pub fn engine(&self, image: usize, progress: &LayerProgress, downloads: Downloads) {
         let mut images = self.images.lock().expect("no panic while telling");
         let shown = &mut images[image];
-        if let Some(part) = shown.layers.take(&progress, downloads) {
+        if let Some(part) = shown.layers.take(progress, downloads) {
             self.tell(shown, &part);
         }
     }
@@ -236,13 +236,13 @@ mod tests {
         let part = Part { packed: layer.clone(), unpacked: unpacked.clone(), total: 100, known: 0 };
         let image = board.add("pull x".to_owned(), [part]);
         board.fetched(&layer, 40);
-        board.engine(image, report(layer.short(), "Downloading", 90, 100), Downloads::Store);
+        board.engine(image, &report(layer.short(), "Downloading", 90, 100), Downloads::Store);
         assert_eq!(board.images.lock().unwrap()[image].layers.done(), 20);
-        board.engine(image, report(layer.short(), "Extracting", 20, 100), Downloads::Store);
+        board.engine(image, &report(layer.short(), "Extracting", 20, 100), Downloads::Store);
         assert_eq!(board.images.lock().unwrap()[image].layers.done(), 60);
         // Unpacked, it is another layer to the engine, and larger.
         board.unpacked(&layer, 1000);
-        board.engine(image, report(unpacked.short(), "Extracting", 500, 0), Downloads::Store);
+        board.engine(image, &report(unpacked.short(), "Extracting", 500, 0), Downloads::Store);
         let layers = &board.images.lock().unwrap()[image].layers;
         assert_eq!((layers.done(), layers.total()), (75, 100));
     }

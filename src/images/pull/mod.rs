@@ -148,7 +148,7 @@ impl Pull<'_> {
                 if progress.status == "Pulling fs layer" {
                     lowest.get_or_insert_with(|| progress.layer.clone());
                 }
-                board.engine(number, progress, Downloads::Store);
+                board.engine(number, &progress, Downloads::Store);
             };
             match self.engine.pull(&local, wanted.platform.as_deref(), None, &mut listen).await {
                 Ok(()) => return self.plain(wanted, number, board, Downloads::Store).await,
@@ -171,7 +171,7 @@ impl Pull<'_> {
     async fn plain(&self, wanted: &Wanted, number: usize, board: &Board, downloads: Downloads) -> Result<(), Error> {
         let image = &wanted.image;
         let credentials = registry::credentials_of_user(image.registry()).await.map(engine_credentials);
-        let mut listen = |progress: LayerProgress| board.engine(number, progress, downloads);
+        let mut listen = |progress: LayerProgress| board.engine(number, &progress, downloads);
         self.engine.pull(image, wanted.platform.as_deref(), credentials.as_ref(), &mut listen).await?;
         let facts = self.engine.image(&image.to_string()).await?;
         let held = facts.as_ref().map(|facts| facts.repo_digests.clone()).unwrap_or_default();
