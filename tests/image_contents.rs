@@ -137,7 +137,7 @@ async fn damaged_facts_are_made_again() {
     let cache = Cache::new();
     let (_, contents) = read(&cache.reader(false), &image).await.unwrap();
     let file = cache.0.path().join("layers").join(Digest::of(&layer).hex());
-    for damage in [&b""[..], b"onramp layer facts 1\n", &[0; 9000]] {
+    for damage in [&b""[..], b"onramp layer facts 2\n", &[0; 9000]] {
         std::fs::write(&file, damage).unwrap();
         assert_eq!(read(&cache.reader(false), &image).await.unwrap().1, contents);
     }

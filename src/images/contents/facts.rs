@@ -16,7 +16,7 @@ use crate::files::{self, FileError};
 use crate::reference::Digest;
 
 /// Changes with the form of the file and with what the parsers find: old files are made again.
-const FIRST: &[u8] = b"onramp layer facts 1\n";
+const FIRST: &[u8] = b"onramp layer facts 2\n";
 /// `sha256 `, 64 digits, a line's end.
 const LAST: u64 = 72;
 
@@ -69,7 +69,7 @@ pub struct Entry {
     pub group: u32,
     /// Bytes of its contents.
     pub size: u64,
-    /// The first half of the sha256 of its contents: enough to tell whether two are the same.
+    /// The first 16 bytes of the BLAKE3 of its contents: it tells whether two are the same, and no registry needs to agree.
     pub hash: [u8; 16],
     /// What a link names.
     pub link: Vec<u8>,

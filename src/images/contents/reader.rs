@@ -20,7 +20,7 @@ use crate::registry::{self, Access, Descriptor, Registry};
 use crate::task::blocking;
 
 /// How many pieces of a layer wait to be unpacked: the network is not held up by a moment's work, and memory stays small.
-const WAITING: usize = 32;
+const WAITING: usize = 8;
 /// How often a layer whose connection broke is gone on with.
 const RESUMED: usize = 3;
 

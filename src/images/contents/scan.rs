@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use sha2::{Digest as _, Sha256};
+use blake3::Hasher;
 
 use super::archive::{Archive, Made};
 use super::facts::{Entry, Head, Kind};
@@ -124,7 +124,7 @@ impl Scanned {
 
     /// Hashes a file's contents, and reads them where they tell packages.
     fn contents<R: BufRead>(&mut self, path: &[u8], archive: &mut Archive<R>) -> Result<[u8; 16], Fault> {
-        let mut contents = Hashing { contents: archive.contents(), hash: Sha256::new() };
+        let mut contents = Hashing { contents: archive.contents(), hash: Hasher::new() };
         if let Some(source) = packages::source(path) {
             let told = packages::read(source, &mut contents).map_err(Fault::unpack)?;
             self.tell(path, told)?;
@@ -135,9 +135,9 @@ impl Scanned {
                 count => contents.consume(count),
             }
         }
-        let mut half = [0; 16];
-        half.copy_from_slice(&contents.hash.finalize()[..16]);
-        Ok(half)
+        let mut hash = [0; 16];
+        contents.hash.finalize_xof().fill(&mut hash);
+        Ok(hash)
     }
 
     fn tell(&mut self, path: &[u8], told: Told) -> Result<(), Fault> {
@@ -285,7 +285,7 @@ impl Record {
 /// Contents that are hashed as they are read.
 struct Hashing<R> {
     contents: R,
-    hash: Sha256,
+    hash: Hasher,
 }
 
 impl<R: BufRead> std::io::Read for Hashing<R> {
