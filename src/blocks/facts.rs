@@ -8,6 +8,9 @@ use serde_json::{Map, json};
 use super::BlockId;
 use crate::template::{Answers, Dialect, Value};
 
+/// Under which name `onramp.lock` keeps the digest of the project's data that a block read.
+pub const EXTERNAL: &str = "external";
+
 /// What is the case where a template is rendered. Kept in `onramp.lock`, so that the same render can be had again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -43,7 +46,7 @@ impl Facts {
             ("company", &self.company),
             ("registry", &self.registry),
             ("folder", &self.folder),
-            ("external", &self.external),
+            (EXTERNAL, &self.external),
         ];
         pairs
             .into_iter()
@@ -61,7 +64,7 @@ impl Facts {
             registry: fact("registry", &now.registry),
             folder: fact("folder", &now.folder),
             // What was not there then is nothing, whatever is there now.
-            external: kept.get("external").cloned().unwrap_or_default(),
+            external: kept.get(EXTERNAL).cloned().unwrap_or_default(),
             root: now.root.clone(),
         }
     }

@@ -4,6 +4,7 @@
 //! is written down after each repository, so that a campaign goes on after a kill.
 
 pub mod changelog;
+pub mod data;
 pub mod journal;
 pub mod report;
 pub mod run;
@@ -72,6 +73,9 @@ pub struct Branch {
     pub commit: String,
     /// How many files the update changes.
     pub files: usize,
+    /// What an update would run, and a campaign does not, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// Where its pull request is; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<String>,

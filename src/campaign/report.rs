@@ -104,6 +104,10 @@ fn row(visit: &Visit) -> String {
             ("conflicts", format!("conflicts with {}<ul>{items}</ul>", escape(from)))
         }
     };
+    let commands: String = visit.outcome.branch().map_or_else(String::new, |branch| {
+        branch.commands.iter().map(|command| format!("<li><code>{}</code></li>", escape(command))).collect()
+    });
+    let words = if commands.is_empty() { words } else { format!("{words}; not run:<ul>{commands}</ul>") };
     let (branch, files) = match visit.outcome.branch() {
         None => (String::new(), String::new()),
         Some(Branch { name, pull: Some(pull), files, .. })
@@ -149,6 +153,7 @@ mod tests {
             name: evil.clone(),
             commit: "c".into(),
             files: 3,
+            commands: vec![evil.clone()],
             pull: Some("javascript:alert(1)".to_owned()),
         };
         let clash = Clash { path: "a\"<b>".parse().unwrap(), line: Some(3), detail: evil.clone() };

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::words::{self, TRAILER, Words};
-use super::{Branch, Clash, Outcome, Place, Target};
+use super::{Branch, Clash, Outcome, Place, Target, data};
 use crate::blocks::update::{self, Follow, Followed, Manner};
-use crate::blocks::{Block, Catalog, Error, Facts, layer, location::Location};
+use crate::blocks::{Block, Catalog, Error, Facts, facts, layer, location::Location};
 use crate::document;
 use crate::error::chain;
 use crate::git::{self, Identity, Mirror, Placed, RefUpdate, Snapshot, Wanted};
@@ -90,7 +90,11 @@ impl Goal {
         let Some(mut known) = self.known(target)? else {
             return Ok((Outcome::Failed { message: "it is no repository".to_owned() }, None));
         };
-        let facts = Facts { project: known.place.name(), folder: known.place.folder(), ..self.facts.clone() };
+        let read = |locked: &LockedBlock| locked.facts.contains_key(facts::EXTERNAL);
+        let reads = !self.to.template.rules.external.is_empty() || known.place.lock.blocks.values().any(read);
+        let data = reads.then(|| data::unpacked(&known.snapshot)).transpose()?;
+        let root = data.as_ref().map(|data| data.path().to_owned());
+        let facts = Facts { project: known.place.name(), folder: known.place.folder(), root, ..self.facts.clone() };
         let follow = Follow {
             cache: &self.cache,
             offline: self.offline,
@@ -125,7 +129,9 @@ impl Goal {
             return Ok((Outcome::Conflicts { from, conflicts: clashes, branch: None }, None));
         }
         let changes: Vec<Placed> = plan.changes.into_iter().map(|change| (change.path, change.after)).collect();
-        let words = Words { to: &self.to, from: &locked.version, clashes: &clashes, files: changes.len() };
+        let commands = followed.commands()?.map(|plan| plan.shown().into_iter().cloned().collect());
+        let words =
+            Words { to: &self.to, from: &locked.version, clashes: &clashes, files: changes.len(), commands: &commands };
         let (branch, proposable) = self.branch(&known, &changes, &words)?;
         let outcome = if clashes.is_empty() {
             Outcome::Branched(branch)
@@ -212,8 +218,9 @@ impl Goal {
         let name = words::branch(&self.to.id);
         let from = words.from.to_string();
         let files = changes.len();
+        let commands: Vec<String> = words.commands.iter().flatten().map(|command| command.words.clone()).collect();
         if !self.manner.branches {
-            return Ok((Branch { from, name, commit: String::new(), files, pull: None }, None));
+            return Ok((Branch { from, name, commit: String::new(), files, commands, pull: None }, None));
         }
         let snapshot = &known.snapshot;
         let made = snapshot.make(changes, &words.commit_message(), &self.me)?;
@@ -249,6 +256,6 @@ impl Goal {
                 base: mirror.default_branch()?,
             }),
         };
-        Ok((Branch { from, name, commit: commit.to_string(), files, pull: None }, proposable))
+        Ok((Branch { from, name, commit: commit.to_string(), files, commands, pull: None }, proposable))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Clash, changelog};
 use crate::blocks::{Block, BlockId};
-use crate::template::Command;
+use crate::template::run::Shown;
 use crate::text::{neutral_line, shorten};
 use crate::tree::Entry;
 use crate::version::Version;
@@ -26,6 +26,8 @@ pub struct Words<'a> {
     pub clashes: &'a [Clash],
     /// How many files change.
     pub files: usize,
+    /// What an update runs before the files change, and what once they have. A campaign runs nothing.
+    pub commands: &'a [Vec<Shown>; 2],
 }
 
 /// The branch that brings a block's version.
@@ -58,6 +60,15 @@ impl Words<'_> {
         }
         if !self.clashes.is_empty() {
             let _ = writeln!(message, "Conflicts are left in {} places.\n", self.clashes.len());
+        }
+        if self.commands.iter().any(|commands| !commands.is_empty()) {
+            message.push_str("Not run, and left to you:\n");
+            for (when, commands) in ["before", "after"].iter().zip(self.commands) {
+                for command in commands {
+                    let _ = writeln!(message, "- {when}: {}", command.words);
+                }
+            }
+            message.push('\n');
         }
         let _ = writeln!(message, "To undo it: git revert this commit, or {}.\n", self.way_back());
         let _ = writeln!(message, "{TRAILER}: {}", neutral_line(&self.to.id.to_string(), 120));
@@ -96,13 +107,7 @@ impl Words<'_> {
                 quiet(&changes.replace("\n## ", "\n#### ").replacen("## ", "#### ", 1))
             );
         }
-        let commands = self.commands();
-        if !commands.is_empty() {
-            body.push_str("\n### Not run\n\nA campaign runs nothing. After this update the block would run:\n\n");
-            for command in commands {
-                let _ = writeln!(body, "- {}", code(&command));
-            }
-        }
+        body.push_str(&self.to_run());
         let _ = write!(
             body,
             "\n### How to undo it\n\nBefore it is merged: close this pull request. Afterwards: `git revert {}`, or `{}`.\n",
@@ -112,15 +117,28 @@ impl Words<'_> {
         shorten(&body, BODY_MAX)
     }
 
-    /// What the block's own update would run, as its texts stand.
-    fn commands(&self) -> Vec<String> {
-        let actions = &self.to.template.actions;
-        let migrations = actions.migrations.iter().map(|migration| &migration.task);
-        let shown = |command: &Command| match command {
-            Command::Shell(line) => line.clone(),
-            Command::Words(words) => words.join(" "),
-        };
-        actions.tasks.iter().chain(migrations).map(|task| shown(&task.command)).collect()
+    /// What is left to those who merge it: what an update in the repository would run.
+    fn to_run(&self) -> String {
+        let [before, after] = self.commands;
+        let mut out = String::new();
+        if before.is_empty() && after.is_empty() {
+            return out;
+        }
+        out.push_str("\n### Not run\n\nOnly files came. What `onramp update` would also run here is left to you:\n");
+        for (when, commands) in [("Before this is merged:", before), ("With these files in place:", after)] {
+            if commands.is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "\n{when}\n");
+            for command in commands {
+                let place = match command.directory.as_str() {
+                    "" | "." => String::new(),
+                    directory => format!(" in {}", code(directory)),
+                };
+                let _ = writeln!(out, "- {}{place} ({})", code(&command.words), quiet(&command.place));
+            }
+        }
+        out
     }
 
     fn way_back(&self) -> String {
@@ -134,12 +152,33 @@ impl Words<'_> {
     }
 }
 
-/// Text in Markdown that is shown as it is.
+/// Text in Markdown that is shown as it is: its fence is longer than any in it.
 fn code(text: &str) -> String {
-    format!("`{}`", neutral_line(text, 200).replace('`', "'"))
+    let text = neutral_line(text, 1000);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let space = if longest == 0 { "" } else { " " };
+    format!("{fence}{space}{text}{space}{fence}")
 }
 
 /// Somebody's words, unable to call other people: a mention needs its `@` right before the name.
 fn quiet(words: &str) -> String {
     words.replace('@', "@\u{200b}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_shown_as_it_is() {
+        for (text, shown) in [
+            ("make setup", "`make setup`"),
+            ("echo `date`", "`` echo `date` ``"),
+            ("``", "``` `` ```"),
+            ("a\nb\u{1b}", "`a b\\u{1b}`"),
+        ] {
+            assert_eq!(code(text), shown);
+        }
+    }
 }

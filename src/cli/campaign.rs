@@ -28,7 +28,8 @@ use crate::trust::{self, Trust};
 ///
 /// In every repository that has the block the update is merged with what was changed there, and committed to the branch
 /// onramp/<block>-<version>. Work tree, index and HEAD stay as they are. What needs a decision is reported, and gets a
-/// branch only with --with-conflicts. A campaign that was ended goes on with --resume.
+/// branch only with --with-conflicts. A campaign that was ended goes on with --resume. Tasks, migrations and hooks of the
+/// block are not run: commits, pull requests and the report name those that an update of the repository would run.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp campaign php-web@1.2.0 --repos ~/src --dry-run
@@ -39,7 +40,8 @@ pub struct Arguments {
     /// The block and its version [default version: the latest]
     #[arg(value_name = "BLOCK[@VERSION]")]
     block: String,
-    /// A file with a path or URL a line, a directory of repositories, or an organisation: github:acme
+    /// A file with a path or URL a line, a directory of repositories, or an organisation: github:acme. The repositories of
+    /// other forges (GitLab, Gitea, Forgejo) are not listed: write their URLs into a file
     #[arg(long, value_name = "FILE|DIR|ORG")]
     repos: String,
     /// Sizes of waves, as numbers or shares, the last one repeated
@@ -110,7 +112,9 @@ impl Arguments {
         let actions = &found.block.template.actions;
         if !(actions.tasks.is_empty() && actions.migrations.is_empty() && actions.hooks.is_empty()) {
             let id = &found.block.id;
-            cx.observer.note(&format!("a campaign brings files: tasks, migrations and hooks of {id} are not run"));
+            cx.observer.note(&format!(
+                "a campaign brings files: what {id} would run is not run, and told in each commit and pull request"
+            ));
         }
         let targets = self.targets(cx).await?;
         let plan = Plan {

@@ -11,7 +11,7 @@ use crate::text::{self, neutral_line};
 /// The variable that holds it.
 pub const NAME: &str = "_external_data";
 /// The largest file that is read, in bytes.
-const CAP: u64 = 1024 * 1024;
+pub const CAP: u64 = 1024 * 1024;
 
 /// A file that a template reads in the project.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ mod add;
 mod adopt;
 mod broken;
 mod campaign;
+mod campaign_template;
 mod catalog;
 mod catalog_repository;
 mod catalog_tools;

@@ -13,6 +13,7 @@ pub use apply::apply;
 pub use follow::{Follow, Wanted, in_order, is_moved};
 pub use record::{differing, without as without_record};
 
+use super::facts::Operation;
 use super::held::Held;
 use super::{Block, Error, Layer, takeover};
 use crate::directory::Directory;
@@ -21,6 +22,7 @@ use crate::name::Name;
 use crate::project::lock::{Left, LockedBlock};
 use crate::project::scaffolded::FOREIGN;
 use crate::project::{Lock, lock, manifest};
+use crate::template::{Stage, run};
 use crate::tree::{Entry, Tree, TreePath};
 use crate::version::Version;
 use working::Working;
@@ -40,6 +42,21 @@ pub struct Followed {
     pub to: Block,
     /// What that renders to.
     pub new: Layer,
+}
+
+impl Followed {
+    /// What the block runs before the files change, and what once they have.
+    pub fn commands(&self) -> Result<[run::Plan; 2], Error> {
+        let actions = &self.to.template.actions;
+        if actions.tasks.is_empty() && actions.migrations.is_empty() && actions.hooks.is_empty() {
+            return Ok(Default::default());
+        }
+        let between = run::Between { from: &self.locked.version, to: &self.to.id.version };
+        let migrations = |stage| self.new.migrations(&self.to, stage, between);
+        let before = migrations(Stage::Before)?.then(self.new.before(&self.to, Operation::Update)?);
+        let after = self.new.after(&self.to, Operation::Update)?.then(migrations(Stage::After)?);
+        Ok([before, after])
+    }
 }
 
 /// What an update changes.

@@ -3,15 +3,13 @@
 use std::path::Path;
 
 use crate::blocks::Error;
-use crate::blocks::facts::Operation;
 use crate::blocks::undo::{Then, Unfinished};
 use crate::blocks::update::Followed;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::finish;
 use crate::cli::permission::Running;
-use crate::template::Stage;
-use crate::template::run::{Between, Shown};
+use crate::template::run::Shown;
 
 /// The commands of all blocks, in order.
 pub struct Commands {
@@ -23,11 +21,8 @@ impl Commands {
     /// Those of the blocks that change.
     pub fn of(followed: &[Followed]) -> Result<Self, Error> {
         let mut commands = Self { before: Vec::new(), after: Vec::new() };
-        for Followed { locked, to, new, .. } in followed {
-            let between = Between { from: &locked.version, to: &to.id.version };
-            let migrations = |stage| new.migrations(to, stage, between);
-            let before = migrations(Stage::Before)?.then(new.before(to, Operation::Update)?);
-            let after = new.after(to, Operation::Update)?.then(migrations(Stage::After)?);
+        for block in followed {
+            let ([before, after], to) = (block.commands()?, &block.to);
             commands.before.extend((!before.is_empty()).then(|| Running::new(to, before)));
             commands.after.extend((!after.is_empty()).then(|| Running::new(to, after)));
         }
