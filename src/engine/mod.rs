@@ -228,6 +228,12 @@ impl Engine {
         }
     }
 
+    /// Whether it answers now.
+    pub async fn answers(&self) -> bool {
+        let limit = std::time::Duration::from_secs(2);
+        tokio::time::timeout(limit, self.docker.ping()).await.is_ok_and(|answer| answer.is_ok())
+    }
+
     /// Where it is.
     pub fn host(&self) -> &str {
         &self.host

@@ -22,6 +22,11 @@ impl Access {
         Self { limit, mirrors: Arc::new(mirrors), warnings: Arc::default() }
     }
 
+    /// How long one call may take.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// What the operators of registries said so far (`Warning: 299`), and mirrors that failed: each registry and text
     /// once, neutral.
     pub fn warnings(&self) -> Vec<(String, String)> {

@@ -51,7 +51,11 @@ impl OwnEngine {
         panic!("the engine did not start");
     }
 
-    fn stop(&mut self) {
+    /// Ends it. One that has ended already stays so.
+    pub fn stop(&mut self) {
+        if !self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            return;
+        }
         let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.process.wait().unwrap();
@@ -60,9 +64,7 @@ impl OwnEngine {
 
 impl Drop for OwnEngine {
     fn drop(&mut self) {
-        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.stop();
-        }
+        self.stop();
         let _ = Command::new("ip").args(["link", "delete", &self.bridge]).status();
     }
 }

@@ -1,6 +1,7 @@
 //! Pulling images by digest, all at once: what is missing is fetched into our store and verified, the engine takes it
 //! from us, and proves by the image's true name that it holds what was asked for.
 
+mod away;
 mod board;
 mod feed;
 mod loopback;
@@ -27,6 +28,7 @@ use crate::reference::ImageRef;
 use crate::registry::{self, Access};
 use crate::task::blocking;
 use crate::text;
+use away::Away;
 use board::{Board, Downloads};
 use feed::Feed;
 use loopback::Loopback;
@@ -98,9 +100,10 @@ impl Pull<'_> {
         if self.engine.place().here {
             self.fed(store, &board, &work).await?;
         } else {
+            let away = &self.away();
             let pulls = stream::iter(&work).map(|(number, wanted)| {
                 board.started(*number);
-                self.plain(wanted, *number, &board, Downloads::Engine)
+                away.outlast(|| self.plain(wanted, *number, &board, Downloads::Engine))
             });
             pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
         }
@@ -115,15 +118,21 @@ impl Pull<'_> {
     async fn fed(&self, store: &Arc<Store>, board: &Arc<Board>, work: &[(usize, &Wanted)]) -> Result<(), Error> {
         loopback::clear_left(self.engine, self.state).await?;
         let source = Arc::new(Source::new(store.clone(), board.clone(), work.iter().map(|(_, wanted)| *wanted)));
-        let name = Loopback::make(self.engine, self.state)?;
-        let feed = Feed::open(name.path(), source.clone()).await;
+        let loopback = Loopback::make(self.engine, self.state)?;
+        let feed = Feed::open(loopback.path(), source.clone()).await;
         let feed = feed.map_err(FileError::io("listen on", Path::new("127.0.0.1")))?;
-        let pulls = stream::iter(work).map(|(number, wanted)| self.feed(wanted, *number, board, &feed, &name, &source));
+        let (feed, name, source, away) = (&feed, &loopback, &source, &self.away());
+        let pulls = stream::iter(work)
+            .map(|(number, wanted)| away.outlast(|| self.feed(wanted, *number, board, feed, name, source)));
         let pulls = pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
         let order = prepare::order(work.iter().map(|(_, wanted)| *wanted));
         let fetch = async { source.fetch(&order).await.map_err(Error::from) };
         try_join(pulls, fetch).await?;
-        name.clear().await
+        loopback.clear().await
+    }
+
+    fn away(&self) -> Away<'_> {
+        Away::new(self.engine, self.registries.limit(), self.observer)
     }
 
     async fn feed(
