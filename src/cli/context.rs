@@ -185,17 +185,23 @@ impl Context {
         .await
     }
 
-    /// The project's lock with every reference of the sandbox in it; written where something was missing.
+    /// The project's lock with every reference of the sandbox in it. What is new in it is not written yet: it may turn out
+    /// to lack a signature.
     pub async fn locked_images(&self, view: &View) -> Result<Lock, Failure> {
         let lock = Lock::load(&view.project.root)?;
         let needed = view.tagged();
         let complete = images::lock::complete(&lock, &needed, self.lock_forbidden(), &self.registries);
         let complete = self.waiting("ask the registry what tags mean", complete).await?;
         self.remember(&view.project.root, &view.pinned(&complete)?.into_iter().collect())?;
-        if complete != lock && !self.dry_run {
-            complete.save(&view.project.root)?;
-        }
         Ok(complete)
+    }
+
+    /// Writes the project's lock where something is new in it.
+    pub fn keep_lock(&self, view: &View, lock: &Lock) -> Result<(), Failure> {
+        if !self.dry_run && Lock::load(&view.project.root)? != *lock {
+            lock.save(&view.project.root)?;
+        }
+        Ok(())
     }
 
     /// Waits for something outside, and says so to a person who waits with us.

@@ -80,6 +80,7 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     }
     // Also what is here already: it may have come before it had to be signed.
     cx.signed(&needed).await?;
+    cx.keep_lock(&view, &lock)?;
     cx.pull(&engine, &plan.pull).await?;
     let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
     drop(turn);
