@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Fault};
 use crate::files::FileError;
@@ -44,6 +44,15 @@ impl Drop for Lock {
     }
 }
 
+/// The file that stands for a turn.
+fn file_of(state: &Path, what: &str) -> Result<(PathBuf, File), FileError> {
+    let directory = state.join("turns");
+    std::fs::create_dir_all(&directory).map_err(FileError::io("create", &directory))?;
+    let path = directory.join(what.replace(' ', "-"));
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    Ok((path.clone(), open.map_err(FileError::io("open", &path))?))
+}
+
 /// Held while a thing is changed.
 pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Lock);
 
@@ -82,11 +91,8 @@ impl Fault for Error {
 impl Turn {
     /// Takes the turn on `what`, a kind and a name like `sandbox shop-main-1a2b3c4d`, or says who has it.
     pub fn take(state: &Path, what: &str) -> Result<Self, Error> {
-        let directory = state.join("turns");
-        std::fs::create_dir_all(&directory).map_err(FileError::io("create", &directory))?;
-        let path = directory.join(what.replace(' ', "-"));
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let lock = match Lock::take(open.map_err(FileError::io("open", &path))?) {
+        let (path, file) = file_of(state, what)?;
+        let lock = match Lock::take(file) {
             Ok(lock) => lock,
             Err((file, TryLockError::WouldBlock)) => {
                 let mut holder = String::new();
@@ -100,6 +106,13 @@ impl Turn {
         let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         write.map_err(FileError::io("write", &path))?;
         Ok(Self(lock))
+    }
+
+    /// Shares the turn with others that share it, once nobody has it alone: that does not take long.
+    pub fn share(state: &Path, what: &str) -> Result<Self, FileError> {
+        let (path, file) = file_of(state, what)?;
+        file.lock_shared().map_err(FileError::io("lock", &path))?;
+        Ok(Self(Lock(file)))
     }
 }
 
@@ -117,6 +130,16 @@ mod tests {
         drop(Lock::wait(first).unwrap());
         assert!(Lock::take(open()).is_ok());
         drop(shared);
+    }
+
+    #[test]
+    fn those_who_share_a_turn_keep_others_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (Turn::share(dir.path(), "builds").unwrap(), Turn::share(dir.path(), "builds").unwrap());
+        drop(first);
+        assert!(matches!(Turn::take(dir.path(), "builds"), Err(Error::Busy { .. })));
+        drop(second);
+        Turn::take(dir.path(), "builds").unwrap();
     }
 
     #[test]

@@ -10,7 +10,9 @@ use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
 use onramp::engine::{BuildSpec, Engine, label};
+use onramp::images::build::TURN;
 use onramp::reference::{Digest, ImageRef};
+use onramp::turn::Turn;
 use registry_parts::engine::OwnEngine;
 use registry_parts::liar::{Liar, Reply};
 use registry_parts::narrow::Narrow;
@@ -44,9 +46,15 @@ impl Machine {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.plainly(arguments);
+        command.arg("--json");
+        command
+    }
+
+    /// The same for people: with notes.
+    fn plainly(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
         command
-            .arg("--json")
             .args(arguments)
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
@@ -306,7 +314,7 @@ async fn layers_that_the_engine_cannot_unpack_are_named_before_the_pull() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_goes_away_in_the_middle_is_named_and_the_next_run_goes_on() {
+async fn an_engine_that_is_restarted_in_the_middle_is_waited_for_and_fed_again() {
     let own = OwnEngine::start().await;
     let machine = Machine { engine: Some(own.host()), ..Machine::new() };
     let registry = RealRegistry::open().await;
@@ -314,13 +322,38 @@ async fn an_engine_that_goes_away_in_the_middle_is_named_and_the_next_run_goes_o
     let total = 2 * LAYER as u64;
     let way = Narrow::start(registry.host(), total * 7 / 10).await;
     let name = way.image("base/big:1").at(digest).to_string();
-    let pull = machine.start(&["image", "pull", &name]);
+    let pull = machine.plainly(&["image", "pull", &name]).spawn().unwrap();
     way.reached(total * 7 / 10).await;
     let own = own.restart().await;
-    let (code, json) = ended(pull).await;
-    assert_eq!((code, &json["error"]["class"]), (5, &"ENV".into()), "{json}");
+    way.widen();
+    let out = tokio::task::spawn_blocking(move || pull.wait_with_output().unwrap()).await.unwrap();
+    let told = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && told.contains("went away") && told.contains("answers again"), "{told}");
+    // What was fetched before came from the store.
+    assert!(way.take_count() < total * 11 / 10);
+    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    assert!(engine.image(&name).await.unwrap().is_some());
+    assert_eq!(std::fs::read_dir(machine.state().join("pulls")).unwrap().count(), 0, "no name is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_stays_away_is_named_and_the_next_run_goes_on() {
+    let mut own = OwnEngine::start().await;
+    let machine = Machine { engine: Some(own.host()), ..Machine::new() };
+    let registry = RealRegistry::open().await;
+    let digest = registry.push_layers("base/big", "1", &[layer(7), layer(8)]).await;
+    let total = 2 * LAYER as u64;
+    let way = Narrow::start(registry.host(), total * 7 / 10).await;
+    let name = way.image("base/big:1").at(digest).to_string();
+    let pull = machine.start(&["--timeout", "2s", "image", "pull", &name]);
+    way.reached(total * 7 / 10).await;
+    own.stop();
+    // The fetching goes on meanwhile, so that it is the engine alone that is waited for.
     way.take_count();
     way.widen();
+    let (code, json) = ended(pull).await;
+    assert_eq!((code, &json["error"]["class"]), (5, &"ENV".into()), "{json}");
+    let own = own.restart().await;
     let (code, json) = machine.run(&["image", "pull", &name]).await;
     assert_eq!(code, 0, "{json}");
     let after = way.take_count();
@@ -384,6 +417,12 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
     assert_eq!((code, doomed, &plan["kept"]), (0, vec![names[1].as_str(), built.as_str()], &2.into()), "{plan}");
     let blobs = std::fs::read_dir(machine.cache().join("blobs")).unwrap().count();
     assert!(blobs >= 6, "configs and layers: {blobs}");
+    // While somebody builds, what was built may be the parent of what comes.
+    let building = Turn::share(&machine.state(), TURN).unwrap();
+    let (code, plan) = machine.run(&["image", "prune", "--dry-run"]).await;
+    assert_eq!((code, &plan["building"]), (0, &true.into()), "{plan}");
+    assert!(plan["images"].as_array().unwrap().iter().all(|image| image["name"] != built.as_str()), "{plan}");
+    drop(building);
     let (code, done) = machine.run(&["image", "prune", "--cache", "0"]).await;
     assert_eq!((code, &done["images"], &done["blobs_after"]), (0, &2.into(), &0.into()), "{done}");
     assert!(engine.image(&built).await.unwrap().is_none());

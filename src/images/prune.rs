@@ -11,6 +11,7 @@ use super::store::Store;
 use super::{Error, build};
 use crate::engine::{Engine, ImageFacts, label};
 use crate::reference::ImageRef;
+use crate::turn::{self, Turn};
 
 /// What goes.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +20,8 @@ pub struct Plan {
     pub images: Vec<Unneeded>,
     /// How many of our images are needed and stay.
     pub kept: usize,
+    /// Whether somebody builds images now, so that none of those that were built goes.
+    pub building: bool,
     /// Bytes of all our images, as the engine counts them: layers that two share count in both.
     pub images_bytes: u64,
     /// Bytes of the store of blobs.
@@ -71,6 +74,7 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
     let mut plan = Plan {
         images: Vec::new(),
         kept: 0,
+        building: false,
         images_bytes: 0,
         blobs_bytes,
         blobs_over,
@@ -115,15 +119,18 @@ pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> R
             judge(tag.clone(), &facts, needed);
         }
     }
+    let building = builds(state)?.is_none();
     for facts in engine.images_labelled(&[(label::DEFINITION, "")]).await? {
         // The names alone are ours: a sandbox's image that was built on such an image has its labels.
         let own: Vec<&String> = facts.repo_tags.iter().filter(|tag| is_made(tag)).collect();
         let mut digests = facts.repo_digests.iter().filter_map(|name| name.split_once('@')?.1.parse().ok());
-        let needed = own.len() < facts.repo_tags.len() || digests.any(|digest| known.needed.contains(&digest));
+        let needed =
+            building || own.len() < facts.repo_tags.len() || digests.any(|digest| known.needed.contains(&digest));
         for tag in own {
             judge(tag.clone(), &facts, needed);
         }
     }
+    plan.building = building;
     plan.vanished = vanished;
     plan.known = known;
     Ok(plan)
@@ -134,11 +141,26 @@ fn is_made(tag: &str) -> bool {
     tag.strip_prefix(build::PREFIX).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The turn of those who build, where nobody does.
+fn builds(state: &Path) -> Result<Option<Turn>, Error> {
+    match Turn::take(state, build::TURN) {
+        Ok(turn) => Ok(Some(turn)),
+        Err(turn::Error::Busy { .. }) => Ok(None),
+        Err(turn::Error::File(error)) => Err(error.into()),
+    }
+}
+
 /// Takes away what the plan names.
 pub async fn apply(engine: &Engine, store: &Store, state: &Path, plan: &Plan) -> Result<Pruned, Error> {
     let mut gone = BTreeMap::new();
     let mut in_use = 0;
+    // Whoever begins to build waits until we are done; what somebody builds on since the plan was made stays.
+    let alone = builds(state)?;
     for image in &plan.images {
+        if alone.is_none() && is_made(&image.name) {
+            in_use += 1;
+            continue;
+        }
         if !engine.untag(&image.name).await? {
             in_use += 1;
             continue;

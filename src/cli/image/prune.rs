@@ -52,6 +52,9 @@ impl Report for Plan {
             let (over, limit) = (text::bytes(self.blobs_over), text::bytes(self.limit));
             out.push_str(&format!("  remove {over} of cached layers, used longest ago; the limit is {limit}\n"));
         }
+        if self.building {
+            out.push_str("  keep   what was built: somebody builds images now\n");
+        }
         out.push_str(&format!("  keep   {} of onramp's images\n", self.kept));
         out
     }

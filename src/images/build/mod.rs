@@ -31,6 +31,10 @@ use crate::{git, registry};
 /// What the engine calls images before they are published, `<prefix>/<name>:<key>`; the playground has its own.
 pub const PREFIX: &str = "onramp-image";
 
+/// The turn that builds share: while somebody builds, no image of a build is pruned, for it may be the parent of what is being
+/// built, or on its way to the registry.
+pub const TURN: &str = "image builds";
+
 /// What can go wrong while an image is made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

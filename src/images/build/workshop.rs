@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::definition::{Definition, Rootfs};
 use super::labels::{self, Origin};
 use super::remote::Remote;
-use super::{Error, load, publish, rootfs, sbom};
+use super::{Error, TURN, load, publish, rootfs, sbom};
 use crate::engine::{BuildSpec, Credentials, Engine, LayerProgress, label};
 use crate::event::{Event, Observer};
 use crate::images::contents::Reader;
@@ -21,6 +21,8 @@ use crate::images::policy::Policy;
 use crate::name::Name;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::Registry;
+use crate::task::blocking;
+use crate::turn::Turn;
 
 /// How long a public registry may take to begin a pull before the packages are used.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -177,6 +179,7 @@ impl Workshop<'_> {
 
     /// Builds those definitions that the engine has no image of.
     pub async fn build(&self, definitions: &[Definition]) -> Result<(), Error> {
+        let _turn = self.turn().await?;
         let base = |parent: Option<(&Definition, ())>| parent.map(|(parent, ())| self.local_name(parent));
         self.in_order(definitions, |definition, parent| self.contents(definition, base(parent))).await.map(drop)
     }
@@ -184,12 +187,19 @@ impl Workshop<'_> {
     /// Builds and publishes those definitions that the registry has no image of. Nothing is pushed where one of the tags
     /// is not ours to move.
     pub async fn publish(&self, target: &Target<'_>, definitions: &[Definition]) -> Result<Vec<Made>, Error> {
+        let _turn = self.turn().await?;
         for definition in definitions {
             if let Remote::Foreign(digest) = self.remote(target, definition, None).await? {
                 Self::refuse(target, definition, digest)?;
             }
         }
         self.in_order(definitions, |definition, parent| self.publish_one(target, definition, parent)).await
+    }
+
+    /// What keeps `image prune` from what is built; the playground's images it leaves anyway.
+    async fn turn(&self) -> Result<Option<Turn>, Error> {
+        let Some(records) = self.records.map(Path::to_owned) else { return Ok(None) };
+        Ok(Some(blocking(move || Turn::share(&records, TURN)).await?))
     }
 
     /// Does something with every definition, each as soon as its parent is done; what came of them, in order.
