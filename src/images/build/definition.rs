@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::Error;
+use super::{Error, rootfs};
 use crate::document::{self, DocumentError};
 use crate::git::Worktree;
 use crate::name::Name;
@@ -102,7 +102,7 @@ pub struct Definition {
     pub rootfs: Option<Rootfs>,
     /// The build context. Without a Dockerfile the image is its file system alone.
     pub files: Tree,
-    /// Digest of all that decides what is in it: its files, and its parent's key.
+    /// Digest of all that decides what is in it: its files, and its parent's key or our way of making file systems.
     pub key: Digest,
 }
 
@@ -238,7 +238,10 @@ fn ordered(place: &Path, all: &Tree) -> Result<Vec<Definition>, Error> {
         let Some(next) = waiting.iter().position(ready) else { return Err(without_parent(&waiting)) };
         let (_, manifest, files) = waiting.remove(next);
         let parent = ordered.iter().find(|made| Some(&made.name) == manifest.parent.as_ref());
-        let key = key(&manifest.name, &manifest.tag, &files, parent.map(|parent| &parent.key));
+        // What a file system stands on is our way of making it.
+        let recipe = manifest.rootfs.as_ref().map(|_| rootfs::recipe());
+        let on = recipe.as_ref().or(parent.map(|parent| &parent.key));
+        let key = key(&manifest.name, &manifest.tag, &files, on);
         let path = format!("base/{}", manifest.name);
         let Manifest { name, tag, description, owner, end_of_life, deprecated, parent, rootfs, .. } = manifest;
         ordered.push(Definition {
@@ -285,9 +288,9 @@ fn without_parent(waiting: &[(PathBuf, Manifest, Tree)]) -> Error {
     Error::Circle { names: circle.into_iter().map(ToString::to_string).collect() }
 }
 
-fn key(name: &Name, tag: &str, files: &Tree, parent: Option<&Digest>) -> Digest {
+fn key(name: &Name, tag: &str, files: &Tree, on: Option<&Digest>) -> Digest {
     let mut hash = Sha256::new();
-    for field in [name.as_str(), tag, parent.map_or("", Digest::as_str), files.digest().as_str()] {
+    for field in [name.as_str(), tag, on.map_or("", Digest::as_str), files.digest().as_str()] {
         hash.update((field.len() as u64).to_le_bytes());
         hash.update(field);
     }
@@ -344,6 +347,10 @@ mod tests {
         let php = definitions.iter().find(|d| d.name.as_str() == "php-apache").unwrap();
         let other_parent = key(&php.name, &php.tag, &php.files, Some(&Digest::of(b"another debian")));
         assert_ne!(other_parent, php.key, "a change of the parent is a change of the child");
+        let debian = &definitions[0];
+        let made = |recipe: &Digest| key(&debian.name, &debian.tag, &debian.files, Some(recipe));
+        assert_eq!(made(&rootfs::recipe()), debian.key);
+        assert_ne!(made(&Digest::of(b"another way")), debian.key, "another way of making it is another image");
         let chosen = choose(definitions, &["php-apache".to_owned()]).unwrap();
         assert_eq!(chosen.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["debian", "php-apache"]);
     }

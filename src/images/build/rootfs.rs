@@ -43,6 +43,31 @@ const NEVER: [&str; 16] = [
     "var/log/*",
 ];
 
+/// How debootstrap is asked. Debian's own only warns where it has no key to check the archive with.
+const BOOTSTRAP: [&str; 2] = ["--variant=minbase", "--force-check-gpg"];
+/// How the file system is packed.
+const PACK: [&str; 9] = [
+    "--create",
+    "--format=gnu",
+    "--sort=name",
+    "--numeric-owner",
+    "--one-file-system",
+    "--clamp-mtime",
+    "--anchored",
+    "--wildcards",
+    "--no-wildcards-match-slash",
+];
+/// To be raised where anything else of how file systems and their images are made changes what comes out: `settle_passwords`
+/// and `archive_date` here, the config in `load`, the packing in `publish`.
+const REVISION: &str = "1";
+
+/// What decides, beside a definition, which file system comes out: a part of the definition's key, so that another way of
+/// making it is another image.
+pub fn recipe() -> Digest {
+    let parts = [REVISION].into_iter().chain(BOOTSTRAP).chain(PACK).chain(NEVER);
+    Digest::of(parts.flat_map(|part| [part, "\n"]).collect::<String>().as_bytes())
+}
+
 /// A file system as one layer.
 #[derive(Debug)]
 pub struct Layer {
@@ -86,8 +111,7 @@ async fn bootstrap(
     std::fs::create_dir_all(home).map_err(FileError::io("create", home))?;
     let (place, turn) = begin(home)?;
     let mut command = Command::new("debootstrap");
-    // Debian's own debootstrap only warns where it has no key to check the archive with.
-    command.args(["--variant=minbase", "--force-check-gpg"]);
+    command.args(BOOTSTRAP);
     if !rootfs.include.is_empty() {
         command.arg(format!("--include={}", rootfs.include.join(",")));
     }
@@ -126,9 +150,7 @@ async fn pack(definition: &Definition, rootfs: &Rootfs, place: &Path, home: &Pat
     })?;
     settle_passwords(place, made)?;
     let mut command = Command::new("tar");
-    command.args(["--create", "--format=gnu", "--sort=name", "--numeric-owner", "--one-file-system"]);
-    command.args(["--clamp-mtime", &format!("--mtime=@{}", made.as_second())]);
-    command.args(["--anchored", "--wildcards", "--no-wildcards-match-slash"]);
+    command.args(PACK).arg(format!("--mtime=@{}", made.as_second()));
     for pattern in NEVER.into_iter().chain(rootfs.exclude.iter().map(String::as_str)) {
         command.arg(format!("--exclude=./{pattern}"));
     }
