@@ -156,18 +156,6 @@ pub enum Error {
         /// What it should be.
         wanted: &'static str,
     },
-    /// The image is not there for the platform.
-    #[error("the registry {host} has {what} for {}, not for {platform}", there.join(", "))]
-    NoPlatform {
-        /// `host[:port]`.
-        host: String,
-        /// Which image.
-        what: String,
-        /// The platform that was asked for.
-        platform: String,
-        /// The platforms that it is there for.
-        there: Vec<String>,
-    },
     /// A file that should be pushed.
     #[error("cannot read {}, which should be pushed", path.display())]
     Unreadable {
@@ -217,9 +205,7 @@ impl Error {
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
-            Self::BadHost { .. } | Self::NotFound { .. } | Self::NoPlatform { .. } | Self::NoImage { .. } => {
-                Class::Config
-            }
+            Self::BadHost { .. } | Self::NotFound { .. } | Self::NoImage { .. } => Class::Config,
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Stalled { .. }
@@ -271,7 +257,6 @@ impl Fault for Error {
             }
             Self::BadHost { .. }
             | Self::NotFound { .. }
-            | Self::NoPlatform { .. }
             | Self::NoImage { .. }
             | Self::Truncated { .. }
             | Self::Unreadable { .. }
@@ -283,7 +268,6 @@ impl Fault for Error {
         match self {
             Self::Unauthorized { host, .. } => vec![format!("docker login {host}")],
             Self::NotFound { .. } | Self::NoImage { .. } => vec!["onramp image list".to_owned()],
-            Self::NoPlatform { host, what, .. } => vec![format!("onramp image inspect {host}/{what}")],
             Self::Unreadable { path, .. } => vec![format!("ls -l {}", path.display())],
             Self::Contended { .. } => Vec::new(),
             Self::Foreign { host, what, .. } => vec![format!("docker manifest inspect {host}/{what}")],

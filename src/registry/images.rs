@@ -5,25 +5,8 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::client::{Registry, shown_path};
 use super::config::Config;
-use super::manifest::{Content, Descriptor, Manifest};
+use super::manifest::Content;
 use crate::reference::{Digest, ImageRef};
-
-/// One image: its manifest and config, each verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    /// The digest that the reference names: of an index, or of the one manifest.
-    pub top: Digest,
-    /// The config's digest: what engines call the image by.
-    pub id: Digest,
-    /// Its own manifest.
-    pub manifest: Manifest,
-    /// Its config.
-    pub config: Config,
-    /// Its layers, lowest first.
-    pub layers: Vec<Descriptor>,
-    /// The platforms that the reference is there for.
-    pub platforms: BTreeMap<String, Digest>,
-}
 
 /// Facts about an image, without pulling it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,42 +37,17 @@ impl Registry {
         }
     }
 
-    /// Facts about an image, from its manifest and config: for this machine's platform where it is there.
+    /// Facts about an image, from its manifest and config, each verified: for this machine's platform where it is there. What
+    /// is no image, or has layers that onramp does not know, is named.
     pub async fn facts(&self, image: &ImageRef) -> Result<Facts, Error> {
         let top = self.manifest(image).await?;
-        let there = top.platforms();
-        let ours = here();
-        let chosen = there.get_key_value(&ours).or_else(|| there.first_key_value()).map(|(platform, _)| platform);
-        let found = self.image_of(image, top, chosen.map(String::as_str)).await?;
-        let labels = found.config.config.as_ref().map(|runtime| runtime.labels.clone()).unwrap_or_default();
-        let layers = found.layers.into_iter().map(|layer| (layer.digest, layer.size)).collect();
-        let (digest, id, platforms, platform) = (found.top, found.id, found.platforms, found.config.platform.name());
-        Ok(Facts { digest, id, platforms, platform, config: found.config, layers, labels })
-    }
-
-    /// The image for a platform (`linux/amd64`), through an index if there is one. What is no image, or has layers that
-    /// onramp does not know, is named.
-    pub async fn image(&self, image: &ImageRef, platform: &str) -> Result<Image, Error> {
-        let top = self.manifest(image).await?;
-        let found = self.image_of(image, top, Some(platform)).await?;
-        if found.platforms.contains_key(platform) {
-            return Ok(found);
-        }
-        let there = found.platforms.into_keys().collect();
-        Err(self.no_platform(image, platform, there))
-    }
-
-    /// The image of a manifest: itself, or what an index has for a platform.
-    async fn image_of(&self, image: &ImageRef, top: Manifest, platform: Option<&str>) -> Result<Image, Error> {
         let (digest, mut platforms, what) =
             (top.digest.clone(), top.platforms(), format!("image {}", shown_path(image)));
         let own = match &top.content {
             Content::Image { .. } => top,
             Content::Index(_) => {
-                let empty = || self.transport().wrong(&what, "an index without images");
-                let platform = platform.filter(|_| !platforms.is_empty()).ok_or_else(empty)?;
-                let there = || platforms.keys().cloned().collect();
-                let chosen = platforms.get(platform).ok_or_else(|| self.no_platform(image, platform, there()))?;
+                let chosen = platforms.get(&here()).or_else(|| platforms.values().next());
+                let chosen = chosen.ok_or_else(|| self.transport().wrong(&what, "an index without images"))?;
                 self.manifest(&image.at(chosen.clone())).await?
             }
         };
@@ -98,21 +56,19 @@ impl Registry {
         };
         let no_image = |detail| Error::NoImage { host: self.host().to_owned(), what: shown_path(image), detail };
         own.is_runnable().map_err(no_image)?;
-        let (id, layers) = (config.digest.clone(), layers.clone());
+        let id = config.digest.clone();
+        let layers: Vec<(Digest, u64)> = layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
         let config = self.config(image.path(), &id).await?;
         if config.rootfs.diff_ids.len() != layers.len() && !config.rootfs.diff_ids.is_empty() {
             let told = format!("its config speaks of {} layers, it has {}", config.rootfs.diff_ids.len(), layers.len());
             return Err(self.transport().wrong(&what, &told));
         }
+        let platform = config.platform.name();
         if platforms.is_empty() {
-            platforms.insert(config.platform.name(), own.digest.clone());
+            platforms.insert(platform.clone(), own.digest);
         }
-        Ok(Image { top: digest, id, manifest: own, config, layers, platforms })
-    }
-
-    fn no_platform(&self, image: &ImageRef, platform: &str, there: Vec<String>) -> Error {
-        let (host, what) = (self.host().to_owned(), shown_path(image));
-        Error::NoPlatform { host, what, platform: crate::text::neutral_line(platform, 60), there }
+        let labels = config.config.as_ref().map(|runtime| runtime.labels.clone()).unwrap_or_default();
+        Ok(Facts { digest, id, platforms, platform, config, layers, labels })
     }
 }
 

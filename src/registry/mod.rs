@@ -36,7 +36,7 @@ pub use client::{Registry, Resolved};
 pub use config::{Config, Platform, RootFs, Runtime};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use images::{Facts, Image, architecture, here};
+pub use images::{Facts, architecture, here};
 pub use manifest::{Content, Descriptor, IndexEntry, Manifest};
 pub use referrers::Referrer;
 pub use upload::Upload;

@@ -38,9 +38,9 @@ async fn tags_come_from_the_registry_and_what_a_digest_names_from_its_mirror() {
     let (own, mirror) = (serves("a/b").await, serves("hub/a/b").await);
     let registry = behind(&own, &mirror, false).await;
     let image = own.image("a/b:1");
-    let found = registry.image(&image, "linux/amd64").await.unwrap();
-    registry.manifest(&image.at(found.top)).await.unwrap();
-    let mut stream = registry.blob("a/b", &found.layers[0], None).await.unwrap();
+    let found = registry.facts(&image).await.unwrap();
+    registry.manifest(&image.at(found.digest)).await.unwrap();
+    let mut stream = registry.blob("a/b", &layer(&Sample::new("amd64", "x").layer()), None).await.unwrap();
     assert_eq!(read(&mut stream).await.unwrap(), Sample::new("amd64", "x").layer());
     let targets: Vec<String> = own.seen().into_iter().map(|seen| seen.target).collect();
     assert_eq!(targets, ["/v2/a/b/manifests/1"]);
@@ -64,9 +64,9 @@ async fn a_mirror_that_fails_or_lies_is_left_for_the_registry() {
         })
         .await;
         let registry = behind(&own, &mirror, false).await;
-        let found = registry.image(&own.image("a/b:1"), "linux/amd64").await.unwrap();
+        let found = registry.facts(&own.image("a/b:1")).await.unwrap();
         let asked = mirror.seen().len();
-        registry.manifest(&own.image("a/b:1").at(found.top)).await.unwrap();
+        registry.manifest(&own.image("a/b:1").at(found.digest)).await.unwrap();
         assert_eq!(mirror.seen().len(), asked, "{status}: it is not asked again");
         assert!(mirror.seen().iter().all(|seen| seen.header("authorization").is_none()));
         let warnings = registry.warnings();
@@ -79,8 +79,8 @@ async fn what_a_mirror_lacks_comes_from_the_registry() {
     let own = serves("a/b").await;
     let mirror = Liar::start(|_| Reply::status(404)).await;
     let registry = behind(&own, &mirror, false).await;
-    let found = registry.image(&own.image("a/b:1"), "linux/amd64").await.unwrap();
-    registry.manifest(&own.image("a/b:1").at(found.top)).await.unwrap();
+    let found = registry.facts(&own.image("a/b:1")).await.unwrap();
+    registry.manifest(&own.image("a/b:1").at(found.digest)).await.unwrap();
     assert_eq!((mirror.seen().len(), registry.warnings().len()), (2, 0));
 }
 
