@@ -80,8 +80,13 @@ pub fn load_up_to<T: DeserializeOwned>(path: &Path, cap: u64) -> Result<T, Docum
 
 /// Parses a file's text. `path` is what errors call it.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, DocumentError> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| explain(path, text, &error))?;
-    match table.get("schema") {
+    /// What every file says first. What else it says may be long, and is none of this.
+    #[derive(serde::Deserialize)]
+    struct Head {
+        schema: Option<toml::Value>,
+    }
+    let head: Head = toml::from_str(text).map_err(|error| explain(path, text, &error))?;
+    match &head.schema {
         Some(toml::Value::Integer(SCHEMA)) => {}
         Some(toml::Value::Integer(found)) if *found > SCHEMA => {
             return Err(DocumentError::Newer { path: path.to_owned(), found: *found });

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use contents::{Contents, Spool, Text};
+pub use contents::{Contents, FileDigest, Spool, Text};
 
 use crate::reference::Digest;
 
@@ -214,13 +214,13 @@ impl Entry {
     }
 
     /// The digest of kind and contents: what `onramp.lock` says of a file.
-    pub fn digest(&self) -> Digest {
+    pub fn digest(&self) -> FileDigest {
         if let Self::File { contents, executable: false } = self {
-            return Digest::from_hash(&contents.hash());
+            return contents.digest();
         }
         let mut hash = Sha256::new();
         self.hash(&mut hash, "");
-        Digest::from_hash(&hash.finalize())
+        FileDigest::new(hash.finalize().into())
     }
 
     fn hash(&self, hash: &mut Sha256, path: &str) {

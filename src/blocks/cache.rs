@@ -209,7 +209,7 @@ mod tests {
     fn rendered() -> Rendered {
         let path = |text: &str| text.parse::<TreePath>().unwrap();
         let yielded = serde_json::json!({ "item": 1 }).as_object().unwrap().clone();
-        let origin = Origin { source: path("x.jinja"), rendered: true, yielded };
+        let origin = Origin { source: path("x.jinja"), rendered: true, yielded: Some(Box::new(yielded)) };
         Rendered { tree: sample(), origins: BTreeMap::from([(path("d"), origin)]), once: BTreeSet::from([path("c")]) }
     }
 

@@ -18,6 +18,7 @@ use crate::project::Lock;
 use crate::task::blocking;
 use crate::template::run::Shown;
 use crate::text;
+use crate::tree::TreePath;
 
 /// Start a project from a building block, or from any Copier or Cookiecutter template.
 ///
@@ -54,7 +55,7 @@ struct Made {
     /// The blocks that it requires, which come with it.
     requires: Vec<BlockId>,
     answers: serde_json::Map<String, serde_json::Value>,
-    files: Vec<String>,
+    files: Vec<TreePath>,
     /// What the template runs.
     runs: Vec<Shown>,
     /// The first commit; none in a plan, and none where the template's own commands made the repository.
@@ -163,8 +164,8 @@ impl Made {
             Ok(inside) => inside.display().to_string(),
             Err(_) => target.display().to_string(),
         };
-        let mut files: Vec<String> = creation.files.paths().map(ToString::to_string).collect();
-        files.push(crate::project::lock::FILE.to_owned());
+        let mut files: Vec<TreePath> = creation.files.paths().cloned().collect();
+        files.push(crate::project::lock::FILE.parse().expect("a plain name"));
         files.sort();
         Self {
             project: creation.project.clone(),
@@ -197,7 +198,7 @@ impl Report for Made {
             let directory = text::neutral_line(&self.directory.display().to_string(), 500);
             lines.push(format!("{} from {}, in {directory}", self.project, self.block));
             lines.extend(self.requires.iter().map(|block| format!("  with    {block}")));
-            lines.extend(block::file_lines("create", self.files.iter().map(String::as_str)));
+            lines.extend(block::file_lines("create", self.files.iter().map(TreePath::as_str)));
             lines.extend(permission::run_lines(self.runs.iter()));
         }
         lines.join("\n") + "\n"

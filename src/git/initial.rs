@@ -33,8 +33,8 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
             Some(files) => {
                 // One that belongs to no repository, which would be asked for each object.
                 let mut index = Index::open(&repository.path().join("index"))?;
-                for (path, name) in files {
-                    index.add(&entry(&mut packs, &path, name)?)?;
+                for name in files {
+                    index.add(&entry(&mut packs, directory, name)?)?;
                 }
                 index
             }
@@ -63,7 +63,7 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
 }
 
 /// How many bytes of contents are in memory before they are written as a pack of their own.
-const PACK: usize = 32 * 1024 * 1024;
+const PACK: usize = 12 * 1024 * 1024;
 
 /// How many bytes of a pack are written at once.
 const PIECE: usize = 256 * 1024;
@@ -149,7 +149,7 @@ impl Packs<'_> {
 
 /// The files and links that git takes as they are, sorted by their names. None where something changes what is taken, which
 /// only git's library knows: attributes, line endings by the user's settings, a repository in the repository.
-fn plain(repository: &Repository, directory: &Path) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+fn plain(repository: &Repository, directory: &Path) -> Option<Vec<PathBuf>> {
     let config = repository.config().ok()?;
     let changes_contents = config.get_string("core.autocrlf").is_ok_and(|set| set != "false")
         || attributes(&config).any(|path| path.exists())
@@ -171,12 +171,10 @@ fn plain(repository: &Repository, directory: &Path) -> Option<Vec<(PathBuf, Vec<
         }
         let kind = found.file_type()?;
         if kind.is_file() || kind.is_symlink() {
-            let below = found.path().strip_prefix(directory).ok()?;
-            let name = below.as_os_str().as_encoded_bytes().to_vec();
-            files.push((found.into_path(), name));
+            files.push(found.path().strip_prefix(directory).ok()?.to_owned());
         }
     }
-    files.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
+    files.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
     Some(files)
 }
 
@@ -190,13 +188,15 @@ fn attributes(config: &git2::Config) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Keeps a file's contents, and makes its line of the index.
-fn entry(packs: &mut Packs<'_>, path: &Path, name: Vec<u8>) -> Result<IndexEntry, git2::Error> {
+fn entry(packs: &mut Packs<'_>, directory: &Path, name: PathBuf) -> Result<IndexEntry, git2::Error> {
+    let path = directory.join(&name);
+    let name = name.into_os_string().into_encoded_bytes();
     let failed = |error: std::io::Error| git2::Error::from_str(&format!("{}: {error}", path.display()));
     let about = path.symlink_metadata().map_err(failed)?;
     let contents = if about.is_symlink() {
         path.read_link().map_err(failed)?.into_os_string().into_encoded_bytes()
     } else {
-        std::fs::read(path).map_err(failed)?
+        std::fs::read(&path).map_err(failed)?
     };
     let mode = match (about.is_symlink(), about.permissions().mode() & 0o100 != 0) {
         (true, _) => 0o120_000,

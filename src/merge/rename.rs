@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::shape::is_text;
-use crate::tree::{Contents, Entry, TreePath};
+use crate::tree::{Contents, Entry, FileDigest, TreePath};
 
 /// In how many new files a line may be and still tell something.
 const COMMON: usize = 32;
@@ -22,18 +22,18 @@ pub(super) fn moves<'a>(
     new: &[(&'a TreePath, &'a Entry)],
 ) -> BTreeMap<&'a TreePath, &'a TreePath> {
     let mut moves = BTreeMap::new();
-    let mut by_contents: HashMap<[u8; 32], Vec<&'a TreePath>> = HashMap::new();
+    let mut by_contents: HashMap<FileDigest, Vec<&'a TreePath>> = HashMap::new();
     let lengths: HashSet<usize> = gone.iter().filter_map(|(_, entry)| contents(entry)).map(Contents::len).collect();
     for (path, entry) in new {
         if let Some(contents) = contents(entry).filter(|contents| lengths.contains(&contents.len())) {
-            by_contents.entry(contents.hash()).or_default().push(path);
+            by_contents.entry(contents.digest()).or_default().push(path);
         }
     }
     let mut left = Vec::new();
     for (path, entry) in gone {
         let Some(contents) = contents(entry) else { continue };
         // Of several equal files, the one that kept its name is the nearest.
-        let same = by_contents.get_mut(&contents.hash()).filter(|same| !same.is_empty());
+        let same = by_contents.get_mut(&contents.digest()).filter(|same| !same.is_empty());
         match same {
             Some(same) => {
                 let at = same.iter().take(NEAR).position(|new| new.file_name() == path.file_name());

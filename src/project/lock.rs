@@ -1,9 +1,12 @@
 //! `onramp.lock`: what a project's blocks and images resolved to. Generated, sorted, one fact a line, so that two
 //! branches merge.
 
+mod owned;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use owned::Files;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DocumentError};
@@ -67,9 +70,9 @@ pub struct LockedBlock {
     /// Those of the answers that TOML cannot hold (null, alone or inside), as JSON.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub json: BTreeMap<String, String>,
-    /// The files that it owns, with the digest of what was rendered ([`crate::tree::Entry::digest`]).
-    #[serde(default, deserialize_with = "own_files", skip_serializing_if = "BTreeMap::is_empty")]
-    pub files: BTreeMap<TreePath, Digest>,
+    /// The files that it owns.
+    #[serde(default, skip_serializing_if = "Files::is_empty")]
+    pub files: Files,
 }
 
 impl LockedBlock {
@@ -95,17 +98,6 @@ impl LockedBlock {
             }
         }
     }
-}
-
-/// A block owns nothing that a project may not be given, whoever wrote the lock: what it owns can be removed.
-fn own_files<'de, D: serde::Deserializer<'de>>(lock: D) -> Result<BTreeMap<TreePath, Digest>, D::Error> {
-    let files = BTreeMap::<TreePath, Digest>::deserialize(lock)?;
-    for path in files.keys() {
-        let wrong =
-            |why| serde::de::Error::custom(format!("`{}`: {why}", crate::text::neutral_line(path.as_str(), 200)));
-        path.check().map_err(wrong)?;
-    }
-    Ok(files)
 }
 
 /// What JSON makes of a TOML value; dates become text.
@@ -198,6 +190,7 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Entry;
 
     #[test]
     fn answers_of_any_kind_are_kept() {
@@ -215,7 +208,7 @@ mod tests {
             facts: BTreeMap::new(),
             answers: toml::Table::new(),
             json: BTreeMap::new(),
-            files: [("a/b.txt".parse().unwrap(), Digest::of(b"y"))].into(),
+            files: [("a/b.txt".parse().unwrap(), Entry::file("y").digest())].into_iter().collect(),
         };
         block.set_values(values);
         lock.blocks.insert("web".parse().unwrap(), block);
@@ -240,7 +233,8 @@ mod tests {
     #[test]
     fn a_lock_of_many_files_is_larger_than_what_people_write() {
         let mut lock = Lock::default();
-        let files = (0..20_000).map(|number| (format!("part/file{number}.txt").parse().unwrap(), Digest::of(b"y")));
+        let files =
+            (0..20_000).map(|number| (format!("part/file{number}.txt").parse().unwrap(), Entry::file("y").digest()));
         let block = LockedBlock {
             source: "/c.git".into(),
             version: semver::Version::new(1, 0, 0).into(),
@@ -277,7 +271,7 @@ mod tests {
                 facts: BTreeMap::new(),
                 answers: toml::Table::new(),
                 json: BTreeMap::new(),
-                files: BTreeMap::new(),
+                files: Files::default(),
             },
         );
         let dir = tempfile::tempdir().unwrap();

@@ -49,8 +49,9 @@ pub struct Origin {
     pub source: TreePath,
     /// Whether its contents are a template.
     pub rendered: bool,
-    /// The variables that a `yield` in its name sets.
-    pub yielded: Map<String, Value>,
+    /// The variables that a `yield` in its name sets; none of most files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yielded: Option<Box<Map<String, Value>>>,
 }
 
 /// Renders a whole template. `facts` are the variables that are known beside the answers; of a Copier template,
@@ -184,6 +185,7 @@ impl Rendering<'_> {
         if self.once.matches(path.as_str()) {
             self.out.once.insert(path.clone());
         }
+        let yielded = Some(yielded).filter(|yielded| !yielded.is_empty()).map(Box::new);
         self.out.origins.insert(path.clone(), Origin { source: source.path.clone(), rendered, yielded });
         self.out.tree.insert(path, entry);
         Ok(())

@@ -7,7 +7,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::reference::Digest;
 
 /// A file's bytes. Copies are one and the same; those on the disk are read whenever they are asked for.
 #[derive(Clone)]
@@ -71,14 +74,14 @@ impl Contents {
         Text::new(self.bytes())
     }
 
-    /// The hash of a plain file that holds them, as [`super::Entry::digest`] has it. It is made once.
-    pub fn hash(&self) -> [u8; 32] {
-        *self.0.hash.get_or_init(|| {
+    /// The digest of a plain file that holds them. It is made once.
+    pub fn digest(&self) -> FileDigest {
+        FileDigest(*self.0.hash.get_or_init(|| {
             let mut hash = Sha256::new();
             hash.update(format!("file {} \0", self.len()));
             hash.update(self.bytes());
             hash.finalize().into()
-        })
+        }))
     }
 
     fn in_memory(&self) -> Option<&Bytes> {
@@ -97,7 +100,7 @@ impl PartialEq for Contents {
         self.len() == other.len()
             && match (self.in_memory(), other.in_memory()) {
                 (Some(one), Some(other)) => one == other,
-                _ => self.hash() == other.hash(),
+                _ => self.digest() == other.digest(),
             }
     }
 }
@@ -143,6 +146,35 @@ impl From<&'static str> for Contents {
 impl From<&'static [u8]> for Contents {
     fn from(bytes: &'static [u8]) -> Self {
         Bytes::from(bytes).into()
+    }
+}
+
+/// The digest of what stands at a path, kind and bytes: written as a [`Digest`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(from = "Digest", into = "Digest")]
+pub struct FileDigest([u8; 32]);
+
+impl FileDigest {
+    pub(super) fn new(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+}
+
+impl From<FileDigest> for Digest {
+    fn from(digest: FileDigest) -> Self {
+        Self::from_hash(&digest.0)
+    }
+}
+
+impl From<Digest> for FileDigest {
+    fn from(digest: Digest) -> Self {
+        Self(digest.bytes())
+    }
+}
+
+impl fmt::Display for FileDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Digest::from(*self).fmt(f)
     }
 }
 
@@ -228,7 +260,7 @@ mod tests {
             assert_eq!(contents.bytes(), large(byte).bytes());
             assert_eq!((contents, contents.len()), (&large(byte), Spool::ROOM / 2 + 1));
             assert_ne!(contents, &large(9));
-            assert_eq!(contents.hash(), large(byte).hash());
+            assert_eq!(contents.digest(), large(byte).digest());
         }
         assert_eq!(spool.keep("ü").text().as_deref(), Some("ü"));
         assert_eq!(spool.keep(vec![0xff]).text(), None);

@@ -107,7 +107,7 @@ impl Pack {
     /// The tree that begins here and ends where the file does.
     pub(super) fn tree(&mut self) -> Option<Tree> {
         let count = self.number()?;
-        let mut tree = Tree::default();
+        let mut entries = Vec::new();
         for _ in 0..count {
             let kind = self.take(1)?[0];
             let (path, length) = (self.number()?, self.number()?);
@@ -117,9 +117,9 @@ impl Pack {
                 2 => Entry::Link { target: String::from_utf8(self.take(length)?).ok()? },
                 _ => return None,
             };
-            tree.insert(path, entry);
+            entries.push((path, entry));
         }
-        (self.at == self.end).then_some(tree)
+        (self.at == self.end).then(|| entries.into_iter().collect())
     }
 
     /// The render that begins here.

@@ -28,7 +28,7 @@ pub struct Inputs<'a> {
     /// The paths that somebody named; none: every file of the block.
     pub paths: &'a [TreePath],
     /// The digests of what the project was given, as its lock has them.
-    pub given: &'a BTreeMap<TreePath, crate::reference::Digest>,
+    pub given: &'a lock::Files,
 }
 
 /// A change that goes into the block.
@@ -240,7 +240,9 @@ impl One<'_> {
     fn world<'w>(&'w self, answered: &'w Answered) -> World<'w> {
         let render = move |text: &str| {
             let path = self.origin.source.as_str();
-            answered.engine.file(path, text, &self.origin.yielded).map_err(|error| error.to_string())
+            let none = serde_json::Map::new();
+            let yielded = self.origin.yielded.as_deref().unwrap_or(&none);
+            answered.engine.file(path, text, yielded).map_err(|error| error.to_string())
         };
         World { label: answered.label.clone(), render: Box::new(render) }
     }

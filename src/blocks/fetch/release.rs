@@ -160,7 +160,7 @@ mod tests {
             facts: std::collections::BTreeMap::new(),
             answers: toml::Table::new(),
             json: std::collections::BTreeMap::new(),
-            files: std::collections::BTreeMap::new(),
+            files: crate::project::lock::Files::default(),
         };
         let (first, second) = (all[1].commit.clone(), all[0].commit.clone());
         assert_eq!(moved(&locked("v1.0.0", first.as_str()), &all), None);

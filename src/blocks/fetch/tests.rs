@@ -101,7 +101,7 @@ fn locked(fetched: &Fetched) -> LockedBlock {
         facts: std::collections::BTreeMap::new(),
         answers: toml::Table::new(),
         json: std::collections::BTreeMap::new(),
-        files: std::collections::BTreeMap::new(),
+        files: crate::project::lock::Files::default(),
     }
 }
 

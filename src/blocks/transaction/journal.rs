@@ -10,8 +10,7 @@ use super::Error;
 use super::place::{self, Left, Staging};
 use crate::directory::{self, Directory, Found, Parent};
 use crate::files::FileError;
-use crate::reference::Digest;
-use crate::tree::TreePath;
+use crate::tree::{FileDigest, TreePath};
 
 /// What will be moved where.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +39,8 @@ impl Journal {
 #[serde(deny_unknown_fields)]
 pub(super) struct Move {
     pub path: TreePath,
-    pub before: Option<Digest>,
-    pub after: Option<Digest>,
+    pub before: Option<FileDigest>,
+    pub after: Option<FileDigest>,
 }
 
 /// What was put right after an onramp that was killed.

@@ -13,8 +13,7 @@ use super::{Error, Plan};
 use crate::blocks::transaction::{Directories, Operation, Transaction};
 use crate::directory::Directory;
 use crate::files::{self, FileError};
-use crate::reference::Digest;
-use crate::tree::{Contents, Entry, TreePath};
+use crate::tree::{Contents, Entry, FileDigest, TreePath};
 
 /// The largest record, in bytes.
 const CAP: u64 = 1024 * 1024 * 1024;
@@ -49,7 +48,7 @@ struct Head {
 struct Was {
     path: TreePath,
     before: Option<Kept>,
-    after: Option<Digest>,
+    after: Option<FileDigest>,
 }
 
 /// What stood at a path; its contents, or where it leads, are that many bytes.

@@ -7,10 +7,11 @@ use crate::tree::TreePath;
 
 /// The paths that are taken.
 #[derive(Default)]
-pub struct Clashes(HashMap<String, Taken>);
+pub struct Clashes(HashMap<Box<str>, Taken>);
 
 struct Taken {
-    spelling: String,
+    /// Where it is spelled otherwise than it is looked for.
+    spelling: Option<Box<str>>,
     source: TreePath,
     file: bool,
 }
@@ -26,15 +27,17 @@ impl Clashes {
     }
 
     fn one(&mut self, path: &str, source: &TreePath, file: bool) -> Result<(), String> {
-        let Some(taken) = self.0.get(&*folded(path)) else {
-            let taken = Taken { spelling: path.to_owned(), source: source.clone(), file };
-            self.0.insert(folded(path).into_owned(), taken);
+        let folded = folded(path);
+        let Some(taken) = self.0.get(&*folded) else {
+            let spelling = (folded != path).then(|| path.into());
+            self.0.insert(folded.into(), Taken { spelling, source: source.clone(), file });
             return Ok(());
         };
+        let spelling = taken.spelling.as_deref().unwrap_or(&folded);
         let other = crate::text::neutral_line(taken.source.as_str(), 120);
         let spelled = crate::text::neutral_line(path, 120);
-        if taken.spelling != path {
-            let before = crate::text::neutral_line(&taken.spelling, 120);
+        if spelling != path {
+            let before = crate::text::neutral_line(spelling, 120);
             return Err(format!("{spelled} and {before} (from {other}) are one path on some file systems"));
         }
         match (taken.file, file) {
