@@ -13,7 +13,10 @@ use onramp::error::{Class, Fault};
 use onramp::event::Silent;
 use onramp::images::contents::{Contents, Error, Image, Reader};
 use onramp::images::diff::{self, Depth};
+use onramp::images::store::Store;
 use onramp::reference::{Digest, ImageRef};
+use onramp::registry::{Access, Registry};
+use onramp::settings::Mirror;
 use registry_parts::liar::{Liar, Reply, Seen};
 use registry_parts::real::{RealRegistry, index_of};
 use serde_json::json;
@@ -228,6 +231,48 @@ async fn what_is_not_the_layer_is_never_believed() {
         assert!(!error.next().is_empty() || error.hint().is_some(), "{what}: {error}");
         drop(liar);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pulled_is_read_from_the_store() {
+    let registry = RealRegistry::open().await;
+    let layer = gzip(&archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]));
+    let name = push(&registry, "base/app:1", &json!({}), std::slice::from_ref(&layer)).await;
+    let (cache, client) = (Cache::new(), Registry::new(registry.host(), None, Duration::from_secs(5)).unwrap());
+    let image = cache.reader(false).image(&name, None).await.unwrap();
+    let place = {
+        let store = Store::open(cache.0.path()).unwrap();
+        store.fetch(&client, "base/app", &image.layers[0], &|_| {}).await.unwrap()
+    };
+    drop(registry);
+    // What is damaged on the disk is not believed, and goes.
+    let flipped = |bytes: &[u8]| bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>();
+    std::fs::write(&place, flipped(&layer)).unwrap();
+    let error = cache.reader(true).contents(&image).await.unwrap_err();
+    assert!(matches!(error, Error::Offline { .. }), "{error}");
+    assert!(!place.exists());
+    std::fs::write(&place, &layer).unwrap();
+    let contents = cache.reader(true).contents(&image).await.unwrap();
+    assert_eq!(names(&contents), ["deb libc6 2.36"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_a_mirror_falsifies_comes_from_the_registry() {
+    let layer = archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]);
+    let whole = |_: &Seen, layer: &[u8]| Reply::status(200).body(layer);
+    let (own, name) = serve(layer.clone(), None, whole).await;
+    let falsified = Digest::of(&layer).to_string();
+    let mirror = Liar::start(move |seen| match seen.path().ends_with(&falsified) {
+        true => Reply::status(200).body(&vec![0; layer.len()]),
+        false => Reply::status(404),
+    })
+    .await;
+    let at = Mirror { at: format!("{}/hub", mirror.host()), tags: false };
+    let access = Access::new(Duration::from_secs(5), [(own.host(), at)].into());
+    let cache = Cache::new();
+    let (_, contents) = read(&Reader::new(cache.0.path(), false, access, Arc::new(Silent)), &name).await.unwrap();
+    assert_eq!(names(&contents), ["deb libc6 2.36"]);
+    assert!(mirror.seen().iter().any(|seen| seen.target.contains("/blobs/")), "it was asked first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,6 +104,9 @@ pub enum Broken {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// The store of blobs failed.
+    #[error("it could not be read from the store: {0}")]
+    Store(std::io::Error),
     /// More or fewer bytes.
     #[error("{received} bytes came, another number")]
     Size {

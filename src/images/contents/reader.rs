@@ -1,6 +1,7 @@
 //! Images read from their registries: several layers at once, each once, and none that was read before.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{Mutex, mpsc};
 
+use super::super::store::Store;
 use super::facts::Facts;
 use super::image::Image;
 use super::input::Input;
@@ -21,6 +23,8 @@ use crate::task::blocking;
 
 /// How many pieces of a layer wait to be unpacked: the network is not held up by a moment's work, and memory stays small.
 const WAITING: usize = 8;
+/// How much of a layer in the store is read at once, in bytes.
+const PIECE: usize = 256 * 1024;
 /// How often a layer whose connection broke is gone on with.
 const RESUMED: usize = 3;
 
@@ -110,9 +114,6 @@ impl Reader {
 
     /// Reads what is missing, the largest first: what ends last should be small.
     async fn read(&self, missing: &mut Vec<Missing<'_>>) -> Result<Vec<(Digest, Facts)>, Error> {
-        if let Some(first) = missing.first().filter(|_| self.offline) {
-            return Err(Error::Offline { image: first.image.clone(), what: "a layer" });
-        }
         missing.sort_by_key(|missing| std::cmp::Reverse(missing.layer.size));
         let total = missing.iter().fold(0_u64, |sum, missing| sum.saturating_add(missing.layer.size));
         let task = match missing.as_slice() {
@@ -130,11 +131,23 @@ impl Reader {
 
     async fn layer(&self, missing: &Missing<'_>, progress: &Progress<'_>) -> Result<(Digest, Facts), Error> {
         let Missing { image, layer } = missing;
-        let registry = self.registry(image).await?;
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let (blob, cache) = ((*layer).clone(), self.cache.clone());
-        let scanning = blocking(move || scan_and_keep(&blob, receiver, &cache));
-        let (outcome, ()) = tokio::join!(scanning, pump(&registry, image, layer, progress, sender));
+        let outcome = match self.stored(layer).await {
+            Some(outcome) => {
+                progress.more(layer.size);
+                outcome
+            }
+            None if self.offline => return Err(Error::Offline { image: (*image).clone(), what: "a layer" }),
+            None => {
+                let registry = self.registry(image).await?;
+                match self.fetched(&registry, missing, progress).await {
+                    // A mirror gave something else, and is not asked again.
+                    Err(Trouble::Broken(Broken::Digest { .. } | Broken::Size { .. })) if registry.mirror_lied() => {
+                        self.fetched(&registry, missing, progress).await
+                    }
+                    outcome => outcome,
+                }
+            }
+        };
         let (image, digest) = ((*image).clone(), layer.digest.clone());
         match outcome {
             Ok(facts) => Ok((digest, facts)),
@@ -143,6 +156,37 @@ impl Reader {
             Err(Trouble::Fault(fault)) => Err(Error::Layer { image, layer: digest, fault }),
             Err(Trouble::Cache(error)) => Err(error.into()),
         }
+    }
+
+    /// A layer that was pulled: the store of blobs has it. None where it does not, or not as it should be.
+    async fn stored(&self, layer: &Descriptor) -> Option<Result<Facts, Trouble>> {
+        let (blob, cache) = (layer.clone(), self.cache.clone());
+        blocking(move || {
+            let store = Store::open(&cache).ok()?;
+            let mut file = store.read(&blob.digest).ok()??;
+            let outcome = scan_and_keep(&blob, &cache, move || {
+                let mut piece = vec![0; PIECE];
+                let count = file.read(&mut piece).map_err(Broken::Store)?;
+                piece.truncate(count);
+                Ok((count > 0).then(|| piece.into()))
+            });
+            Some(outcome).filter(|outcome| !matches!(outcome, Err(Trouble::Broken(_))))
+        })
+        .await
+    }
+
+    /// A layer as its registry has it.
+    async fn fetched(
+        &self,
+        registry: &Registry,
+        missing: &Missing<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Facts, Trouble> {
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let (blob, cache) = (missing.layer.clone(), self.cache.clone());
+        let scanning = blocking(move || scan_and_keep(&blob, &cache, move || receiver.blocking_recv().transpose()));
+        let (outcome, ()) = tokio::join!(scanning, pump(registry, missing.image, missing.layer, progress, sender));
+        outcome
     }
 }
 
@@ -155,10 +199,10 @@ enum Trouble {
 /// Reads a layer to its last byte, and keeps what it is only then.
 fn scan_and_keep(
     blob: &Descriptor,
-    mut receiver: mpsc::Receiver<Result<Bytes, Broken>>,
     cache: &Path,
+    source: impl FnMut() -> Result<Option<Bytes>, Broken>,
 ) -> Result<Facts, Trouble> {
-    let mut input = Input::new(blob.size, move || receiver.blocking_recv().transpose());
+    let mut input = Input::new(blob.size, source);
     let scanned = scan::scan(&mut input, blob.size);
     // Whatever seems to be wrong with the layer, first it must be the layer.
     input.finish(blob).map_err(Trouble::Broken)?;
