@@ -262,9 +262,9 @@ async fn a_layer_that_a_mirror_falsifies_comes_from_the_registry() {
     let whole = |_: &Seen, layer: &[u8]| Reply::status(200).body(layer);
     let (own, name) = serve(layer.clone(), None, whole).await;
     let falsified = Digest::of(&layer).to_string();
-    let mirror = Liar::start(move |seen| match seen.path().ends_with(&falsified) {
-        true => Reply::status(200).body(&vec![0; layer.len()]),
-        false => Reply::status(404),
+    let mirror = Liar::start(move |seen| {
+        let asked = seen.path().ends_with(&falsified);
+        if asked { Reply::status(200).body(&vec![0; layer.len()]) } else { Reply::status(404) }
     })
     .await;
     let at = Mirror { at: format!("{}/hub", mirror.host()), tags: false };

@@ -273,7 +273,7 @@ async fn unpacked(
         Ok::<_, std::io::Error>(sent)
     })
     .await?;
-    source.unpacked(&layer.digest, sent);
+    source.unpacked_to(&layer.digest, sent);
     Ok(())
 }
 

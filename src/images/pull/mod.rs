@@ -20,7 +20,6 @@ use serde::Serialize;
 
 use super::Error;
 use super::known;
-use super::store::Store;
 use crate::engine::{self, Credentials, Engine, ImageFacts, LayerProgress};
 use crate::event::Observer;
 use crate::files::FileError;
@@ -32,7 +31,6 @@ use away::Away;
 use board::{Board, Downloads};
 use feed::Feed;
 use loopback::Loopback;
-use offer::Forms;
 use prepare::Wanted;
 use source::Source;
 
@@ -98,7 +96,9 @@ impl Pull<'_> {
             prepared.images.iter().map(|wanted| board.add(wanted.task(), wanted.parts(store))).collect();
         let work: Vec<(usize, &Wanted)> = numbers.into_iter().zip(&prepared.images).collect();
         if self.engine.place().here {
-            self.fed(store, &board, &work).await?;
+            let source = Source::new(store.clone(), board.clone(), work.iter().map(|(_, wanted)| *wanted));
+            let source = if self.takes_unpacked(prepared.unpacked) { source.unpacked() } else { source };
+            self.fed(Arc::new(source), &board, &work).await?;
         } else {
             let away = &self.away();
             let pulls = stream::iter(&work).map(|(number, wanted)| {
@@ -114,10 +114,15 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// Whether the engine has a use, and room, for layers of so many bytes that come unpacked.
+    fn takes_unpacked(&self, bytes: u64) -> bool {
+        let place = self.engine.place();
+        place.graph_driver && place.root.as_deref().is_none_or(|root| room::fits_twice(root, bytes))
+    }
+
     /// Through our store: the engine takes the layers from us while the next ones are being fetched.
-    async fn fed(&self, store: &Arc<Store>, board: &Arc<Board>, work: &[(usize, &Wanted)]) -> Result<(), Error> {
+    async fn fed(&self, source: Arc<Source>, board: &Board, work: &[(usize, &Wanted)]) -> Result<(), Error> {
         loopback::clear_left(self.engine, self.state).await?;
-        let source = Arc::new(Source::new(store.clone(), board.clone(), work.iter().map(|(_, wanted)| *wanted)));
         let loopback = Loopback::make(self.engine, self.state)?;
         let feed = Feed::open(loopback.path(), source.clone()).await;
         let feed = feed.map_err(FileError::io("listen on", Path::new("127.0.0.1")))?;
@@ -145,9 +150,7 @@ impl Pull<'_> {
         source: &Source,
     ) -> Result<(), Error> {
         board.started(number);
-        let layers = wanted.layers().map(|(layer, unpacked)| (&layer.digest, unpacked));
-        let graph_driver = self.engine.place().graph_driver;
-        let mut forms = if graph_driver { Forms::unpacked(layers, wanted.shared()) } else { Forms::packed(layers) };
+        let mut forms = source.forms(wanted);
         loop {
             let offer = forms.offer(wanted);
             let digest = offer.digest.clone();

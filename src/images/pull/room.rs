@@ -38,6 +38,11 @@ pub fn check(needs: &[Need<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether so many bytes fit there twice: unpacked layers on their way into an engine, and in their place.
+pub fn fits_twice(path: &Path, bytes: u64) -> bool {
+    free(path).is_none_or(|free| bytes.saturating_mul(2).saturating_add(RESERVE) <= free)
+}
+
 /// How many bytes this user may still put on the disk that a directory lies on.
 pub fn free(path: &Path) -> Option<u64> {
     disk(path).map(|(_, free)| free)
@@ -64,6 +69,8 @@ mod tests {
         assert!(matches!(check(&[need(free)]), Err(Error::NoRoom { .. })));
         assert!(matches!(check(&[need(free / 2), need(free / 2)]), Err(Error::NoRoom { .. })), "one disk for both");
         check(&[Need { path: Path::new("/nowhere"), bytes: u64::MAX }]).unwrap();
+        assert!(fits_twice(dir.path(), 1) && !fits_twice(dir.path(), free / 2));
+        assert!(fits_twice(Path::new("/nowhere"), u64::MAX), "nobody tells");
         assert_eq!(unpacked("application/vnd.oci.image.layer.v1.tar+gzip", 100), 260);
         assert_eq!(unpacked("application/vnd.oci.image.layer.v1.tar", 100), 100);
     }

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::super::store::{self, Store};
 use super::board::Board;
-use super::offer::Offer;
+use super::offer::{Forms, Offer};
 use super::prepare::Wanted;
 use crate::reference::Digest;
 use crate::registry::{Descriptor, Registry};
@@ -25,6 +25,8 @@ pub struct Source {
     blobs: BTreeMap<Digest, Blob>,
     /// The packed layers by what they unpack to.
     layers: BTreeMap<Digest, Digest>,
+    /// Whether the engine is to have them so.
+    unpacked: bool,
     offers: Mutex<Vec<Arc<Offer>>>,
     /// Why a blob could not be had, the first time.
     failure: Mutex<Option<store::Error>>,
@@ -61,7 +63,19 @@ impl Source {
             }
             layers.extend(wanted.layers().map(|(layer, unpacked)| (unpacked.clone(), layer.digest.clone())));
         }
-        Self { store, board, blobs, layers, offers: Mutex::default(), failure: Mutex::default() }
+        let (offers, failure) = (Mutex::default(), Mutex::default());
+        Self { store, board, blobs, layers, unpacked: false, offers, failure }
+    }
+
+    /// Offers layers unpacked.
+    pub fn unpacked(self) -> Self {
+        Self { unpacked: true, ..self }
+    }
+
+    /// The forms in which the layers of an image are offered first.
+    pub fn forms(&self, wanted: &Wanted) -> Forms {
+        let layers = wanted.layers().map(|(layer, unpacked)| (&layer.digest, unpacked));
+        if self.unpacked { Forms::unpacked(layers, wanted.shared()) } else { Forms::packed(layers) }
     }
 
     /// Lets the engine have a manifest; the number of the offer.
@@ -101,7 +115,7 @@ impl Source {
     }
 
     /// Tells how many bytes a layer unpacked to.
-    pub fn unpacked(&self, layer: &Digest, bytes: u64) {
+    pub fn unpacked_to(&self, layer: &Digest, bytes: u64) {
         self.board.unpacked(layer, bytes);
     }
 
