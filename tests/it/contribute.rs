@@ -205,7 +205,7 @@ fn what_is_not_certain_is_named_and_fails_where_nothing_else_is_asked() {
       3 changes are left out; --dry-run says why
     --- stderr
     site 1.0.0: 0 taken, 3 left out
-      leave hosts.txt:2: it changes what the template's line 1 makes, which is no plain text of it
+      leave hosts.txt:2: it changes the value of `i`, which is an answer and not the template's text
       leave site.conf:2-3: it stands where the template's line 3 decides what is rendered, and may belong to either side
       leave start.sh: it is deleted here; the block's other projects have it
     ");

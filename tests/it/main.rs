@@ -11,6 +11,7 @@ mod catalog_tools;
 mod cli;
 mod company;
 mod contribute;
+mod contribute_more;
 mod cut_off;
 mod denied;
 mod deploy;

@@ -37,9 +37,15 @@ pub enum Uncertain {
         /// The expression.
         expression: String,
     },
-    /// It is output of a loop, an include, a filter.
+    /// It is output of a loop that calls itself, a filter, a macro.
     #[error("it changes what the template's line {line} makes, which is no plain text of it")]
     Opaque {
+        /// The template's line.
+        line: usize,
+    },
+    /// It is the text of another file.
+    #[error("it changes what the template's line {line} includes, which is the text of another file of the block")]
+    Included {
         /// The template's line.
         line: usize,
     },
@@ -120,6 +126,11 @@ impl<'a> Fabric<'a> {
             last = Some(span.part);
         }
         fabric
+    }
+
+    /// How often a literal stands in the output.
+    pub fn times(&self, part: usize) -> usize {
+        self.trace.spans.iter().filter(|span| span.part == part).count()
     }
 
     /// The expressions of the output with what they rendered to.
@@ -385,7 +396,10 @@ impl<'a> Fabric<'a> {
     }
 
     fn write_to(&self, part: usize, range: Range<usize>, text: &str) -> Result<Edit, Uncertain> {
-        let (_, output) = self.literals.iter().find(|(own, _)| *own == part).ok_or(Uncertain::Lines)?;
+        // In a loop it stands in the output more than once.
+        let holds = |output: &Range<usize>| output.start <= range.start && range.end <= output.end;
+        let found = self.literals.iter().find(|(own, output)| *own == part && holds(output));
+        let (_, output) = found.ok_or(Uncertain::Lines)?;
         let range = range.start - output.start..range.end - output.start;
         Ok(Edit { part, change: Change::Replace { range, with: vec![Piece::Text(text.to_owned())] } })
     }
@@ -397,6 +411,7 @@ impl<'a> Fabric<'a> {
     fn border(&self, x: &Between) -> Uncertain {
         match x.sort {
             Sort::Border => Uncertain::Border { line: self.parts.line(x.around.0 + 1) },
+            Sort::Opaque if self.parts.is_include(x.part) => Uncertain::Included { line: self.parts.line(x.part) },
             Sort::Opaque => Uncertain::Opaque { line: self.parts.line(x.part) },
             Sort::Value => Uncertain::Ambiguous { expression: self.shown(x) },
         }

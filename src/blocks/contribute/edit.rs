@@ -148,14 +148,14 @@ fn escape(text: &str, syntax: &Syntax) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trace::tests::renderer;
+    use super::super::trace::{Loops, tests::renderer};
     use super::*;
 
     #[test]
     fn changes_are_the_same_in_source_and_output() {
         let syntax = Syntax::default();
         let source = "a {{ name }} b {{- name }}\n{% if off %}x{% endif %}end";
-        let parts = Parts::of(source, &syntax).unwrap();
+        let parts = Parts::of(source, &syntax, Loops::Traced).unwrap();
         let render = renderer(&syntax, serde_json::json!({"name": "shop", "off": false}));
         let trace = parts.trace(&render).unwrap();
         let replace = |part: usize, range: Range<usize>, with: Piece| Edit {

@@ -6,6 +6,7 @@ use super::back::{Fabric, Uncertain};
 use super::edit::Edit;
 use super::hunk::{self, Hunk};
 use super::prove::{Prover, Unproved, World};
+use super::repeat::{self, Change};
 use super::restore::{self, Possible};
 use super::trace::{NoMap, Parts};
 use crate::merge;
@@ -42,6 +43,12 @@ pub enum Why {
     /// It could not be proved.
     #[error(transparent)]
     Unproved(#[from] Unproved),
+    /// Not every pass of a loop is changed alike.
+    #[error("it changes what the template's line {line} repeats, and not alike every time")]
+    Uneven {
+        /// The loop's line.
+        line: usize,
+    },
     /// It is nobody else's.
     #[error("it is in a region that the project keeps for itself")]
     Kept,
@@ -60,6 +67,12 @@ pub struct Outcome {
     pub left_out: Vec<LeftOut>,
 }
 
+impl Outcome {
+    fn leave(&mut self, change: &Change, why: &Why) {
+        self.left_out.extend(change.hunks.iter().map(|hunk| LeftOut { lines: shown(hunk), why: why.clone() }));
+    }
+}
+
 /// Why a whole file is left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFile {
@@ -72,12 +85,6 @@ pub enum NoFile {
     /// The map's output is not what the project was given.
     #[error("its template renders to something else than the project was given")]
     Other,
-}
-
-struct Change {
-    hunk: Hunk,
-    edits: Vec<Edit>,
-    possible: Vec<Possible>,
 }
 
 /// Turns a file's changes back. `given` is what the block rendered, `mine` what the project made of it; the first of the
@@ -118,7 +125,7 @@ pub fn turn_back(
         match fabric.turn_back(&hunk, mine) {
             Ok(mut edits) => {
                 let possible = known.restore(&mut edits);
-                changes.push(Change { hunk, edits, possible });
+                changes.push(Change { hunks: vec![hunk], edits, possible });
             }
             Err(why) => match fabric.split(&hunk, mine) {
                 // One line that is not certain does not take its neighbours with it.
@@ -127,7 +134,14 @@ pub fn turn_back(
             },
         }
     }
-    prove(&prover, &changes, given, mine, &mut outcome);
+    let mut even = Vec::new();
+    for change in repeat::joined(parts, changes) {
+        match (change.loop_line(parts), repeat::settled(&fabric, &change.edits)) {
+            (_, Some(edits)) => even.push(Change { edits, ..change }),
+            (line, None) => outcome.leave(&change, &Why::Uneven { line: line.unwrap_or(1) }),
+        }
+    }
+    prove(&prover, &even, given, mine, &mut outcome);
     outcome.left_out.sort_by_key(|left| left.lines.start);
     Ok(outcome)
 }
@@ -136,7 +150,9 @@ pub fn turn_back(
 fn prove(prover: &Prover<'_>, changes: &[Change], given: &str, mine: &str, outcome: &mut Outcome) {
     let try_all = |changes: &[&Change]| {
         let edits: Vec<Edit> = changes.iter().flat_map(|change| change.edits.clone()).collect();
-        let expected = with(given, mine, changes.iter().map(|change| &change.hunk));
+        let mut hunks: Vec<&Hunk> = changes.iter().flat_map(|change| &change.hunks).collect();
+        hunks.sort_by_key(|hunk| hunk.old.start);
+        let expected = with(given, mine, hunks.into_iter());
         prover.prove(&edits, &expected).map(|source| (source, expected))
     };
     let mut good: Vec<&Change> = Vec::new();
@@ -151,13 +167,22 @@ fn prove(prover: &Prover<'_>, changes: &[Change], given: &str, mine: &str, outco
                 Ok((source, rendered)) => (outcome.source, outcome.rendered) = (source, rendered),
                 Err(why) => {
                     good.pop();
-                    outcome.left_out.push(LeftOut { lines: shown(&change.hunk), why: why.into() });
+                    let why = match (why, change.loop_line(prover.parts())) {
+                        (Unproved::Differs, Some(line)) => Why::Uneven { line },
+                        (why, _) => why.into(),
+                    };
+                    outcome.leave(change, &why);
                 }
             }
         }
     }
-    let taken = |change: &Change| Taken { lines: shown(&change.hunk), possible: change.possible.clone() };
-    outcome.taken = good.into_iter().map(taken).collect();
+    for change in good {
+        for (index, hunk) in change.hunks.iter().enumerate() {
+            let possible = if index == 0 { change.possible.clone() } else { Vec::new() };
+            outcome.taken.push(Taken { lines: shown(hunk), possible });
+        }
+    }
+    outcome.taken.sort_by_key(|taken| taken.lines.start);
 }
 
 /// The old text with some of the changes.
@@ -179,7 +204,7 @@ fn shown(hunk: &Hunk) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trace::tests::renderer;
+    use super::super::trace::{Loops, tests::renderer};
     use super::*;
     use crate::template::Syntax;
 
@@ -189,11 +214,11 @@ mod tests {
         vec![
             world(
                 "mine",
-                serde_json::json!({"name": "shop", "port": 80, "empty": "", "on": true, "off": false, "list": ["a"]}),
+                serde_json::json!({"name": "shop", "port": 80, "empty": "", "on": true, "off": false, "list": ["a", "b"]}),
             ),
             world(
                 "on=false",
-                serde_json::json!({"name": "other", "port": 81, "empty": "x", "on": false, "off": true, "list": []}),
+                serde_json::json!({"name": "other", "port": 81, "empty": "x", "on": false, "off": true, "list": ["c", "d", "e"]}),
             ),
         ]
     }
@@ -201,7 +226,7 @@ mod tests {
     fn outcome(source: &str, trim: bool, change: impl Fn(&str) -> String) -> Outcome {
         let syntax = Syntax { trim_blocks: trim, lstrip_blocks: trim, ..Syntax::default() };
         let worlds = worlds(&syntax);
-        let parts = Parts::of(source, &syntax).unwrap();
+        let parts = Parts::of(source, &syntax, Loops::Traced).unwrap();
         let given = (worlds[0].render)(source).unwrap();
         let answers = [("name".to_owned(), "shop".to_owned())];
         turn_back(&parts, false, &worlds, &answers, &given, &change(&given)).unwrap()
@@ -238,6 +263,47 @@ mod tests {
     }
 
     #[test]
+    fn what_a_loop_repeats_is_turned_back_where_every_pass_changed_alike() {
+        let source = "list:\n{% for x in list %}\n  - name: {{ x }}\n    port: 80\n    tls: no\n{% endfor %}\nend\n";
+        let lines = |found: &Outcome| found.taken.iter().map(|taken| taken.lines.clone()).collect::<Vec<_>>();
+        let found = outcome(source, true, |text| text.replace("port: 80", "port: 81"));
+        assert_eq!((found.source.clone(), lines(&found)), (source.replace("80", "81"), vec![3..4, 6..7]));
+        // A new line in each, a line less in each, another text before the value in each.
+        let found = outcome(source, true, |text| text.replace("    port: 80\n", "    port: 80\n    new: 1\n"));
+        assert_eq!(found.source, source.replace("port: 80\n", "port: 80\n    new: 1\n"), "{found:?}");
+        let found = outcome(source, true, |text| text.replace("    port: 80\n", ""));
+        assert_eq!(found.source, source.replace("    port: 80\n", ""), "{found:?}");
+        let found = outcome(source, true, |text| text.replace("- name: ", "- host: "));
+        assert_eq!(found.source, source.replace("- name: ", "- host: "), "{found:?}");
+        // Beside a change apart from the loop.
+        let found = outcome(source, true, |text| text.replace("tls: no", "tls: yes").replace("end", "END"));
+        assert_eq!(found.source, source.replace("tls: no", "tls: yes").replace("\nend\n", "\nEND\n"), "{found:?}");
+        // One pass alone, or each otherwise: nobody knows what the others are to become.
+        let uneven = "it changes what the template's line 2 repeats, and not alike every time";
+        let second = |text: &str| {
+            let at = text.rfind("port: 80").unwrap();
+            format!("{}port: 99{}", &text[..at], &text[at + 8..])
+        };
+        for change in [
+            &|text: &str| text.replacen("port: 80", "port: 99", 1) as String,
+            &|text: &str| second(&text.replacen("port: 80", "port: 98", 1)),
+            &|text: &str| text.replacen("    port: 80\n", "    port: 80\n    new: 1\n", 1),
+        ] as [&dyn Fn(&str) -> String; 3]
+        {
+            let found = outcome(source, true, |text| change(text).replace("end", "END"));
+            assert_eq!(found.source, source.replace("\nend\n", "\nEND\n"), "{found:?}");
+            assert!(found.left_out.iter().all(|left| left.why.to_string() == uneven), "{found:?}");
+        }
+        // What the loop goes over stays its own.
+        let found = outcome(source, true, |text| text.replace(": a", ": z"));
+        assert!(found.left_out[0].why.to_string().contains("value of `x`"), "{found:?}");
+        // Loops in loops, with something to skip.
+        let nested = "{% for x in list %}\n{% for y in list if y != 'a' %}\n{{ x }}{{ y }} on\n{% endfor %}\n{% else %}\nnone\n{% endfor %}\n";
+        let found = outcome(nested, true, |text| text.replace(" on", " off"));
+        assert_eq!(found.source, nested.replace(" on", " off"), "{found:?}");
+    }
+
+    #[test]
     fn what_a_project_keeps_for_itself_stays_with_it() {
         let source = "a\n# onramp:keep begin\nyours\n# onramp:keep end\nz\n";
         let found = outcome(source, false, |text| text.replace("yours", "mine\nalso mine").replace("a\n", "A\n"));
@@ -259,7 +325,7 @@ mod tests {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
         #[test]
         fn every_change_that_is_taken_proves(
-            source in proptest::collection::vec("(a|b|\\{\\{ name \\}\\}|\\{\\{- port \\}\\}|\\{\\{ empty \\}\\}| |=|x|\\{% if on %\\}y\\{%- endif %\\}|\\{% if off %\\}z\\{% endif %\\}|\\{% for i in list %\\}i\\{% endfor %\\}|#){0,6}", 0..8),
+            source in proptest::collection::vec("(a|b|\\{\\{ name \\}\\}|\\{\\{- port \\}\\}|\\{\\{ empty \\}\\}| |=|x|\\{% if on %\\}y\\{%- endif %\\}|\\{% if off %\\}z\\{% endif %\\}|\\{% for i in list %\\}i\\{% endfor %\\}|\\{% for i in list %\\}a\\nb = \\{\\{ i \\}\\}\\n\\{% if on %\\}x\\n\\{% endif %\\}\\{% endfor %\\}|#){0,6}", 0..8),
             changes in proptest::collection::vec((0_usize..10, 0_usize..3, "(a|b|shop|80|\\{\\{|x| |8|sh){0,4}"), 0..5),
             trim in proptest::bool::ANY,
         ) {

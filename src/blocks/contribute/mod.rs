@@ -11,6 +11,7 @@ pub mod hunk;
 pub mod plan;
 pub mod propose;
 pub mod prove;
+mod repeat;
 pub mod restore;
 mod together;
 pub mod trace;

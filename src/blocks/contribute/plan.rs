@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::file::{self, NoFile};
 use super::prove::World;
 use super::restore::Possible;
-use super::trace::Parts;
+use super::trace::{Loops, Parts};
 use super::variants;
 use crate::blocks::facts::Operation;
 use crate::blocks::{Block, BlockId, Error, Layer};
@@ -196,8 +196,10 @@ impl One<'_> {
             return Ok(());
         }
         let copied = !self.origin.rendered;
-        let parts = if copied { Ok(Parts::copied(template)) } else { Parts::of(template, self.syntax()) };
-        let parts = parts.map_err(|why| why.to_string())?;
+        let parts = |loops| {
+            if copied { Ok(Parts::copied(template)) } else { Parts::of(template, self.syntax(), loops) }
+        };
+        let traced = parts(Loops::Traced).map_err(|why| why.to_string())?;
         let worlds: Vec<World<'_>> = if copied {
             vec![World { label: String::new(), render: Box::new(|text: &str| Ok(text.to_owned())) }]
         } else {
@@ -215,7 +217,12 @@ impl One<'_> {
                 _ => None,
             })
             .collect();
-        let outcome = file::turn_back(&parts, copied, &worlds, &answers, given, mine);
+        let mut outcome = file::turn_back(&traced, copied, &worlds, &answers, given, mine);
+        if matches!(outcome, Err(NoFile::NoMap(_))) && traced.repeats() {
+            // A loop that does not bear marks need not take the rest of the file with it.
+            let opaque = parts(Loops::Opaque).map_err(|why| why.to_string())?;
+            outcome = file::turn_back(&opaque, copied, &worlds, &answers, given, mine);
+        }
         let outcome = outcome.map_err(|why: NoFile| why.to_string())?;
         let lines = |lines: &std::ops::Range<usize>| Some((lines.start, lines.end.saturating_sub(1).max(lines.start)));
         for left in outcome.left_out {

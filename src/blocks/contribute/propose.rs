@@ -57,7 +57,8 @@ pub fn fit(mirror: &Mirror, block: &Block, layer: &Layer, mut contribution: Cont
     let taken = reader.take(&head, &directory, Cap::TEMPLATE)?;
     let (directory, tree) = match taken.tree.get(manifest::FILE) {
         Some(_) => (directory, taken.tree),
-        None => (String::new(), reader.take(&head, "", Cap::TEMPLATE)?.tree),
+        // One of several templates lies in a directory of its own.
+        None => (block.directory.clone(), reader.take(&head, &block.directory, Cap::TEMPLATE)?.tree),
     };
     let released = &block.template.source;
     let mut placed = contribution.onto(released, &tree);

@@ -62,6 +62,11 @@ impl<'a> Prover<'a> {
         Ok(Self { parts, worlds: known, copied })
     }
 
+    /// The template that it proves changes of.
+    pub fn parts(&self) -> &Parts {
+        self.parts
+    }
+
     /// The project's output.
     pub fn mine(&self) -> &Trace {
         &self.worlds[0].1

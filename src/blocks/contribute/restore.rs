@@ -42,7 +42,8 @@ impl<'a> Known<'a> {
             let text = fabric.text();
             let value = &text[output.clone()];
             let plain = parts.expression(part).chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-            if plain && telling(value) {
+            // What a loop goes over is known in it alone, and another thing each time.
+            if plain && telling(value) && parts.loop_line(part).is_none() {
                 let after = text[output.end..].chars().next();
                 uses.entry(value.to_owned()).or_default().push((part, before(&text[..output.start]), after));
             }

@@ -65,8 +65,19 @@ pub struct Part {
 pub struct Parts {
     source: String,
     all: Vec<Part>,
+    /// The loops that are looked into, in the source.
+    loops: Vec<Range<usize>>,
     marked: String,
     syntax: Syntax,
+}
+
+/// What becomes of a template's loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loops {
+    /// Their lines are traced as others are, and give output more than once.
+    Traced,
+    /// Each is one part, whose lines cannot be told apart.
+    Opaque,
 }
 
 /// Where one part's output is.
@@ -89,24 +100,26 @@ pub struct Trace {
 
 impl Parts {
     /// Splits a template.
-    pub fn of(source: &str, syntax: &Syntax) -> Result<Self, NoMap> {
+    pub fn of(source: &str, syntax: &Syntax, loops: Loops) -> Result<Self, NoMap> {
         if syntax.line_statement.is_some() || syntax.line_comment.is_some() {
             return Err(NoMap::Composed("has statements without delimiters"));
         }
         if source.contains([OPEN, NUMBER, CLOSE]) {
             return Err(NoMap::Unfaithful);
         }
-        let mut splitter = Splitter { source, syntax, tokens: tokens(source, syntax)?.into(), parts: Vec::new() };
+        let tokens = tokens(source, syntax)?.into();
+        let mut splitter = Splitter { source, syntax, tokens, how: loops, open: vec![], loops: vec![], parts: vec![] };
         splitter.split()?;
-        let parts = splitter.parts;
-        let marked = marked(source, syntax, &parts);
-        Ok(Self { source: source.to_owned(), all: parts, marked, syntax: syntax.clone() })
+        let (all, loops) = (splitter.parts, splitter.loops);
+        let marked = marked(source, syntax, &all);
+        Ok(Self { source: source.to_owned(), all, loops, marked, syntax: syntax.clone() })
     }
 
     /// The template of a file that is copied as it is: one literal.
     pub fn copied(text: &str) -> Self {
         let part = Part { kind: Kind::Literal { raw: true }, source: 0..text.len() };
-        Self { source: text.to_owned(), all: vec![part], marked: String::new(), syntax: Syntax::default() }
+        let (source, marked) = (text.to_owned(), String::new());
+        Self { source, all: vec![part], loops: Vec::new(), marked, syntax: Syntax::default() }
     }
 
     /// The part at a place.
@@ -117,6 +130,25 @@ impl Parts {
     /// The source of a part.
     pub fn text(&self, index: usize) -> &str {
         &self.source[self.all[index].source.clone()]
+    }
+
+    /// The line of the innermost loop that a part stands in, from 1; none where it stands in none.
+    pub fn loop_line(&self, index: usize) -> Option<usize> {
+        let at = self.all[index].source.start;
+        // The inner one ends first, and is known first.
+        let around = self.loops.iter().find(|around| around.start < at && at < around.end)?;
+        Some(self.line_at(around.start))
+    }
+
+    /// Whether a part is an include.
+    pub fn is_include(&self, index: usize) -> bool {
+        let text = self.text(index).strip_prefix(self.syntax.block.0.as_str()).unwrap_or_default();
+        text.trim_start_matches(['-', '+']).trim_start().starts_with("include")
+    }
+
+    /// Whether some lines may give output more than once.
+    pub fn repeats(&self) -> bool {
+        !self.loops.is_empty()
     }
 
     /// How many parts there are.
@@ -144,7 +176,11 @@ impl Parts {
 
     /// The line of the source that a part begins on, from 1.
     pub fn line(&self, index: usize) -> usize {
-        1 + self.source[..self.all[index].source.start].matches('\n').count()
+        self.line_at(self.all[index].source.start)
+    }
+
+    fn line_at(&self, at: usize) -> usize {
+        1 + self.source[..at].matches('\n').count()
     }
 
     /// Renders it with marks and reads the map. `render` renders a template's text.
@@ -273,6 +309,10 @@ struct Splitter<'a> {
     source: &'a str,
     syntax: &'a Syntax,
     tokens: std::collections::VecDeque<Piece>,
+    how: Loops,
+    /// Where the loops begin that are not closed yet.
+    open: Vec<usize>,
+    loops: Vec<Range<usize>>,
     parts: Vec<Part>,
 }
 
@@ -295,7 +335,16 @@ impl Splitter<'_> {
     fn tag(&mut self, name: &str, assigns: bool, range: Range<usize>) -> Result<(), NoMap> {
         match name {
             "extends" => return Err(NoMap::Composed("extends another one")),
-            "if" | "elif" | "else" | "endif" | "with" | "endwith" | "do" | "import" | "from" => {
+            // A recursive loop gives its output within itself.
+            "for" if self.how == Loops::Traced && !self.source[range.clone()].contains("recursive") => {
+                self.open.push(range.start);
+                self.between(Kind::Tag, range);
+            }
+            "endfor" => {
+                self.loops.extend(self.open.pop().map(|start| start..range.end));
+                self.between(Kind::Tag, range);
+            }
+            "if" | "elif" | "else" | "endif" | "with" | "endwith" | "do" | "import" | "from" | "break" | "continue" => {
                 self.between(Kind::Tag, range);
             }
             "set" if assigns => self.between(Kind::Tag, range),

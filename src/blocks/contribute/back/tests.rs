@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::blocks::contribute::hunk::hunks;
-use crate::blocks::contribute::trace::tests::renderer;
+use crate::blocks::contribute::trace::{Loops, tests::renderer};
 use crate::template::Syntax;
 
 /// The template's source after a change of its output; or why there is none.
@@ -12,7 +12,7 @@ fn turned(source: &str, trim: bool, change: impl Fn(&str) -> String) -> Result<S
         "name": "shop", "port": 80, "php": "8.2", "on": true, "off": false, "list": ["a", "b"], "empty": "",
     });
     let render = renderer(&syntax, variables);
-    let parts = Parts::of(source, &syntax).unwrap();
+    let parts = Parts::of(source, &syntax, Loops::Traced).unwrap();
     let trace = parts.trace(&render).unwrap();
     let fabric = Fabric::of(&parts, &trace);
     let mine = change(&trace.text);
@@ -67,7 +67,9 @@ fn what_is_not_certain_is_not_turned_back() {
     assert_eq!(why("cache = 1\n", "cache = 1\nnew = 1\n"), Uncertain::Border { line: 6 });
     assert_eq!(why("cache = 1\n", "cache = 9\nnew = 1\n"), Uncertain::Border { line: 6 });
     let source = "{% for x in list %}\n- {{ x }}\n{% endfor %}\nend\n";
-    assert_eq!(replacing(source, "- a", "* a").unwrap_err(), Uncertain::Opaque { line: 1 });
+    assert_eq!(replacing(source, "- a", "- x").unwrap_err(), value("x"));
+    let shouted = "{% filter upper %}\na\n{% endfilter %}\nend\n";
+    assert_eq!(replacing(shouted, "A", "B").unwrap_err(), Uncertain::Opaque { line: 1 });
     assert_eq!(replacing(source, "end", "END").unwrap(), source.replace("\nend", "\nEND"));
 }
 

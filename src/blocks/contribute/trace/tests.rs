@@ -12,7 +12,7 @@ pub fn renderer(syntax: &Syntax, variables: serde_json::Value) -> impl Fn(&str) 
 }
 
 fn shown(source: &str, syntax: &Syntax, variables: serde_json::Value) -> Vec<(String, String)> {
-    let parts = Parts::of(source, syntax).unwrap();
+    let parts = Parts::of(source, syntax, Loops::Traced).unwrap();
     let trace = parts.trace(&renderer(syntax, variables)).unwrap();
     let of = |span: &Span| (parts.text(span.part).to_owned(), trace.text[span.output.clone()].to_owned());
     trace.spans.iter().map(of).filter(|(source, output)| !source.is_empty() || !output.is_empty()).collect()
@@ -33,7 +33,7 @@ fn every_byte_of_the_output_has_its_source() {
     let loops = "{% for x in list %}{{ x }},{% endfor %}|{% raw %}{{ x }}{% endraw %}";
     assert_eq!(
         shown(loops, &plain, variables.clone()),
-        pairs(&[("{% for x in list %}{{ x }},{% endfor %}", "1,2,"), ("|", "|"), ("{{ x }}", "{{ x }}")])
+        pairs(&[("{{ x }}", "1"), (",", ","), ("{{ x }}", "2"), (",", ","), ("|", "|"), ("{{ x }}", "{{ x }}")])
     );
     let trim = Syntax { trim_blocks: true, lstrip_blocks: true, ..Syntax::default() };
     assert_eq!(
@@ -59,13 +59,13 @@ fn found_set() -> (&'static str, &'static str) {
 fn what_cannot_be_traced_has_no_map() {
     let syntax = Syntax::default();
     let lines = Syntax { line_statement: Some("#".to_owned()), ..Syntax::default() };
-    assert!(matches!(Parts::of("x", &lines), Err(NoMap::Composed(_))));
-    assert!(matches!(Parts::of("{% extends 'x' %}", &syntax), Err(NoMap::Composed(_))));
-    assert!(matches!(Parts::of("{{ 'open", &syntax), Err(NoMap::Unreadable(_))));
-    let parts = Parts::of("{{ nothing.at.all }}", &syntax).unwrap();
+    assert!(matches!(Parts::of("x", &lines, Loops::Traced), Err(NoMap::Composed(_))));
+    assert!(matches!(Parts::of("{% extends 'x' %}", &syntax, Loops::Traced), Err(NoMap::Composed(_))));
+    assert!(matches!(Parts::of("{{ 'open", &syntax, Loops::Traced), Err(NoMap::Unreadable(_))));
+    let parts = Parts::of("{{ nothing.at.all }}", &syntax, Loops::Traced).unwrap();
     assert!(matches!(parts.trace(&renderer(&syntax, serde_json::json!({}))), Err(NoMap::Fails(_))));
     // A value that holds marks of its own.
-    let parts = Parts::of("{{ x }}", &syntax).unwrap();
+    let parts = Parts::of("{{ x }}", &syntax, Loops::Traced).unwrap();
     let evil = serde_json::json!({"x": format!("{OPEN}0{NUMBER}{CLOSE}")});
     assert_eq!(parts.trace(&renderer(&syntax, evil)), Err(NoMap::Unfaithful));
 }
@@ -73,7 +73,7 @@ fn what_cannot_be_traced_has_no_map() {
 proptest::proptest! {
     #[test]
     fn no_template_makes_it_panic(text in "([a-z \\n]|\\{\\{|\\}\\}|\\{%|%\\}|-|\\{#|#\\}|if|endif|raw|endraw|set|for){0,24}") {
-        if let Ok(parts) = Parts::of(&text, &Syntax::default()) {
+        if let Ok(parts) = Parts::of(&text, &Syntax::default(), Loops::Traced) {
             proptest::prop_assert!(!parts.count().is_multiple_of(2));
             let _ = parts.trace(&renderer(&Syntax::default(), serde_json::json!({})));
         }
