@@ -170,8 +170,8 @@ impl Lock {
 
     /// The file's text.
     pub fn render(&self) -> String {
-        let mut text = HEAD.to_owned();
-        text.push_str(&toml::to_string(self).expect("a lock is plain data"));
+        let mut text = toml::to_string(self).expect("a lock is plain data");
+        text.insert_str(0, HEAD);
         text
     }
 

@@ -13,7 +13,7 @@ pub fn apply(
     root: &Path,
     state: &Path,
     cache: &Path,
-    plan: &Plan,
+    plan: Plan,
     followed: &[Followed],
     then: Then,
 ) -> Result<Option<Unfinished>, Error> {
@@ -23,6 +23,7 @@ pub fn apply(
             store.keep_tree(&side.content, &side.template.source)?;
         }
     }
-    let operations = plan.changes.iter().cloned().map(Into::into).collect();
-    Ok(Undo::of(state, root).change(&plan.title(), operations, then)?)
+    let title = plan.title();
+    let operations = plan.changes.into_iter().map(Into::into).collect();
+    Ok(Undo::of(state, root).change(&title, operations, then)?)
 }

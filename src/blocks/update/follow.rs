@@ -162,14 +162,17 @@ impl Follow<'_> {
             return Ok(None);
         }
         let from = if same { to.clone() } else { self.base(name, locked)? };
-        let new = Layer::make(&to, &facts, Operation::Update, &sources, person)?;
+        let mut new = Layer::make(&to, &facts, Operation::Update, &sources, person)?;
         let new_facts = new_facts || new.facts.external != facts.external;
         if same && new.answers.kept == values && !new_facts && !locked.files.is_empty() {
             return Ok(None);
         }
         let secret = from.template.questions.iter().filter(|question| question.secret).map(|question| &question.id);
         let secrets = secret.filter_map(|id| Some((id.to_string(), new.answers.passing.get(id.as_str())?.clone())));
-        let base = Layer::again_with(&from, locked, &facts, secrets.collect())?;
+        let mut base = Layer::again_with(&from, locked, &facts, secrets.collect())?;
+        // Where a file was rendered from is asked by who gives it back, and not here.
+        base.rendered.origins.clear();
+        new.rendered.origins.clear();
         Ok(Some(Followed { name: name.clone(), locked: locked.clone(), from, base, to, new }))
     }
 

@@ -128,13 +128,14 @@ impl Arguments {
             report = Report::new(&place, &plan, &commands, cx.dry_run);
         }
         let then = if plan.conflicts.is_empty() { commands.then() } else { Then::Nothing };
-        let unfinished = update::apply(&place.root, &cx.paths.state, &cx.paths.cache, &plan, &followed, then)?;
+        let verdict = verdict(&plan);
+        let unfinished = update::apply(&place.root, &cx.paths.state, &cx.paths.cache, plan, &followed, then)?;
         if let Some(unfinished) = unfinished {
             commands.run_after(cx, &place.root, unfinished).await?;
         }
         report.done(&commands);
         cx.report(&report);
-        Ok(verdict(&plan))
+        Ok(verdict)
     }
 
     /// Finds what every block shall be.

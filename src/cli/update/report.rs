@@ -41,10 +41,10 @@ pub struct Report {
 /// One file that changes.
 #[derive(Serialize)]
 struct File {
-    path: String,
+    path: TreePath,
     change: What,
     /// Where it was, if it moved.
-    from: Option<String>,
+    from: Option<TreePath>,
     diff: String,
 }
 
@@ -95,7 +95,7 @@ impl Report {
             };
             let shown = Change { path: change.path.clone(), before, after: change.after.clone() };
             let diff = if dry_run { diff::unified(&shown, from) } else { String::new() };
-            File { path: change.path.to_string(), change: what, from: from.map(ToString::to_string), diff }
+            File { path: change.path.clone(), change: what, from: from.cloned(), diff }
         };
         let gone = |change: &&Change| !(change.after.is_none() && moved_from.contains(&change.path));
         Self {
@@ -145,7 +145,7 @@ impl Report {
     }
 
     fn file_lines(&self) -> Vec<String> {
-        let shown = |path: &str| text::neutral_line(path, 200);
+        let shown = |path: &TreePath| text::neutral_line(path.as_str(), 200);
         let line = |file: &File| match &file.from {
             Some(from) => format!("  {} {} → {}", file.change.letter(), shown(from), shown(&file.path)),
             None => format!("  {} {}", file.change.letter(), shown(&file.path)),
@@ -154,7 +154,7 @@ impl Report {
     }
 
     fn diff(&self) -> String {
-        let files = self.files.iter().filter(|file| file.path != lock::FILE);
+        let files = self.files.iter().filter(|file| file.path.as_str() != lock::FILE);
         let all = files.map(|file| format!("\n{}", file.diff)).collect::<Vec<_>>().concat();
         let terminal = std::io::stdout().is_terminal();
         let mut lines: Vec<&str> = all.split_inclusive('\n').collect();
