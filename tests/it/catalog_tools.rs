@@ -4,7 +4,6 @@ use insta::assert_snapshot;
 use onramp::error::Class;
 
 use crate::catalog_repository::{CatalogRepository, WEB};
-use crate::engine;
 use crate::run::{Machine, Told};
 
 /// A run in the catalog's work tree.
@@ -215,18 +214,6 @@ fn an_update_that_would_lose_an_edit_fails_the_test() {
 }
 
 #[test]
-fn a_blocks_own_checks_are_skipped_where_no_engine_answers() {
-    let mut machine = Machine::new();
-    let catalog = CatalogRepository::small(&mut machine);
-    let machine = catalog.machine();
-    let manifest = format!("{WEB}\n[checks.syntax]\nimage = \"php\"\nrun = [\"php\", \"-l\", \"src/index.php\"]\n");
-    catalog.file("blocks/web/block.toml", &manifest);
-    let told = keep(machine, "catalog test web");
-    assert!(told.stdout.contains("skipped  web  check"), "{told}");
-    machine.onramp("catalog test web --checks").dir(machine.elsewhere("catalog")).fails(Class::Env);
-}
-
-#[test]
 fn a_release_is_a_version_a_changelog_a_commit_and_a_tag() {
     let mut machine = Machine::new();
     let catalog = CatalogRepository::small(&mut machine);
@@ -325,42 +312,6 @@ fn a_release_is_pushed_when_that_is_asked_for() {
     machine.onramp("catalog release cache --push").dir(&root).ok();
     let tags = machine.git(&origin, &["for-each-ref", "--format=%(refname)"]);
     assert_eq!(tags, "refs/heads/main\nrefs/tags/cache/v1.0.1\n");
-}
-
-#[test]
-fn a_blocks_own_checks_run_in_containers_over_a_fresh_render() {
-    let mut machine = Machine::new();
-    machine.on_engine();
-    engine::import_shell("onramp-test/shell", "checks");
-    let catalog = CatalogRepository::small(&mut machine);
-    let machine = catalog.machine();
-    let check = |name: &str, script: &str| {
-        let run = format!("[\"sh\", \"-c\", {script:?}]");
-        format!("\n[checks.{name}]\nimage = \"onramp-test/shell:checks\"\nrun = {run}\n")
-    };
-    let manifest = WEB.replace("name = \"web\"", "name = \"checked\"");
-    let checks = [
-        check("front-page", "read -r line < src/index.php && test \"$line\" = \"<?php echo '{{ not a template }}';\""),
-        check("script", "test -x run.sh && test ! -w /proc/sys && echo seen && exit 3"),
-    ];
-    catalog
-        .file("blocks/checked/block.toml", &format!("{manifest}{}", checks.concat()))
-        .file("blocks/checked/files/src/index.php", "<?php echo '{{ not a template }}';\n")
-        .file("blocks/checked/files/name.txt.jinja", "{{ name }} {{ php }} {{ db_port }}\n")
-        .file("blocks/checked/files/run.sh", "#!/bin/sh\n")
-        .executable("blocks/checked/files/run.sh");
-    let told =
-        machine.onramp("catalog test checked --checks --json").dir(machine.elsewhere("catalog")).fails(Class::Failed);
-    let document = told.json();
-    let checks = document["tests"].as_array().unwrap().iter().filter(|test| test["kind"] == "check");
-    let checks: Vec<String> =
-        checks.map(|test| format!("{} {} {}", test["name"], test["result"], test["detail"])).collect();
-    assert_snapshot!(checks.join("\n"), @r#"
-    "front-page" "passed" ""
-    "script" "failed" "sh -c test -x run.sh && test ! -w /proc/sys && echo seen && exit 3 ended with 3\nseen"
-    "#);
-    assert!(engine::containers("onramp-check-checked-").is_empty());
-    engine::untag("onramp-test/shell:checks");
 }
 
 /// What is told of a block but its activity, which depends on the day.

@@ -23,19 +23,24 @@ fn with_engine<T>(exchange: impl AsyncFnOnce(Docker) -> T) -> T {
 
 /// Starts a program, and returns at the moment when the first container of this project's sandbox was made.
 pub fn until_created(project: &Path, start: impl FnOnce() -> Child) -> Child {
+    let label = format!("dev.onramp.project-dir={}", project.canonicalize().unwrap().display());
+    until("create", ("label", &label), start)
+}
+
+/// Starts something, and returns at the moment when this first happened to a container.
+pub fn until<T>(event: &str, which: (&str, &str), start: impl FnOnce() -> T) -> T {
     with_engine(async |docker| {
-        let label = format!("dev.onramp.project-dir={}", project.canonicalize().unwrap().display());
-        let filters = [("type", "container"), ("event", "create"), ("label", &label)];
+        let filters = [("type", "container"), ("event", event), which];
         let filters: HashMap<String, Vec<String>> =
             filters.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect();
         let mut events = docker.events(Some(EventsOptions { filters: Some(filters), ..Default::default() }));
         // The subscription is made by the first poll; the program starts after it.
         let mut first = events.next();
         assert!(futures_util::future::poll_immediate(&mut first).await.is_none(), "nothing has happened yet");
-        let child = start();
+        let started = start();
         let event = tokio::time::timeout(Duration::from_mins(1), first).await;
-        assert!(event.is_ok_and(|event| event.is_some_and(|event| event.is_ok())), "a container is made");
-        child
+        assert!(event.is_ok_and(|event| event.is_some_and(|event| event.is_ok())), "it happens to a container");
+        started
     })
 }
 

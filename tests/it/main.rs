@@ -6,6 +6,7 @@ mod broken;
 mod campaign;
 mod campaign_template;
 mod catalog;
+mod catalog_checks;
 mod catalog_repository;
 mod catalog_tools;
 mod cli;
