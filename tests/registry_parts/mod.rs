@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod counted;
 pub mod engine;
 pub mod front;
 pub mod liar;

@@ -16,7 +16,7 @@ const ANN: &str = "ann:$2b$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnD
 pub struct RealRegistry {
     process: Child,
     host: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for RealRegistry {
@@ -139,7 +139,7 @@ impl RealRegistry {
                     break;
                 }
                 if tokio::net::TcpStream::connect(&host).await.is_ok() {
-                    return Self { process, host, _dir: dir };
+                    return Self { process, host, dir };
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -151,6 +151,11 @@ impl RealRegistry {
 
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Where its files lie.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
     }
 
     pub fn image(&self, rest: &str) -> ImageRef {
