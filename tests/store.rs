@@ -4,6 +4,7 @@
 mod full_disk;
 mod registry_parts;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -213,17 +214,58 @@ async fn what_was_used_longest_ago_goes_and_what_is_in_use_stays() {
         blobs.push(blob);
     }
     let store = Store::open(dir.path()).unwrap();
-    assert!(store.usage(0).unwrap().bytes >= 3_000_000);
+    let none = BTreeSet::new();
+    assert!(store.usage(0, &none).unwrap().bytes >= 3_000_000);
     // The first one is in use, whoever else evicts.
     let user = Store::open(dir.path()).unwrap();
     let held = user.read(&blobs[0].digest).unwrap().unwrap();
-    let gone = store.evict(1_500_000).unwrap();
+    let gone = store.evict(1_500_000, &none).unwrap();
     assert!(gone >= 2_000_000, "{gone}");
     assert_eq!(names(&store), [blobs[0].digest.hex()]);
     held.finish().unwrap();
     drop(user);
-    store.evict(0).unwrap();
+    store.evict(0, &none).unwrap();
     assert_eq!(names(&store), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_limit_holds_for_all_that_is_cached_of_images_and_what_is_needed_stays() {
+    let real = RealRegistry::open().await;
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = content(1_000_000);
+    real.put_blob("base/a", bytes.clone()).await;
+    let store = Store::open(dir.path()).unwrap();
+    let blob = descriptor(&bytes);
+    store.fetch(&registry(real.host()), "base/a", &blob, &|_| {}).await.unwrap();
+    drop(store);
+    let (old, needed) = (Digest::of(b"old"), Digest::of(b"needed"));
+    let file = |kind: &str, name: &str, hours: u64| {
+        let path = dir.path().join(kind).join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content(500_000)).unwrap();
+        let used = std::time::SystemTime::now() - std::time::Duration::from_hours(hours);
+        let times = std::fs::FileTimes::new().set_accessed(used).set_modified(used);
+        std::fs::File::options().append(true).open(&path).unwrap().set_times(times).unwrap();
+        path
+    };
+    let oldest = [file("documents", old.hex(), 50), file("layers", old.hex(), 49), file("tags", old.hex(), 48)];
+    let left = file("layers", ".onramp-left", 47);
+    let kept = [file("layers", needed.hex(), 90), file("signatures", needed.hex(), 90)];
+    let newer = [file("catalogue", "r.test.json", 0), file("layers", ".onramp-new", 0)];
+    let other = file("repositories", "x", 99);
+
+    let (store, needed) = (Store::open(dir.path()).unwrap(), BTreeSet::from([needed]));
+    let usage = store.usage(0, &needed).unwrap();
+    assert!(usage.bytes > 4_400_000 && usage.over < usage.bytes - 900_000, "{usage:?}");
+    let kinds: Vec<&str> = usage.by_kind.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["blobs", "catalogue", "documents", "layers", "signatures", "tags"]);
+    // Oldest first, of whatever kind.
+    store.evict(usage.bytes - 900_000, &needed).unwrap();
+    assert_eq!(oldest.each_ref().map(|path| path.exists()), [false, false, true]);
+    let gone = store.usage(0, &needed).unwrap().over;
+    assert_eq!(store.evict(0, &needed).unwrap(), gone);
+    assert!(oldest.iter().chain([&left, &newer[0]]).all(|path| !path.exists()) && names(&store).is_empty());
+    assert!(kept.iter().chain([&newer[1], &other]).all(|path| path.exists()), "needed, under way, or not of images");
 }
 
 #[tokio::test(flavor = "multi_thread")]

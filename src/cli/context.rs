@@ -262,6 +262,13 @@ impl Context {
         self.settings.cache_limit.as_ref().map_or(images::store::LIMIT, |limit| limit.value)
     }
 
+    /// Keeps the cache of images within its limit, after something was read into it. That it could not be is no failure of
+    /// what was asked for.
+    pub async fn limit_cache(&self) {
+        let (cache, state, limit) = (self.paths.cache.clone(), self.paths.state.clone(), self.cache_limit());
+        let _ = blocking(move || images::prune::limit(&cache, &state, limit)).await;
+    }
+
     /// Remembers what a project's sandbox needs, so that nothing of it is pruned.
     pub fn remember(&self, root: &std::path::Path, images: &BTreeSet<ImageRef>) -> Result<(), Failure> {
         if self.dry_run {

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::Documents;
 use crate::document::{self, DocumentError};
 use crate::files::{self, FileError};
 use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
+use crate::registry::{Content, Manifest};
 
 /// An image that onramp pulled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +104,27 @@ pub fn read(state: &Path) -> Result<Known, super::Error> {
 }
 
 impl Known {
+    /// The digests that the cache keeps what it knows of: images that some project needs, with their configs and layers as
+    /// far as their manifests are in the cache.
+    pub fn kept(&self, cache: &Path) -> BTreeSet<Digest> {
+        let documents = Documents::of(cache);
+        let mut waiting: Vec<Digest> = self.needed.iter().cloned().collect();
+        let mut kept = BTreeSet::new();
+        while let Some(digest) = waiting.pop() {
+            if !kept.insert(digest.clone()) {
+                continue;
+            }
+            let Some(Ok(manifest)) = documents.find(&digest).map(Manifest::of) else { continue };
+            match manifest.content {
+                Content::Image { config, layers } => {
+                    kept.extend(layers.into_iter().chain([config]).map(|part| part.digest));
+                }
+                Content::Index(entries) => waiting.extend(entries.into_iter().map(|entry| entry.descriptor.digest)),
+            }
+        }
+        kept
+    }
+
     /// Forgets the projects that are gone.
     pub fn tidy(&self) {
         for place in &self.gone {
@@ -203,6 +226,24 @@ mod tests {
 
         note_more(state.path(), project.path(), &[image("e")]).unwrap();
         assert_eq!(read(state.path()).unwrap().needed, [Digest::of(b"d"), Digest::of(b"e")].into());
+
+        // What the cache knows of the image's parts is needed as well, through an index too.
+        let cache = tempfile::tempdir().unwrap();
+        let (config, layer) = (Digest::of(b"config"), Digest::of(b"layer"));
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":6}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}","size":5}}]}}"#
+        );
+        let own = Digest::of(manifest.as_bytes());
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{own}","size":{},"platform":{{"os":"linux","architecture":"amd64"}}}}]}}"#,
+            manifest.len()
+        );
+        let top = Digest::of(index.as_bytes());
+        let documents = Documents::of(cache.path());
+        documents.keep(&own, manifest.as_bytes()).unwrap();
+        documents.keep(&top, index.as_bytes()).unwrap();
+        let known = Known { needed: [top.clone()].into(), ..Known::default() };
+        assert_eq!(known.kept(cache.path()), [top, own, config, layer].into());
 
         std::fs::write(project.path().join(lock::FILE), "nonsense").unwrap();
         assert!(read(state.path()).is_err(), "nobody knows what it needs");

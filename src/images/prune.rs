@@ -1,4 +1,4 @@
-//! Taking away images and blobs that nobody needs any more: only what onramp pulled or made, and never what a lock file
+//! Taking away images, and what the cache holds of images, that nobody needs any more: only what onramp pulled or made, and never what a lock file
 //! or a sandbox on this machine uses.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::known::{self, Known};
-use super::store::Store;
+use super::store::{Store, Usage};
 use super::{Error, build};
 use crate::engine::{Engine, ImageFacts, label};
-use crate::reference::ImageRef;
+use crate::reference::{Digest, ImageRef};
 use crate::turn::{self, Turn};
 
 /// What goes.
@@ -24,14 +24,15 @@ pub struct Plan {
     pub building: bool,
     /// Bytes of all our images, as the engine counts them: layers that two share count in both.
     pub images_bytes: u64,
-    /// Bytes of the store of blobs.
-    pub blobs_bytes: u64,
-    /// Bytes of blobs over the limit.
-    pub blobs_over: u64,
+    /// What the cache holds, and what of it is over the limit.
+    pub cache: Usage,
     /// The limit, in bytes.
     pub limit: u64,
     #[serde(skip)]
     known: Known,
+    /// What of the cache stays whatever the limit.
+    #[serde(skip)]
+    in_cache: BTreeSet<Digest>,
     /// Of pulled images that the engine no longer has.
     #[serde(skip)]
     vanished: Vec<ImageRef>,
@@ -59,25 +60,24 @@ pub struct Pruned {
     pub images_before: u64,
     /// Bytes of our images after.
     pub images_after: u64,
-    /// Bytes of the store before.
-    pub blobs_before: u64,
-    /// Bytes of the store after.
-    pub blobs_after: u64,
+    /// Bytes of the cache before.
+    pub cache_before: u64,
+    /// Bytes of the cache after.
+    pub cache_after: u64,
 }
 
 /// Looks for what onramp pulled or built and nobody needs.
-pub async fn plan(engine: &Engine, store: &Store, state: &Path, limit: u64) -> Result<Plan, Error> {
+pub async fn plan(engine: &Engine, cache: &Path, state: &Path, limit: u64) -> Result<Plan, Error> {
     let known = known::read(state)?;
     let running = engine.images_of_containers().await?;
-    let usage = store.usage(limit)?;
-    let (blobs_bytes, blobs_over) = (usage.bytes, usage.over);
+    let in_cache = known.kept(cache);
     let mut plan = Plan {
         images: Vec::new(),
         kept: 0,
         building: false,
         images_bytes: 0,
-        blobs_bytes,
-        blobs_over,
+        cache: Store::open(cache)?.usage(limit, &in_cache)?,
+        in_cache,
         limit,
         vanished: Vec::new(),
         known: Known::default(),
@@ -151,7 +151,7 @@ fn builds(state: &Path) -> Result<Option<Turn>, Error> {
 }
 
 /// Takes away what the plan names.
-pub async fn apply(engine: &Engine, store: &Store, state: &Path, plan: &Plan) -> Result<Pruned, Error> {
+pub async fn apply(engine: &Engine, cache: &Path, state: &Path, plan: &Plan) -> Result<Pruned, Error> {
     let mut gone = BTreeMap::new();
     let mut in_use = 0;
     // Whoever begins to build waits until we are done; what somebody builds on since the plan was made stays.
@@ -181,13 +181,19 @@ pub async fn apply(engine: &Engine, store: &Store, state: &Path, plan: &Plan) ->
             removed = removed.saturating_add(bytes);
         }
     }
-    let evicted = store.evict(plan.limit)?;
+    let evicted = Store::open(cache)?.evict(plan.limit, &plan.in_cache)?;
     Ok(Pruned {
         images: plan.images.len() - in_use,
         in_use,
         images_before: plan.images_bytes,
         images_after: plan.images_bytes.saturating_sub(removed),
-        blobs_before: plan.blobs_bytes,
-        blobs_after: plan.blobs_bytes.saturating_sub(evicted),
+        cache_before: plan.cache.bytes,
+        cache_after: plan.cache.bytes.saturating_sub(evicted),
     })
+}
+
+/// Keeps the cache within its limit.
+pub fn limit(cache: &Path, state: &Path, limit: u64) -> Result<u64, Error> {
+    let kept = known::read(state)?.kept(cache);
+    Ok(Store::open(cache)?.evict(limit, &kept)?)
 }

@@ -25,6 +25,7 @@ struct Tag {
 }
 
 impl Documents {
+    /// Those of this cache.
     pub fn of(cache: &Path) -> Self {
         Self { root: cache.to_owned() }
     }

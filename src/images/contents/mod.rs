@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use documents::Documents;
 pub use facts::{Entry, Facts, Kind};
 pub use image::Image;
 pub use path::{order, shown};

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::known;
+use super::prune;
 use crate::engine::{self, Credentials, Engine, ImageFacts, LayerProgress};
 use crate::event::Observer;
 use crate::files::FileError;
@@ -107,10 +108,10 @@ impl Pull<'_> {
             });
             pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
         }
-        let (store, limit) = (store.clone(), self.store_limit);
+        let (cache, state, limit) = (self.cache.to_owned(), self.state.to_owned(), self.store_limit);
         drop(prepared);
         // That the cache could not be made smaller is no failure of the pull.
-        let _ = blocking(move || store.evict(limit)).await;
+        let _ = blocking(move || prune::limit(&cache, &state, limit)).await;
         Ok(())
     }
 
