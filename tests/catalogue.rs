@@ -11,7 +11,8 @@ use onramp::reference::Digest;
 use registry_parts::real::RealRegistry;
 use serde_json::{Value, json};
 
-/// An image whose layers are these texts.
+/// An image whose layers unpack to these texts, as its config says. Packed, they are other bytes in every repository, as
+/// different builders make them.
 struct Image<'a> {
     created: &'a str,
     layers: &'a [&'a str],
@@ -20,10 +21,11 @@ struct Image<'a> {
 
 impl Image<'_> {
     async fn push(&self, registry: &RealRegistry, path: &str, tag: &str) -> Digest {
-        let layers: Vec<Vec<u8>> = self.layers.iter().map(|layer| layer.as_bytes().to_vec()).collect();
+        let unpacked: Vec<String> = self.layers.iter().map(|l| Digest::of(l.as_bytes()).to_string()).collect();
+        let layers: Vec<Vec<u8>> = self.layers.iter().map(|l| format!("{l}, packed for {path}").into_bytes()).collect();
         let config = json!({
             "architecture": "amd64", "os": "linux", "created": self.created, "config": {"Labels": self.labels},
-            "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|l| Digest::of(l).to_string()).collect::<Vec<_>>()},
+            "rootfs": {"type": "layers", "diff_ids": unpacked},
         });
         let config = serde_json::to_vec(&config).unwrap();
         let descriptor = |media_type: &str, bytes: &[u8]| {

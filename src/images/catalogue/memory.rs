@@ -12,7 +12,7 @@ use crate::reference::Digest;
 use crate::registry::Facts;
 
 /// The form of the file; another one is forgotten.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// The largest file, in bytes.
 const CAP: u64 = 64 * 1024 * 1024;
 /// How many images are remembered. Those that were not looked at for longest go.
@@ -27,7 +27,7 @@ pub struct Known {
     pub created: Option<Timestamp>,
     /// Bytes of its layers, packed.
     pub size: u64,
-    /// Its layers, lowest first.
+    /// Its layers, lowest first, by what they unpack to: whoever builds on an image may pack its layers anew.
     pub layers: Vec<Digest>,
     /// What its labels say.
     pub about: About,
@@ -44,7 +44,7 @@ impl Known {
             platforms: facts.platforms,
             created: facts.config.created,
             size: facts.layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size)),
-            layers: facts.layers.into_iter().map(|(digest, _)| digest).collect(),
+            layers: facts.config.rootfs.diff_ids,
             about: About::of(&facts.labels),
             names: BTreeSet::new(),
             seen: now,
