@@ -167,7 +167,8 @@ mod tests {
         memory.clone().save(&path).unwrap();
         let read = Memory::load(&path);
         assert_eq!((&read.images, &read.heads), (&memory.images, &memory.heads));
-        for damaged in ["", "{", "[]", r#"{"form":2}"#, r#"{"form":1,"x":1}"#] {
+        let (older, unknown) = (format!(r#"{{"form":{}}}"#, FORM - 1), format!(r#"{{"form":{FORM},"x":1}}"#));
+        for damaged in ["", "{", "[]", older.as_str(), unknown.as_str()] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(Memory::load(&path), Memory::default(), "{damaged}");
         }
