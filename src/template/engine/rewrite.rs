@@ -344,7 +344,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_source_panics(source in "(\\{\\{|\\}\\}|\\{%|%\\}| |%|a|'%s'|\\(|\\)|\\[|\\]|\\{|\\}|now|,|\\+|-|macro|endmacro|call|endcall|import|from|include|as|with|without|context|varargs|kwargs|\\.append\\(|\\||\\.|\\*\\*){0,20}") {
+        fn no_source_panics(source in "(\\{\\{|\\}\\}|\\{%|%\\}| |%|a|'%s'|\\(|\\)|\\[|\\]|\\{|\\}|now|,|\\+|-|macro|endmacro|call|endcall|import|from|include|as|with|without|context|varargs|kwargs|\\.append\\(|\\||\\.|\\*\\*|=|\n){0,20}") {
+            rewritten(&source);
+        }
+
+        #[test]
+        fn no_signature_panics(source in "\\{% (macro m|call)\\(a, b=(a|c|1|'%s'| % |\\[a\\]|\\[|\\]| ~ |, c=|\n|varargs|\\(a\\)){0,8}\\) %\\}\\{\\{ l\\.append\\(varargs\\) \\}\\}\\{% end(macro|call) %\\}") {
             rewritten(&source);
         }
     }

@@ -216,6 +216,22 @@ fn what_line_statements_cannot_say_is_refused() {
 }
 
 #[test]
+fn lines_are_right_after_a_default_that_is_made_late() {
+    let template = template(Syntax::default(), Undefined::Strict);
+    let variables = serde_json::json!({});
+    for (text, line) in [
+        (
+            "{% macro m(\n  a,\n  b=[\n    a,\n    a\n  ],\n  c=1\n) -%}\n{{ b }}{% endmacro %}\n{{ m(1) }}{{ nope }}",
+            10,
+        ),
+        ("{% macro m(a,\n b=a % \n 2) %}{{ nope }}{% endmacro %}\n{{ m(3) }}", 3),
+    ] {
+        let message = engine(&template, &variables).file("t", text, &Map::new()).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("x 1.2.3 is wrong: t:{line}: undefined value")), "{text}: {message}");
+    }
+}
+
+#[test]
 fn what_cannot_be_rendered_again_or_reads_outside_is_refused() {
     let template = template(Syntax::default(), Undefined::Strict);
     for text in [

@@ -2,11 +2,12 @@
 //! text, so that blanks around it and lines after it stay what they are.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use minijinja::machinery::Token;
 use minijinja::syntax::SyntaxConfig;
 
-use super::{Edit, IMPORT, INCLUDE, KWARGS, UNSUPPORTED, VARARGS, VARIADIC, Word, closes, opens};
+use super::{Edit, IMPORT, INCLUDE, KWARGS, UNSUPPORTED, VARARGS, VARIADIC, Word, apply};
 
 /// Whether a source may need any of this.
 pub fn concerned(source: &str, syntax: &SyntaxConfig) -> bool {
@@ -106,6 +107,7 @@ impl Text<'_> {
     /// `{% macro m(a) %}{{ varargs }}{% endmacro %}` becomes a macro with two arguments more, and `m` what fills them.
     fn macros(&self, edits: &mut Vec<Edit>) {
         let mut open: Vec<Open<'_>> = Vec::new();
+        let mut signatures = Vec::new();
         for (i, word) in self.tokens.iter().enumerate() {
             let Token::Ident(name) = word.token else { continue };
             let begins = i > 0 && matches!(self.tokens[i - 1].token, Token::BlockStart);
@@ -113,7 +115,7 @@ impl Text<'_> {
                 "macro" | "call" if begins => {
                     let name = (name == "macro").then_some(i + 1);
                     let signature = i + 1 + usize::from(name.is_some());
-                    self.defaults(i - 1, signature, edits);
+                    signatures.push((i - 1, signature));
                     open.push(Open { name, own: self.arguments(signature), speaks: None });
                 }
                 "endmacro" | "endcall" if begins => {
@@ -134,6 +136,10 @@ impl Text<'_> {
                 _ => {}
             }
         }
+        // Last: a default takes the other changes in it along.
+        for (start, signature) in signatures {
+            self.defaults(start, signature, edits);
+        }
     }
 
     fn variadic(&self, name: usize, first: usize, end: usize, edits: &mut Vec<Edit>) {
@@ -145,14 +151,15 @@ impl Text<'_> {
         }
         self.replace(name, format!("__of_{called}"), edits);
         let comma = if matches!(self.tokens[close - 1].token, Token::ParenOpen | Token::Comma) { "" } else { ", " };
-        let at = self.tokens[close].range.start;
-        edits.push(Edit { range: at..at, text: format!("{comma}{VARARGS}=0, {KWARGS}=0").into() });
+        // Not before the bracket: that would be part of the last default.
+        self.replace(close, format!("{comma}{VARARGS}=0, {KWARGS}=0)"), edits);
         let (open, closed) = self.syntax.block_delimiters();
         let wrap = format!("endmacro {closed}{open} set {called} = {VARIADIC}('{called}', __of_{called})");
         self.replace(end, wrap, edits);
     }
 
-    /// `m(a, b=a)`: minijinja does not know `a` yet where it makes `b`, so `b` is made after all of them.
+    /// `m(a, b=a)`: minijinja does not know `a` yet where it makes `b`, so `b` is made after all of them; and so are those
+    /// after it, which `b` must not know.
     fn defaults(&self, start: usize, open: usize, edits: &mut Vec<Edit>) {
         let own = self.arguments(open);
         let Some(close) = self.tokens.get(open).and_then(|open| open.partner).filter(|_| !own.is_empty()) else {
@@ -166,11 +173,12 @@ impl Text<'_> {
         while at < close {
             let stop = self.comma(at, close);
             let speaks = |i: &usize| own.iter().any(|name| self.is(*i, name)) && !self.is_only_a_name(*i);
-            if stop > at + 2 && (at + 2..stop).any(|i| speaks(&i)) {
-                let (name, default) = (self.between(at, at + 1), self.between(at + 2, stop));
+            let has_default = stop > at + 2 && matches!(self.tokens[at + 1].token, Token::Assign);
+            if has_default && (!later.is_empty() || (at + 2..stop).any(|i| speaks(&i))) {
                 if !self.written_out(start, end) {
                     return self.refuse(at + 2, "a default of another argument in a line statement", edits);
                 }
+                let (name, default) = (self.between(at, at + 1), self.take(at + 2, stop, edits));
                 let (begin, finish) = self.syntax.block_delimiters();
                 later
                     .push_str(&format!(" {finish}{begin} set {name} = ({default}) if {name} is undefined else {name}"));
@@ -184,6 +192,31 @@ impl Text<'_> {
         }
     }
 
+    /// An expression with the changes in it, which are no others' any more, on one line: its lines stay where it stood.
+    fn take(&self, from: usize, to: usize, edits: &mut Vec<Edit>) -> String {
+        let (begin, end) = (self.tokens[from].range.start, self.tokens[to].range.start);
+        let inside = |edit: &mut Edit| begin <= edit.range.start && edit.range.end <= end;
+        let mut own: Vec<Edit> = edits.extract_if(.., inside).collect();
+        let mut blank = begin;
+        for word in &self.tokens[from..to] {
+            own.extend(self.ends_of_lines(blank..word.range.start, " "));
+            own.extend(self.ends_of_lines(word.range.clone(), "\\n"));
+            blank = word.range.end;
+        }
+        own.extend(self.ends_of_lines(blank..end, " "));
+        own.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        for edit in &mut own {
+            edit.range = edit.range.start - begin..edit.range.end - begin;
+        }
+        apply(&self.source[begin..end], &own).trim_end().to_owned()
+    }
+
+    /// What writes the ends of lines otherwise.
+    fn ends_of_lines(&self, range: Range<usize>, text: &'static str) -> impl Iterator<Item = Edit> {
+        let ends = self.source[range.clone()].match_indices('\n');
+        ends.map(move |(at, _)| Edit { range: range.start + at..range.start + at + 1, text: text.into() })
+    }
+
     /// The comma or bracket that ends an argument.
     fn comma(&self, mut at: usize, close: usize) -> usize {
         while at < close && !matches!(self.tokens[at].token, Token::Comma) {
@@ -195,17 +228,12 @@ impl Text<'_> {
     /// The names of a signature that begins at a token, if one does.
     fn arguments(&self, open: usize) -> Vec<&str> {
         let Some(close) = self.tokens.get(open).and_then(|open| open.partner) else { return Vec::new() };
-        let mut depth = 0_usize;
-        let mut names = Vec::new();
-        for i in open..close {
-            let token = &self.tokens[i].token;
-            if let (Token::ParenOpen | Token::Comma, Some(Token::Ident(name))) =
-                (token, self.tokens.get(i + 1).map(|next| &next.token))
-                && depth <= 1
-            {
-                names.push(*name);
+        let (mut names, mut at) = (Vec::new(), open + 1);
+        while at < close {
+            if let Token::Ident(name) = self.tokens[at].token {
+                names.push(name);
             }
-            depth = if opens(token) { depth + 1 } else { depth - usize::from(closes(token)) };
+            at = self.comma(at, close) + 1;
         }
         names
     }
