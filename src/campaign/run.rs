@@ -1,6 +1,7 @@
 //! A campaign from its first wave to its last, or to where its rule stops it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -109,7 +110,7 @@ impl Run<'_> {
             tokio::task::spawn_blocking(move || {
                 while !halt.load(Ordering::Relaxed) {
                     let Some(&index) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    let (outcome, proposable) = goal.visit(&targets[index]);
+                    let (outcome, proposable) = whole(|| goal.visit(&targets[index]));
                     if send.blocking_send((index, outcome, proposable)).is_err() {
                         break;
                     }
@@ -181,6 +182,33 @@ impl Run<'_> {
                 let message = format!("the branch is there, its pull request is not: {}", crate::error::chain(&error));
                 *outcome = Outcome::Failed { message: neutral_line(&message, 500) };
             }
+        }
+    }
+}
+
+/// A visit that panics has failed, so that no repository is missing in the report. What the others share is whole: it is
+/// changed in one step.
+fn whole(visit: impl FnOnce() -> (Outcome, Option<Proposable>)) -> (Outcome, Option<Proposable>) {
+    catch_unwind(AssertUnwindSafe(visit)).unwrap_or_else(|panicked| {
+        let words = panicked.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panicked.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        (Outcome::Failed { message: neutral_line(&format!("a mistake in onramp: {words}"), 500) }, None)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_that_panics_has_failed() {
+        for (visit, said) in [
+            ((|| panic!("plain")) as fn() -> _, "a mistake in onramp: plain"),
+            (|| panic!("{}", "of two\nlines"), "a mistake in onramp: of two lines"),
+        ] {
+            let (outcome, proposable) = whole(visit);
+            assert_eq!(outcome, Outcome::Failed { message: said.to_owned() });
+            assert!(proposable.is_none());
         }
     }
 }
