@@ -136,9 +136,6 @@ pub fn add(environment: &mut Environment<'_>) {
         matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
     });
     environment.add_test("callable", globals::is_callable);
-    environment.add_test("sequence", |value: &Value| {
-        matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
-    });
     for (name, why) in REFUSED_FILTERS {
         environment.add_filter(*name, move |_: &Value, _: Rest<ValueOrKwargs>| refused(name, why));
     }
