@@ -2,6 +2,7 @@
 
 mod args;
 mod bridge;
+mod curtain;
 mod filters;
 mod format;
 mod globals;

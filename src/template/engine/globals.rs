@@ -7,7 +7,7 @@ use minijinja::value::{Object, ObjectRepr, Rest, Tuple, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::args::{Args, fail};
-use super::scope;
+use super::{curtain, scope};
 
 /// Goes round its items.
 #[derive(Debug)]
@@ -88,13 +88,21 @@ impl Object for Joiner {
 }
 
 /// minijinja's own that can be called.
-const CALLABLE: [&str; 3] = ["::BoxedFunction", "::Macro", "::Loop"];
+const CALLABLE: [&str; 2] = ["::BoxedFunction", "::Loop"];
+/// And its macros.
+const MACRO: &str = "::Macro";
 
 /// Whether it can be called. What is undefined can, in Jinja, which is how a method that is not called looks here.
 pub fn is_callable(value: &Value) -> bool {
     let named = |name: &str| CALLABLE.iter().any(|suffix| name.ends_with(suffix));
     value.is_undefined()
         || value.downcast_object_ref::<Joiner>().is_some()
-        || scope::is_variadic(value)
+        || curtain::is_seeing(value)
+        || is_macro(value)
         || value.as_object().is_some_and(|object| named(object.type_name()))
+}
+
+/// Whether it is a macro as it was written.
+pub fn is_macro(value: &Value) -> bool {
+    scope::is_variadic(value) || value.as_object().is_some_and(|object| object.type_name().ends_with(MACRO))
 }

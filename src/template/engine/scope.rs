@@ -2,34 +2,13 @@
 //! context` see no variables, a macro that speaks of `varargs` and `kwargs` takes any arguments.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::value::{Kwargs, Object, ObjectRepr, Tuple};
 use minijinja::{Environment, Error, State, Value};
 
 use super::args::fail;
-use super::{mutable, rewrite};
-
-/// The name under which a text finds its [`Curtain`].
-pub const CURTAIN: &str = "__curtain";
-
-/// While it is drawn, a text's variables are unknown.
-#[derive(Debug, Default)]
-pub struct Curtain(AtomicUsize);
-
-impl Curtain {
-    /// Whether the variables are unknown.
-    pub fn is_drawn(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
-}
-
-impl Object for Curtain {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-}
+use super::{curtain, mutable, rewrite};
 
 /// Holds what a macro is to hand out beside its text.
 #[derive(Debug, Default)]
@@ -121,26 +100,17 @@ pub fn is_variadic(value: &Value) -> bool {
 /// Adds what the rewritten texts call.
 pub fn add(environment: &mut Environment<'_>) {
     environment.add_function(rewrite::IMPORT, |state: &mut State, import: Value, name: Value| {
-        let shelf = Arc::new(Shelf::default());
-        alone(state, &import, &[name, Value::from_dyn_object(shelf.clone())])?;
-        let module = shelf.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok::<_, Error>(module)
+        curtain::module(state, &name, |state| {
+            let shelf = Arc::new(Shelf::default());
+            curtain::alone(state, &import, &[name.clone(), Value::from_dyn_object(shelf.clone())])?;
+            let module = shelf.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Ok(module)
+        })
     });
     environment.add_function(rewrite::INCLUDE, |state: &mut State, include: Value, name: Value| {
-        alone(state, &include, &[name])
+        curtain::alone(state, &include, &[name])
     });
     environment
         .add_function(rewrite::VARIADIC, |name: String, inner: Value| Value::from_object(Variadic { name, inner }));
     environment.add_function(rewrite::UNSUPPORTED, |what: &str| Err::<Value, _>(fail(what)));
-}
-
-/// Calls a macro that sees no variables: those around it are unknown to every macro, those of the answers are hidden.
-fn alone(state: &mut State, inner: &Value, args: &[Value]) -> Result<Value, Error> {
-    let curtain = state.lookup(CURTAIN);
-    let curtain = curtain.as_ref().and_then(|curtain| curtain.downcast_object_ref::<Curtain>());
-    let curtain = curtain.ok_or_else(|| fail("variables cannot be hidden"))?;
-    curtain.0.fetch_add(1, Ordering::Relaxed);
-    let result = inner.call(state, args);
-    curtain.0.fetch_sub(1, Ordering::Relaxed);
-    result
 }

@@ -151,6 +151,15 @@ fn imports_and_includes_without_context_see_no_variables() {
             "{% set v = 3 %}{% macro see() %}{{ x | default('-') }}{{ y | default('-') }}{{ v }}{% endmacro %}\
                {% macro box(a) %}{{ a }}{{ caller() }}{{ varargs }}{% endmacro %}",
         ),
+        (
+            "parts",
+            "{% set c = cycler('a', 'b') %}{% macro see() %}{% include 'see' %}{% endmacro %}\
+             {% macro box() %}{{ caller() }}{% include 'see' %}{% endmacro %}\
+             {% macro more() %}{% include 'see' %}{{ varargs }}{% endmacro %}\
+             {% macro call(f) %}{{ f() }}{% include 'see' %}{% endmacro %}",
+        ),
+        ("next", "{% from 'parts' import c %}{{ c.next() }}"),
+        ("below", "{% from 'parts' import see, c %}{% macro deep() %}{{ see() }}{{ c.next() }}{% endmacro %}"),
         ("far", "{% from 'm' import see as look %}{% macro see() %}{{ look() }}{% endmacro %}"),
         ("needs", "{% macro see() %}\n{{ x }}{% endmacro %}"),
         ("self", "{% include 'self' without context %}"),
@@ -176,6 +185,27 @@ fn imports_and_includes_without_context_see_no_variables() {
         ("{% import 'm' as m %}{% call m.box(1, 2) %}{{ x }}{% endcall %}", "11(2,)"),
         ("{% for i in [1, 2] %}{% import 'm' as m %}{{ m.v }}{{ i }}{% endfor %}", "3132"),
         ("{% macro f() %}{% from 'm' import see %}{{ see() }}{{ x }}{% endmacro %}{{ f() }}", "--31"),
+        // Its macros see no variables in what they include either; what they are given to call does.
+        ("{% from 'parts' import see %}{{ see() }}{{ x }}{% include 'see' %}", "[---[0, 1]]1[1--[0, 1]]"),
+        ("{% import 'parts' as p %}{{ p.more(1) }}{{ p.see is callable }}{{ p.see.name }}", "[---[0, 1]](1,)Truesee"),
+        (
+            "{% import 'parts' as p %}{% call p.box() %}{% include 'see' %}{{ x }}{% endcall %}",
+            "[1--[0, 1]]1[---[0, 1]]",
+        ),
+        (
+            "{% macro f() %}{% include 'see' %}{% endmacro %}{% import 'parts' as p %}{{ p.call(f) }}{{ p.call(f=f) }}",
+            "[1--[0, 1]][---[0, 1]][1--[0, 1]][---[0, 1]]",
+        ),
+        ("{% import 'parts' as p with context %}{{ p.see() }}", "[1--[0, 1]]"),
+        // A module is made once.
+        (
+            "{% from 'parts' import c %}{{ c.next() }}{% from 'parts' import c %}{{ c.next() }}{% include 'next' %}",
+            "aba",
+        ),
+        (
+            "{% from 'below' import deep %}{% from 'parts' import c %}{{ deep() }}{{ c.next() }}{{ deep() }}",
+            "[---[0, 1]]ab[---[0, 1]]a",
+        ),
     ] {
         assert_eq!(rendered(&strict, &variables, text), expected, "{text}");
     }
@@ -380,6 +410,23 @@ proptest::proptest! {
         for source in ["{{ t % n }}", "{{ t % (n, f, s) }}", "{{ t % {'a': f} }}", "{{ t.format(n, f, a=s) }}", "{{ n % f }}", "{{ t.format(s) }}"] {
             rendered(&template, &variables, source);
         }
+    }
+}
+
+/// Where Python raises.
+#[test]
+fn formats_that_mean_nothing_are_refused() {
+    let template = template(Syntax::default(), Undefined::Lenient);
+    for (text, expected) in [
+        ("{{ '{:>5}'.format(nope) }}", "unsupported format string passed to undefined"),
+        ("{{ '{:s}'.format(nope) }}", "unsupported format string passed to undefined"),
+        ("{{ '{} {0}'.format(1) }}", "cannot switch from automatic field numbering to manual field specification"),
+        ("{{ '{:{0}}'.format(1, 4) }}", "cannot switch from automatic field numbering to manual field specification"),
+        ("{{ '{0} {}'.format(1) }}", "cannot switch from manual field specification to automatic field numbering"),
+        ("{{ '{:=5}'.format('a') }}", "'=' alignment not allowed"),
+    ] {
+        let message = rendered(&template, &serde_json::json!({}), text);
+        assert!(message.contains(expected), "{text}: {message}");
     }
 }
 

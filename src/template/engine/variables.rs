@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, Serde, Value as Word};
 use serde_json::{Map, Value};
 
-use super::scope::{CURTAIN, Curtain};
+use super::curtain::{self, Curtain};
 
 /// The name under which a Cookiecutter template knows its variables.
 const COOKIECUTTER: &str = "cookiecutter";
@@ -85,7 +85,7 @@ impl Object for Known {
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Word> {
-        if name == CURTAIN {
+        if name == curtain::NAME {
             return Some(Word::from_dyn_object(self.curtain.clone()));
         }
         if self.curtain.is_drawn() {

@@ -16,7 +16,7 @@ pub fn braces(state: &State, text: &str, args: &[Value]) -> Result<Value, Error>
         Some((last, before)) if last.is_kwargs() => (before, Some(last)),
         _ => (args, None),
     };
-    let mut fields = Fields { state, positional, named, next: 0 };
+    let mut fields = Fields { state, positional, named, numbering: Numbering::None };
     fields.fill(text, 0).map(Value::from)
 }
 
@@ -25,8 +25,18 @@ struct Fields<'a, 's, 'e> {
     state: &'a State<'s, 'e>,
     positional: &'a [Value],
     named: Option<&'a Value>,
-    /// The argument that the next field without a name takes.
-    next: usize,
+    numbering: Numbering,
+}
+
+/// Who says which argument a field without a name takes.
+#[derive(Clone, Copy)]
+enum Numbering {
+    /// No field asked so far.
+    None,
+    /// The fields' order; the next one takes this.
+    Automatic(usize),
+    /// Each field.
+    Manual,
 }
 
 impl Fields<'_, '_, '_> {
@@ -99,12 +109,7 @@ impl Fields<'_, '_, '_> {
     fn value(&mut self, name: &str) -> Result<Value, Error> {
         let (first, mut path) = name.split_at(name.find(['.', '[']).unwrap_or(name.len()));
         let missing = || fail(format!("there is no argument `{first}` for the format string"));
-        let positional = if first.is_empty() {
-            self.next += 1;
-            Some(self.next - 1)
-        } else {
-            first.parse::<usize>().ok()
-        };
+        let positional = self.position(first)?;
         let mut value = match (positional, self.named) {
             (Some(index), _) => self.positional.get(index).cloned().ok_or_else(missing)?,
             (None, Some(named)) => named.get_attr(first)?,
@@ -129,6 +134,24 @@ impl Fields<'_, '_, '_> {
         Ok(value)
     }
 
+    /// The argument that a field means, if it is one without a name.
+    fn position(&mut self, name: &str) -> Result<Option<usize>, Error> {
+        let (position, numbering) = match (name.parse::<usize>(), self.numbering) {
+            (Ok(_), Numbering::Automatic(_)) => {
+                return Err(fail("cannot switch from automatic field numbering to manual field specification"));
+            }
+            (Ok(position), _) => (position, Numbering::Manual),
+            (Err(_), _) if !name.is_empty() => return Ok(None),
+            (Err(_), Numbering::None) => (0, Numbering::Automatic(1)),
+            (Err(_), Numbering::Automatic(next)) => (next, Numbering::Automatic(next + 1)),
+            (Err(_), Numbering::Manual) => {
+                return Err(fail("cannot switch from manual field specification to automatic field numbering"));
+            }
+        };
+        self.numbering = numbering;
+        Ok(Some(position))
+    }
+
     /// As a text without a specification.
     fn text(&self, value: &Value) -> Result<String, Error> {
         match value.kind() {
@@ -147,7 +170,7 @@ impl Fields<'_, '_, '_> {
         let layout = Layout::parse(spec)?;
         self.state.consume_fuel(layout.width as u64 / 64)?;
         match value.kind() {
-            ValueKind::String | ValueKind::Undefined => {
+            ValueKind::String => {
                 let text = self.text(value)?;
                 let kind = layout.rest.strip_suffix('s').unwrap_or(layout.rest);
                 let text = match kind.strip_prefix('.').map(str::parse::<usize>) {
@@ -158,19 +181,19 @@ impl Fields<'_, '_, '_> {
                 layout.padded(text, '<')
             }
             ValueKind::Number | ValueKind::Bool => {
-                if let Some(precision) = layout.rest.strip_suffix('%') {
-                    let of_hundred = f64::try_from(value.clone())? * 100.0;
-                    let number = format!("{{:{}{precision}f}}", layout.flags);
-                    let number = format(FormatStyle::StrFormat, &number, &[Value::from(of_hundred)])?;
-                    return layout.padded(number + "%", '>');
-                }
+                let percentage = layout.rest.strip_suffix('%');
                 // A truth is a number here.
-                let value = if value.kind() == ValueKind::Bool {
-                    Value::from(i64::from(value.is_true()))
-                } else {
-                    value.clone()
-                };
-                format(FormatStyle::StrFormat, &format!("{{:{spec}}}"), &[value])
+                let truth = (value.kind() == ValueKind::Bool).then(|| Value::from(i64::from(value.is_true())));
+                let mut number = truth.unwrap_or_else(|| value.clone());
+                if percentage.is_some() {
+                    number = Value::from(f64::try_from(number)? * 100.0);
+                }
+                match percentage {
+                    Some(precision) if layout.fills_inside() => layout.filled(&number, &format!("{precision}f"), "%"),
+                    Some(precision) => layout.padded(layout.plain(&number, &format!("{precision}f"))? + "%", '>'),
+                    None if layout.fills_inside() => layout.filled(&number, layout.rest, ""),
+                    None => format(FormatStyle::StrFormat, &format!("{{:{spec}}}"), &[number]),
+                }
             }
             kind => Err(fail(format!("unsupported format string passed to {kind}"))),
         }
@@ -210,6 +233,29 @@ impl<'s> Layout<'s> {
             return Err(fail(format!("a width of more than {WIDEST} characters")));
         }
         Ok(Self { fill, align, flags, width: width.parse().unwrap_or(0), rest })
+    }
+
+    /// Whether a number is filled up between its sign and its digits.
+    fn fills_inside(&self) -> bool {
+        self.align.map_or(self.fill == '0', |align| align == '=')
+    }
+
+    /// A number without its width.
+    fn plain(&self, number: &Value, kind: &str) -> Result<String, Error> {
+        format(FormatStyle::StrFormat, &format!("{{:{}{kind}}}", self.flags), std::slice::from_ref(number))
+    }
+
+    /// A number that is filled up after its sign, with what stands after it.
+    fn filled(&self, number: &Value, kind: &str, after: &str) -> Result<String, Error> {
+        let width = self.width.saturating_sub(after.len());
+        // Zeros are grouped as the other digits are.
+        let zeros = if self.fill == '0' && width > 0 { format!("0{width}") } else { String::new() };
+        let shown = self.plain(number, &format!("{zeros}{kind}"))? + after;
+        let digits = shown.trim_start_matches(['+', '-', ' ']);
+        let radix = self.flags.contains('#') && kind.ends_with(['b', 'o', 'x', 'X']);
+        let (begin, digits) = shown.split_at(shown.len() - digits.len() + if radix { 2 } else { 0 });
+        let missing = self.width.saturating_sub(shown.chars().count());
+        Ok(format!("{begin}{}{digits}", self.fill.to_string().repeat(missing)))
     }
 
     fn padded(&self, text: String, usual: char) -> Result<String, Error> {
