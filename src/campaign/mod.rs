@@ -21,6 +21,7 @@ pub use target::{Place, Target};
 pub use visit::{Doing, Goal};
 pub use wave::{Stop, Waves};
 
+use crate::template::run::Shown;
 use crate::tree::TreePath;
 
 /// What came of one repository.
@@ -54,6 +55,9 @@ pub enum Outcome {
         /// The branch with the conflicts in it, where it was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         branch: Option<Branch>,
+        /// What an update would run, where there is no branch that tells it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        commands: Vec<Command>,
     },
     /// It could not be done.
     Failed {
@@ -75,10 +79,59 @@ pub struct Branch {
     pub files: usize,
     /// What an update would run, and a campaign does not, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<String>,
+    pub commands: Vec<Command>,
     /// Where its pull request is; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<String>,
+}
+
+/// What an update would run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// When it would.
+    pub when: When,
+    /// The command, neutral, one line.
+    pub words: String,
+    /// Where it would run, from the project's directory; nothing: there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub directory: String,
+    /// Where the template says so: `copier.yml:12`.
+    pub place: String,
+}
+
+/// When an update runs a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Before the files change.
+    Before,
+    /// Once they have.
+    After,
+}
+
+impl When {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+        }
+    }
+}
+
+impl Command {
+    /// The commands of an update: those before the files change, and those once they have.
+    pub fn all([before, after]: &[Vec<Shown>; 2]) -> Vec<Self> {
+        let before = before.iter().map(|shown| (When::Before, shown));
+        let after = after.iter().map(|shown| (When::After, shown));
+        let command = |(when, shown): (When, &Shown)| Self {
+            when,
+            words: shown.words.clone(),
+            directory: if shown.directory == "." { String::new() } else { shown.directory.clone() },
+            place: shown.place.clone(),
+        };
+        before.chain(after).map(command).collect()
+    }
 }
 
 /// What a person must decide in one file.
@@ -110,6 +163,15 @@ impl Outcome {
             Self::Branched(branch) => Some(branch),
             Self::Conflicts { branch, .. } => branch.as_ref(),
             _ => None,
+        }
+    }
+
+    /// What an update would run.
+    pub fn commands(&self) -> &[Command] {
+        match self {
+            Self::Branched(branch) | Self::Conflicts { branch: Some(branch), .. } => &branch.commands,
+            Self::Conflicts { commands, .. } => commands,
+            _ => &[],
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Branch, Counts, Outcome, Visit};
+use super::{Branch, Command, Counts, Outcome, Visit};
 use crate::blocks::BlockId;
 use crate::text::neutral_line;
 
@@ -104,9 +104,12 @@ fn row(visit: &Visit) -> String {
             ("conflicts", format!("conflicts with {}<ul>{items}</ul>", escape(from)))
         }
     };
-    let commands: String = visit.outcome.branch().map_or_else(String::new, |branch| {
-        branch.commands.iter().map(|command| format!("<li><code>{}</code></li>", escape(command))).collect()
-    });
+    let command = |Command { when, words, directory, .. }: &Command| {
+        let place =
+            if directory.is_empty() { String::new() } else { format!(" in <code>{}</code>", escape(directory)) };
+        format!("<li>{}{place}: <code>{}</code></li>", when.word(), escape(words))
+    };
+    let commands: String = visit.outcome.commands().iter().map(command).collect();
     let words = if commands.is_empty() { words } else { format!("{words}; not run:<ul>{commands}</ul>") };
     let (branch, files) = match visit.outcome.branch() {
         None => (String::new(), String::new()),
@@ -142,24 +145,31 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Clash;
+    use super::super::{Clash, When};
     use super::*;
 
     #[test]
     fn nothing_that_somebody_wrote_acts_in_the_page() {
         let evil = "<script>alert('x')</script>\" onload=\u{1b}[31m".to_owned();
+        let (when, words, directory, place) = (When::After, evil.clone(), evil.clone(), evil.clone());
+        let command = Command { when, words, directory, place };
         let branch = Branch {
             from: evil.clone(),
             name: evil.clone(),
             commit: "c".into(),
             files: 3,
-            commands: vec![evil.clone()],
+            commands: vec![command.clone()],
             pull: Some("javascript:alert(1)".to_owned()),
         };
         let clash = Clash { path: "a\"<b>".parse().unwrap(), line: Some(3), detail: evil.clone() };
         let outcomes = [
             Outcome::Failed { message: evil.clone() },
-            Outcome::Conflicts { from: evil.clone(), conflicts: vec![clash], branch: Some(branch.clone()) },
+            Outcome::Conflicts {
+                from: evil.clone(),
+                conflicts: vec![clash],
+                branch: Some(branch.clone()),
+                commands: vec![command],
+            },
             Outcome::Branched(branch),
         ];
         let visits: Vec<Visit> =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::words::{self, TRAILER, Words};
-use super::{Branch, Clash, Outcome, Place, Target, data};
+use super::{Branch, Clash, Command, Outcome, Place, Target, data};
 use crate::blocks::update::{self, Follow, Followed, Manner};
 use crate::blocks::{Block, Catalog, Error, Facts, facts, layer, location::Location};
 use crate::document;
@@ -125,18 +125,18 @@ impl Goal {
         };
         let clashes: Vec<Clash> = plan.conflicts.iter().map(clash).collect();
         let from = locked.version.to_string();
+        let commands = Command::all(&followed.commands()?.map(|plan| plan.shown().into_iter().cloned().collect()));
         if !clashes.is_empty() && !self.manner.with_conflicts {
-            return Ok((Outcome::Conflicts { from, conflicts: clashes, branch: None }, None));
+            return Ok((Outcome::Conflicts { from, conflicts: clashes, branch: None, commands }, None));
         }
         let changes: Vec<Placed> = plan.changes.into_iter().map(|change| (change.path, change.after)).collect();
-        let commands = followed.commands()?.map(|plan| plan.shown().into_iter().cloned().collect());
         let words =
             Words { to: &self.to, from: &locked.version, clashes: &clashes, files: changes.len(), commands: &commands };
         let (branch, proposable) = self.branch(&known, &changes, &words)?;
         let outcome = if clashes.is_empty() {
             Outcome::Branched(branch)
         } else {
-            Outcome::Conflicts { from, conflicts: clashes, branch: Some(branch) }
+            Outcome::Conflicts { from, conflicts: clashes, branch: Some(branch), commands: Vec::new() }
         };
         Ok((outcome, proposable))
     }
@@ -218,7 +218,7 @@ impl Goal {
         let name = words::branch(&self.to.id);
         let from = words.from.to_string();
         let files = changes.len();
-        let commands: Vec<String> = words.commands.iter().flatten().map(|command| command.words.clone()).collect();
+        let commands = words.commands.to_vec();
         if !self.manner.branches {
             return Ok((Branch { from, name, commit: String::new(), files, commands, pull: None }, None));
         }

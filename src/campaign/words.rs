@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Clash, changelog};
+use super::{Clash, Command, When, changelog};
 use crate::blocks::{Block, BlockId};
-use crate::template::run::Shown;
 use crate::text::{neutral_line, shorten};
 use crate::tree::Entry;
 use crate::version::Version;
@@ -26,8 +25,8 @@ pub struct Words<'a> {
     pub clashes: &'a [Clash],
     /// How many files change.
     pub files: usize,
-    /// What an update runs before the files change, and what once they have. A campaign runs nothing.
-    pub commands: &'a [Vec<Shown>; 2],
+    /// What an update runs. A campaign runs nothing.
+    pub commands: &'a [Command],
 }
 
 /// The branch that brings a block's version.
@@ -61,12 +60,11 @@ impl Words<'_> {
         if !self.clashes.is_empty() {
             let _ = writeln!(message, "Conflicts are left in {} places.\n", self.clashes.len());
         }
-        if self.commands.iter().any(|commands| !commands.is_empty()) {
+        if !self.commands.is_empty() {
             message.push_str("Not run, and left to you:\n");
-            for (when, commands) in ["before", "after"].iter().zip(self.commands) {
-                for command in commands {
-                    let _ = writeln!(message, "- {when}: {}", command.words);
-                }
+            for Command { when, words, directory, .. } in self.commands {
+                let place = if directory.is_empty() { String::new() } else { format!(" in {}", quiet(directory)) };
+                let _ = writeln!(message, "- {}{place}: {}", when.word(), quiet(words));
             }
             message.push('\n');
         }
@@ -119,23 +117,19 @@ impl Words<'_> {
 
     /// What is left to those who merge it: what an update in the repository would run.
     fn to_run(&self) -> String {
-        let [before, after] = self.commands;
         let mut out = String::new();
-        if before.is_empty() && after.is_empty() {
+        if self.commands.is_empty() {
             return out;
         }
         out.push_str("\n### Not run\n\nOnly files came. What `onramp update` would also run here is left to you:\n");
-        for (when, commands) in [("Before this is merged:", before), ("With these files in place:", after)] {
-            if commands.is_empty() {
-                continue;
+        for (when, title) in [(When::Before, "Before this is merged:"), (When::After, "With these files in place:")] {
+            let mut commands = self.commands.iter().filter(|command| command.when == when).peekable();
+            if commands.peek().is_some() {
+                let _ = writeln!(out, "\n{title}\n");
             }
-            let _ = writeln!(out, "\n{when}\n");
-            for command in commands {
-                let place = match command.directory.as_str() {
-                    "" | "." => String::new(),
-                    directory => format!(" in {}", code(directory)),
-                };
-                let _ = writeln!(out, "- {}{place} ({})", code(&command.words), quiet(&command.place));
+            for Command { words, directory, place, .. } in commands {
+                let directory = if directory.is_empty() { String::new() } else { format!(" in {}", code(directory)) };
+                let _ = writeln!(out, "- {}{directory} ({})", code(words), quiet(place));
             }
         }
         out

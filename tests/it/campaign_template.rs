@@ -121,7 +121,7 @@ fn what_is_not_run_is_told_to_those_who_merge_it() {
     Not run, and left to you:
     - before: echo `date` v1.0.0
     - after: make app-80
-    - after: touch 'a b'
+    - after in sub: touch 'a b'
 
     To undo it: git revert this commit, or onramp update template --to v1.0.0.
 
@@ -130,8 +130,32 @@ fn what_is_not_run_is_told_to_those_who_merge_it() {
     let report: serde_json::Value = serde_json::from_str(&machine.read("out/report.json")).unwrap();
     assert_eq!(
         report["visits"][0]["commands"],
-        serde_json::json!(["echo `date` v1.0.0", "make app-80", "touch 'a b'"])
+        serde_json::json!([
+            {"when": "before", "words": "echo `date` v1.0.0", "place": "copier.yml:13"},
+            {"when": "after", "words": "make app-80", "place": "copier.yml:6"},
+            {"when": "after", "words": "touch 'a b'", "directory": "sub", "place": "copier.yml:7"},
+        ])
     );
-    assert!(machine.read("out/report.html").contains("not run:<ul><li><code>echo `date` v1.0.0</code></li>"));
+    let page = machine.read("out/report.html");
+    assert!(page.contains("not run:<ul><li>before: <code>echo `date` v1.0.0</code></li>"), "{page}");
+    assert!(page.contains("<li>after in <code>sub</code>: <code>touch &#39;a b&#39;</code></li>"), "{page}");
     assert!(!machine.path("repos/a/sub").exists());
+}
+
+#[test]
+fn what_is_not_run_is_told_of_conflicts_too_and_calls_nobody() {
+    let machine = machine(&[("a", "port: 80\n")]);
+    machine.write("template/copier.yml", QUESTIONS.replace("make {{", "npx @acme/setup {{"));
+    publish(&machine, "v3.0.0");
+    let campaign = campaign(&machine).replace("v2.0.0", "v3.0.0");
+    machine.onramp(&format!("{campaign} --report first")).ok();
+    let said = machine.git("repos/a", &["show", "--no-patch", "--format=%B", "onramp/template-v3.0.0"]);
+    assert!(said.contains("- after: npx @\u{200b}acme/setup app-80\n"), "{said}");
+    machine.write("repos/a/out.txt", "mine\n");
+    commit(&machine, "repos/a");
+    machine.onramp(&format!("{campaign} --report out --dry-run")).fails(Class::Failed);
+    let report: serde_json::Value = serde_json::from_str(&machine.read("out/report.json")).unwrap();
+    assert_eq!(report["visits"][0]["outcome"], "conflicts");
+    assert_eq!(report["visits"][0]["commands"][1]["words"], "npx @acme/setup app-80", "{report}");
+    assert!(machine.read("out/report.html").contains("<code>npx @acme/setup app-80</code>"));
 }
