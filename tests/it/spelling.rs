@@ -85,3 +85,32 @@ fn what_differs_from_the_projects_in_case_alone_is_a_conflict() {
     machine.onramp("update --undo").dir("shop").ok();
     assert_eq!(machine.git("shop", &["status", "--short"]), "?? README.md\n?? docs/\n");
 }
+
+#[test]
+fn a_file_or_link_where_the_block_has_a_directory_in_other_case_is_a_conflict() {
+    let mut machine = Machine::new();
+    CatalogRepository::small(&mut machine).release("web", "1.0.1");
+    machine.onramp("new web shop --defaults").ok();
+    CatalogRepository::again(&machine)
+        .file("blocks/web/files/build/run.sh", "of the block\n")
+        .file("blocks/web/files/build/test.sh", "a test\n")
+        .file("blocks/web/files/docs/guide.md", "a guide\n")
+        .release("web", "1.1.0");
+    machine.write("shop/BUILD", "mine\n");
+    std::os::unix::fs::symlink("public", machine.path("shop/Docs")).unwrap();
+    assert_snapshot!(machine.onramp("update").dir("shop").fails(Class::Failed).stdout, @"
+    web 1.0.1 → 1.1.0 in shop: 4 files changed; 3 conflicts are for you to decide
+      C BUILD: on some file systems build/run.sh would stand in it; it stays, the template's is in BUILD.rej
+      C BUILD: on some file systems build/test.sh would stand in it; it stays, the template's is in BUILD.rej.2
+      C Docs: on some file systems docs/guide.md would stand in it; it stays, the template's is in Docs.rej
+      next: git diff --check
+      next: onramp update --undo
+    ");
+    assert_eq!(machine.read("shop/BUILD"), "mine\n");
+    assert_eq!(machine.read("shop/BUILD.rej"), "of the block\n");
+    assert_eq!(machine.read("shop/BUILD.rej.2"), "a test\n");
+    assert_eq!(machine.read("shop/Docs.rej"), "a guide\n");
+    assert_eq!(std::fs::read_link(machine.path("shop/Docs")).unwrap(), std::path::Path::new("public"));
+    machine.onramp("update --undo").dir("shop").ok();
+    assert_eq!(machine.git("shop", &["status", "--short"]), "?? BUILD\n?? Docs\n");
+}

@@ -6,6 +6,7 @@ use super::{Plan, free_beside};
 use crate::blocks::Error;
 use crate::blocks::spelling::{Project, Spelled};
 use crate::merge::{Conflict, ConflictKind};
+use crate::tree::TreePath;
 
 /// Finds them, and puts them beside.
 pub(super) fn settle(working: &mut Working<'_>, plan: &mut Plan) -> Result<(), Error> {
@@ -20,16 +21,31 @@ pub(super) fn settle(working: &mut Working<'_>, plan: &mut Plan) -> Result<(), E
         let Some(other) = other else { continue };
         let entry = working.get(&path)?;
         working.put(path.clone(), None);
-        let beside = free_beside(working, &other)?;
+        let (stays, how) = match in_the_way(working, &other)? {
+            Some(file) => (file, "would stand in it"),
+            None => (other, "is the same"),
+        };
+        let beside = free_beside(working, &stays)?;
         working.put(beside.clone(), entry);
         plan.moved.retain(|(_, to)| *to != path);
         plan.conflicts.push(Conflict {
-            detail: format!("on some file systems {path} is the same; it stays, the template's is in {beside}"),
-            path: other,
+            detail: format!("on some file systems {path} {how}; it stays, the template's is in {beside}"),
+            path: stays,
             kind: ConflictKind::Added,
             line: None,
             beside: Some(beside),
         });
     }
     Ok(())
+}
+
+/// The file or link that stands where a path needs a directory.
+fn in_the_way(working: &mut Working<'_>, path: &TreePath) -> Result<Option<TreePath>, Error> {
+    for (end, _) in path.as_str().match_indices('/') {
+        let Ok(above) = path.as_str()[..end].parse() else { continue };
+        if working.get(&above)?.is_some() {
+            return Ok(Some(above));
+        }
+    }
+    Ok(None)
 }
