@@ -1,11 +1,12 @@
 //! What templates know besides the answers: the project, the company, and what Copier and Cookiecutter tell theirs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, json};
 
 use super::BlockId;
+use crate::template::external::Project;
 use crate::template::{Answers, Dialect, Value};
 
 /// Under which name `onramp.lock` keeps the digest of the project's data that a block read.
@@ -24,8 +25,8 @@ pub struct Facts {
     pub folder: String,
     /// The digest of the project's data that the template read (`_external_data`); empty where there was none.
     pub external: String,
-    /// The project's directory, where that data is; none where there is no project yet. Not kept.
-    pub root: Option<PathBuf>,
+    /// The project, where that data is; none where there is none yet. Not kept.
+    pub root: Option<Project>,
 }
 
 /// What is being done, as Copier calls it.
@@ -72,7 +73,7 @@ impl Facts {
     /// The same where the project's data can be read.
     #[must_use]
     pub fn at(self, root: &Path) -> Self {
-        Self { root: Some(root.to_owned()), ..self }
+        Self { root: Some(Project::Directory(root.to_owned())), ..self }
     }
 
     /// The variables that a template's texts see, with the answers so far.

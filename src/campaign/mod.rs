@@ -4,7 +4,6 @@
 //! is written down after each repository, so that a campaign goes on after a kill.
 
 pub mod changelog;
-pub mod data;
 pub mod journal;
 pub mod report;
 pub mod run;

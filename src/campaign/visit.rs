@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::words::{self, TRAILER, Words};
-use super::{Branch, Clash, Command, Outcome, Place, Target, data};
+use super::{Branch, Clash, Command, Outcome, Place, Target};
 use crate::blocks::update::{self, Follow, Followed, Manner};
 use crate::blocks::{Block, Catalog, Error, Facts, facts, layer, location::Location};
 use crate::document;
@@ -16,6 +16,7 @@ use crate::name::Name;
 use crate::project::lock::{self, LockedBlock};
 use crate::project::{Lock, Scaffolded, manifest};
 use crate::reference::Digest;
+use crate::template::external::Project;
 use crate::template::question::Values;
 use crate::template::resolve::Sources;
 use crate::text::neutral_line;
@@ -92,8 +93,10 @@ impl Goal {
         };
         let read = |locked: &LockedBlock| locked.facts.contains_key(facts::EXTERNAL);
         let reads = !self.to.template.rules.external.is_empty() || known.place.lock.blocks.values().any(read);
-        let data = reads.then(|| data::unpacked(&known.snapshot)).transpose()?;
-        let root = data.as_ref().map(|data| data.path().to_owned());
+        let root = reads.then(|| {
+            let (repository, commit) = known.snapshot.origin();
+            Project::Commit { repository, commit }
+        });
         let facts = Facts { project: known.place.name(), folder: known.place.folder(), root, ..self.facts.clone() };
         let follow = Follow {
             cache: &self.cache,

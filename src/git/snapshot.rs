@@ -1,7 +1,7 @@
 //! A commit's files, read one by one as they are asked for, and new commits beside it: no work tree, index or HEAD is
 //! touched, no hook or filter runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use git2::{ObjectType, Repository, TreeWalkMode, TreeWalkResult};
@@ -10,7 +10,7 @@ use super::{Commit, Error, Identity, Mirror, Placed, entries};
 use crate::tree::{Entry, TreePath};
 
 /// The largest file that is read, in bytes.
-const FILE_CAP: usize = 256 * 1024 * 1024;
+const FILE_CAP: u64 = 256 * 1024 * 1024;
 
 /// A commit of a repository.
 pub struct Snapshot {
@@ -53,6 +53,17 @@ impl Snapshot {
         Self::of(repository, commit, branch).map(Some).map_err(library)
     }
 
+    /// A commit of the repository at a path.
+    pub fn at(repository: &Path, commit: &Commit) -> Result<Self, Error> {
+        let opened = Repository::open(repository).and_then(|opened| Self::of(opened, commit.clone(), None));
+        opened.map_err(|cause| Error::Library { path: repository.to_owned(), cause })
+    }
+
+    /// Where the repository is, and the commit: what [`Snapshot::at`] takes.
+    pub fn origin(&self) -> (PathBuf, Commit) {
+        (self.repository.commondir().to_owned(), self.commit.clone())
+    }
+
     fn of(repository: Repository, commit: Commit, branch: Option<String>) -> Result<Self, git2::Error> {
         let tree = repository.find_commit(commit.oid())?.tree_id();
         Ok(Self { repository, tree, commit, branch })
@@ -60,6 +71,11 @@ impl Snapshot {
 
     /// What stands at a path.
     pub fn look(&self, path: &TreePath) -> Result<Look, Error> {
+        self.look_within(path, FILE_CAP)
+    }
+
+    /// The same, where a file may have no more than `cap` bytes.
+    pub fn look_within(&self, path: &TreePath, cap: u64) -> Result<Look, Error> {
         let mut tree = self.repository.find_tree(self.tree).map_err(|e| self.library(e))?;
         let mut names = path.names().peekable();
         let mut so_far = 0;
@@ -74,7 +90,7 @@ impl Snapshot {
                     tree = self.repository.find_tree(id).map_err(|e| self.library(e))?;
                     so_far += 1;
                 }
-                (Some(ObjectType::Blob), None) => return self.blob(path.as_str(), id, mode).map(Look::Entry),
+                (Some(ObjectType::Blob), None) => return self.blob(path.as_str(), id, mode, cap).map(Look::Entry),
                 (Some(ObjectType::Blob), Some(_)) => {
                     let blocked = path.as_str()[..so_far].parse().map_err(|_| self.not_there(path.as_str()))?;
                     return Ok(Look::Blocked(blocked));
@@ -202,11 +218,11 @@ impl Snapshot {
         origin.url().ok().map(str::to_owned)
     }
 
-    fn blob(&self, path: &str, id: git2::Oid, mode: i32) -> Result<Entry, Error> {
+    fn blob(&self, path: &str, id: git2::Oid, mode: i32, cap: u64) -> Result<Entry, Error> {
         let odb = self.repository.odb().map_err(|e| self.library(e))?;
         let (size, _) = odb.read_header(id).map_err(|e| self.library(e))?;
-        if size > FILE_CAP {
-            return Err(Error::TooLarge { url: self.shown(), path: path.to_owned(), cap: FILE_CAP as u64 });
+        if size as u64 > cap {
+            return Err(Error::TooLarge { url: self.shown(), path: path.to_owned(), cap });
         }
         let blob = self.repository.find_blob(id).map_err(|e| self.library(e))?;
         let contents = Bytes::copy_from_slice(blob.content());

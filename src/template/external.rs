@@ -1,11 +1,14 @@
 //! Copier's `_external_data`: YAML files of the project that its templates read.
 
+mod project;
+
 use std::path::{Component, Path};
 
 use serde_json::{Map, json};
 
+pub use self::project::Project;
+use self::project::Unread;
 use super::{Engine, Error, Template, Value, yaml};
-use crate::files::{self, FileError};
 use crate::text::{self, neutral_line};
 
 /// The variable that holds it.
@@ -26,13 +29,13 @@ pub struct External {
 
 /// Tells the questions' templates what is there with the answers so far. Copier reads a file when it is first asked for,
 /// and its path may be an answer that is still to come, so what cannot be read yet is no mistake yet.
-pub fn tell(template: &Template, root: Option<&Path>, engine: &mut Engine) {
+pub fn tell(template: &Template, project: Option<&Project>, engine: &mut Engine) {
     if template.rules.external.is_empty() {
         return;
     }
     let mut all = Map::new();
     for external in &template.rules.external {
-        let found = external.read(template, root, engine).ok().flatten();
+        let found = external.read(template, project, engine).ok().flatten();
         all.insert(external.name.clone(), found.unwrap_or_else(|| json!({})));
         engine.set(NAME, &Value::Object(all.clone()));
     }
@@ -41,7 +44,7 @@ pub fn tell(template: &Template, root: Option<&Path>, engine: &mut Engine) {
 /// What is there once every question is answered, and the paths where nothing is; none where the template reads nothing.
 pub fn read(
     template: &Template,
-    root: Option<&Path>,
+    project: Option<&Project>,
     engine: &mut Engine,
 ) -> Result<Option<(Value, Vec<String>)>, Error> {
     if template.rules.external.is_empty() {
@@ -49,7 +52,7 @@ pub fn read(
     }
     let (mut all, mut missing) = (Map::new(), Vec::new());
     for external in &template.rules.external {
-        let found = external.read(template, root, engine)?;
+        let found = external.read(template, project, engine)?;
         if found.is_none() {
             missing.push(neutral_line(&engine.text(&external.place, &external.path)?, 200));
         }
@@ -61,7 +64,7 @@ pub fn read(
 
 impl External {
     /// What the file holds; none where there is none.
-    fn read(&self, template: &Template, root: Option<&Path>, engine: &Engine) -> Result<Option<Value>, Error> {
+    fn read(&self, template: &Template, project: Option<&Project>, engine: &Engine) -> Result<Option<Value>, Error> {
         let path = engine.text(&self.place, &self.path)?;
         let refused = |why: &str| Error::Refused {
             label: template.label.clone(),
@@ -81,24 +84,13 @@ impl External {
         if relative.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git")) {
             return Err(refused("is git's own"));
         }
-        let Some(root) = root else { return Ok(None) };
-        let place = match files::confined(root, relative) {
-            Ok(place) => place,
-            Err(FileError::Outside { .. }) => return Err(refused("leads outside the project")),
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(wrong(&format!("cannot be read: {}", crate::error::chain(&error)))),
+        let contents = match project.map(|project| project.text(&path)).transpose() {
+            Ok(contents) => contents.flatten(),
+            Err(Unread::Outside) => return Err(refused("leads outside the project")),
+            Err(Unread::TooLarge) => return Err(wrong(&format!("is larger than {}", text::bytes(CAP)))),
+            Err(Unread::Other(why)) => return Err(wrong(&why)),
         };
-        match place.metadata() {
-            Ok(found) if found.is_dir() => return Ok(None),
-            // A pipe would be waited for.
-            Ok(found) if found.is_file() => {}
-            _ => return Err(wrong("is no file")),
-        }
-        let contents = files::read_text(&place, CAP).map_err(|error| match error {
-            FileError::TooLarge { .. } => wrong(&format!("is larger than {}", text::bytes(CAP))),
-            FileError::NotText { .. } => wrong("is not UTF-8 text"),
-            error => wrong(&format!("cannot be read: {}", crate::error::chain(&error))),
-        })?;
+        let Some(contents) = contents else { return Ok(None) };
         yaml::parse(&contents).map(Some).map_err(|error| wrong(&format!("is no YAML: {error}")))
     }
 }

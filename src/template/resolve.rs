@@ -5,7 +5,6 @@ mod asking;
 pub mod file;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use asking::Asking;
 
@@ -25,8 +24,8 @@ pub struct Sources {
     pub before: Values,
     /// Ask every question again, with the answer of before as its default.
     pub reask: bool,
-    /// The project's directory, where a Copier template may read data; none where there is no project yet.
-    pub project: Option<PathBuf>,
+    /// The project, where a Copier template may read data; none where there is none yet.
+    pub project: Option<external::Project>,
 }
 
 /// A question as a person sees it. All its texts are neutral.
@@ -124,7 +123,7 @@ pub fn resolve(
         said: BTreeMap::new(),
         asked: Vec::new(),
     };
-    external::tell(template, sources.project.as_deref(), engine);
+    external::tell(template, sources.project.as_ref(), engine);
     let mut index = 0;
     while let Some(question) = template.questions.get(index) {
         let outcome = match round.answer(index, question, engine)? {
@@ -148,7 +147,7 @@ pub fn resolve(
     }
     let mut answers = round.answers();
     answers.passing.extend(gone);
-    if let Some((data, missing)) = external::read(template, sources.project.as_deref(), engine)? {
+    if let Some((data, missing)) = external::read(template, sources.project.as_ref(), engine)? {
         answers.passing.insert(external::NAME.to_owned(), data);
         answers.missing = missing;
     }
@@ -286,7 +285,7 @@ impl Round<'_, '_> {
             }
         }
         engine.set("_copier_answers", &Value::Object(answers));
-        external::tell(self.template, self.sources.project.as_deref(), engine);
+        external::tell(self.template, self.sources.project.as_ref(), engine);
     }
 
     fn answers(self) -> Answers {
