@@ -53,7 +53,7 @@ impl From<FileError> for Unread {
             FileError::Outside { .. } => Self::Outside,
             FileError::TooLarge { .. } => Self::TooLarge,
             FileError::NotText { .. } => not_text(),
-            error => Self::Other(format!("cannot be read: {}", chain(&error))),
+            error @ FileError::Io { .. } => Self::Other(format!("cannot be read: {}", chain(&error))),
         }
     }
 }
