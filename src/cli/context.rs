@@ -19,6 +19,7 @@ use crate::event::Observer;
 use crate::forge;
 use crate::git::{Identity, Mirror, RepoUrl, Wanted};
 use crate::images;
+use crate::images::lock::Complete;
 use crate::images::policy::Policy;
 use crate::images::pull::{Prepared, Pull};
 use crate::name::Name;
@@ -187,21 +188,13 @@ impl Context {
 
     /// The project's lock with every reference of the sandbox in it. What is new in it is not written yet: it may turn out
     /// to lack a signature.
-    pub async fn locked_images(&self, view: &View) -> Result<Lock, Failure> {
+    pub async fn locked_images(&self, view: &View) -> Result<Complete, Failure> {
         let lock = Lock::load(&view.project.root)?;
         let needed = view.tagged();
         let complete = images::lock::complete(&lock, &needed, self.lock_forbidden(), &self.registries);
         let complete = self.waiting("ask the registry what tags mean", complete).await?;
-        self.remember(&view.project.root, &view.pinned(&complete)?.into_iter().collect())?;
+        self.remember(&view.project.root, &view.pinned(&complete.lock)?.into_iter().collect())?;
         Ok(complete)
-    }
-
-    /// Writes the project's lock where something is new in it.
-    pub fn keep_lock(&self, view: &View, lock: &Lock) -> Result<(), Failure> {
-        if !self.dry_run && Lock::load(&view.project.root)? != *lock {
-            lock.save(&view.project.root)?;
-        }
-        Ok(())
     }
 
     /// Waits for something outside, and says so to a person who waits with us.

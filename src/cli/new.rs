@@ -151,7 +151,7 @@ async fn lock_images(cx: &Context, creation: &mut Creation) {
     let Some(manifest) = &creation.manifest else { return };
     let needed = manifest.tagged_images();
     match images::lock::complete(&creation.lock, &needed, cx.lock_forbidden(), &cx.registries).await {
-        Ok(lock) => creation.lock = lock,
+        Ok(complete) => creation.lock = complete.lock,
         Err(error) => cx.observer.note(&format!("images are not locked yet ({error}); `onramp image pull` locks them")),
     }
 }

@@ -70,8 +70,8 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
-    let plan = view.plan(&engine, &lock, &key).await?;
-    let needed = view.pinned(&lock)?;
+    let plan = view.plan(&engine, &lock.lock, &key).await?;
+    let needed = view.pinned(&lock.lock)?;
     if !cx.proceed(&plan) {
         return Ok(None);
     }
@@ -80,7 +80,7 @@ pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<Brought
     }
     // Also what is here already: it may have come before it had to be signed.
     cx.signed(&needed).await?;
-    cx.keep_lock(&view, &lock)?;
+    lock.keep(&view.project.root)?;
     cx.pull(&engine, &plan.pull).await?;
     let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
     drop(turn);

@@ -1,6 +1,7 @@
 //! What tags are locked to: compared with what the registry says now; a moved tag is named, never silently taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -27,6 +28,30 @@ pub struct Moved {
     pub locked: Digest,
     /// What the tag means now.
     pub now: LockedImage,
+}
+
+/// A lock that has every needed reference.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Complete {
+    /// All of it.
+    pub lock: Lock,
+    /// What of it is new, and not written yet.
+    pub new: BTreeMap<ImageRef, LockedImage>,
+}
+
+impl Complete {
+    /// Writes what is new into the project's lock as it stands there by now: whatever another changed in it meanwhile stays.
+    pub fn keep(&self, root: &Path) -> Result<(), Error> {
+        if self.new.is_empty() {
+            return Ok(());
+        }
+        let mut lock = Lock::load(root)?;
+        for (image, locked) in &self.new {
+            lock.images.entry(image.clone()).or_insert_with(|| locked.clone());
+        }
+        lock.save(root)?;
+        Ok(())
+    }
 }
 
 /// Whether moved tags are taken into the lock.
@@ -96,17 +121,17 @@ pub async fn complete(
     needed: &BTreeSet<ImageRef>,
     forbidden: Option<&'static str>,
     access: impl Into<Access>,
-) -> Result<Lock, Error> {
+) -> Result<Complete, Error> {
     let missing: BTreeSet<ImageRef> =
         needed.iter().filter(|image| !lock.images.contains_key(*image)).cloned().collect();
     if missing.is_empty() {
-        return Ok(lock.clone());
+        return Ok(Complete { lock: lock.clone(), new: BTreeMap::new() });
     }
     if let Some(why) = forbidden {
         return Err(Error::NotLocked { images: missing.into_iter().collect(), why });
     }
-    let now = resolve(&missing, access).await?;
-    Ok(take(lock, &compare(lock, &now), needed, Update::Keep))
+    let standing = compare(lock, &resolve(&missing, access).await?);
+    Ok(Complete { lock: take(lock, &standing, needed, Update::Keep), new: standing.new })
 }
 
 /// What to say of an image that its registry does not have: which tag was locked to it, and what that means now. None where
@@ -154,5 +179,25 @@ mod tests {
         let taken = take(&lock, &standing, &needed, Update::Take);
         assert_eq!(taken.images[&image("moved")], locked(b"2"));
         assert!(!taken.images.contains_key(&image("gone")));
+    }
+
+    #[tokio::test]
+    async fn what_is_new_is_written_beside_what_another_changed_meanwhile() {
+        let project = tempfile::tempdir().unwrap();
+        let image = |name: &str| -> ImageRef { format!("r.test/base/{name}:1").parse().unwrap() };
+        let mut theirs = Lock::default();
+        theirs.images.insert(image("ours"), locked(b"1"));
+        let old = complete(&theirs, &[image("ours")].into(), None, std::time::Duration::from_secs(1)).await.unwrap();
+
+        theirs.images.insert(image("ours"), locked(b"2"));
+        theirs.images.insert(image("theirs"), locked(b"2"));
+        theirs.save(project.path()).unwrap();
+        old.keep(project.path()).unwrap();
+        assert_eq!(Lock::load(project.path()).unwrap(), theirs, "nothing was new");
+
+        let new = [(image("ours"), locked(b"3")), (image("new"), locked(b"3"))].into();
+        Complete { new, ..old }.keep(project.path()).unwrap();
+        theirs.images.insert(image("new"), locked(b"3"));
+        assert_eq!(Lock::load(project.path()).unwrap(), theirs);
     }
 }

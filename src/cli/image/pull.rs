@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use crate::images::Error;
-use crate::images::lock::{self, Moved};
+use crate::images::lock::{self, Complete, Moved};
 use crate::images::pull::{self, Details, ImagePlan};
 use crate::name::Name;
 use crate::project::Lock;
@@ -66,8 +66,8 @@ struct Wanted {
     images: BTreeSet<ImageRef>,
     /// The tags that moved since they were locked.
     moved: BTreeMap<ImageRef, Moved>,
-    /// The project and the lock to write there.
-    lock: Option<(PathBuf, Lock)>,
+    /// The project and what to write into its lock.
+    lock: Option<(PathBuf, Complete)>,
 }
 
 impl Arguments {
@@ -96,7 +96,7 @@ impl Arguments {
         cx.signed(&plan.images.iter().map(|plan| plan.image.clone()).collect::<Vec<_>>()).await?;
         cx.pull_prepared(&pull, prepared).await?;
         if let Some((root, lock)) = lock {
-            lock.save(&root)?;
+            lock.keep(&root)?;
         }
         cx.report(&Pulled(plan));
         Ok(Verdict::Ok)
@@ -110,9 +110,9 @@ impl Arguments {
         let after = lock::complete(&before, &needed, cx.lock_forbidden(), &cx.registries).await?;
         let mut moved = BTreeMap::new();
         if !cx.offline {
-            moved = lock::compare(&after, &lock::resolve(&needed, &cx.registries).await?).moved;
+            moved = lock::compare(&after.lock, &lock::resolve(&needed, &cx.registries).await?).moved;
         }
-        let wanted = view.pinned(&after)?.into_iter().collect();
+        let wanted = view.pinned(&after.lock)?.into_iter().collect();
         cx.remember(&view.project.root, &wanted)?;
         Ok(Wanted { images: wanted, moved, lock: Some((view.project.root, after)) })
     }
