@@ -15,13 +15,14 @@ pub struct Place {
     pub root: Option<PathBuf>,
     /// Whether it is on this machine, in no machine or network of its own: what listens on loopback here it can reach.
     pub here: bool,
-    /// Whether it keeps images in a graph driver of Docker's own: unpacked layers, and no packed ones. Other stores
+    /// Whether it keeps images in Docker's usual graph driver: unpacked layers, and no packed ones. Other stores
     /// (containerd's, Podman's) know a layer by the bytes that it came in.
     pub graph_driver: bool,
 }
 
-/// The graph drivers that Docker alone has.
-const GRAPH_DRIVERS: [&str; 2] = ["overlay2", "fuse-overlayfs"];
+/// The graph driver that Docker alone has. Of its others one or the other is a snapshotter of containerd's, too, or a driver
+/// of Podman's.
+const GRAPH_DRIVER: &str = "overlay2";
 
 impl Place {
     /// Reads what the engine at `host` tells.
@@ -30,7 +31,7 @@ impl Place {
         let os = info.os_type.as_deref().unwrap_or("linux");
         let platform = format!("{os}/{}", architecture(info.architecture.as_deref().unwrap_or_default()));
         let root = info.docker_root_dir.as_deref().filter(|root| here && root.starts_with('/')).map(PathBuf::from);
-        let graph_driver = info.driver.as_deref().is_some_and(|driver| GRAPH_DRIVERS.contains(&driver));
+        let graph_driver = info.driver.as_deref() == Some(GRAPH_DRIVER);
         Self { platform: neutral_line(&platform, 60), root, here, graph_driver }
     }
 }
@@ -90,6 +91,16 @@ mod tests {
         ] {
             let place = Place::of(host, &other);
             assert_eq!((place.here, place.root), (false, None), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_snapshotter_is_no_graph_driver() {
+        for (driver, graph) in
+            [(Some("overlay2"), true), (Some("overlayfs"), false), (Some("fuse-overlayfs"), false), (None, false)]
+        {
+            let info = SystemInfo { driver: driver.map(str::to_owned), ..info() };
+            assert_eq!(Place::of("unix:///var/run/docker.sock", &info).graph_driver, graph, "{driver:?}");
         }
     }
 }
