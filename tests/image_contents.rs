@@ -22,6 +22,8 @@ use registry_parts::real::{RealRegistry, index_of};
 use serde_json::json;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// How long a mirror waits, so that it is asked for all layers meanwhile.
+const BOTH_ASKED: Duration = Duration::from_millis(300);
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// A tar archive of these files; a name that ends with a slash is a directory.
@@ -257,22 +259,37 @@ async fn what_was_pulled_is_read_from_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_layer_that_a_mirror_falsifies_comes_from_the_registry() {
-    let layer = archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]);
-    let whole = |_: &Seen, layer: &[u8]| Reply::status(200).body(layer);
-    let (own, name) = serve(layer.clone(), None, whole).await;
-    let falsified = Digest::of(&layer).to_string();
+async fn layers_that_a_mirror_falsifies_come_from_the_registry() {
+    let own = RealRegistry::open().await;
+    let layers = [
+        archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]),
+        archive(&[("app/composer.lock", br#"{"packages":[{"name":"psr/log","version":"3.0.0"}],"packages-dev":[]}"#)]),
+    ];
+    let name = push(&own, "base/app:1", &json!({}), &layers).await;
+    let falsified = layers.clone();
     let mirror = Liar::start(move |seen| {
-        let asked = seen.path().ends_with(&falsified);
-        if asked { Reply::status(200).body(&vec![0; layer.len()]) } else { Reply::status(404) }
+        let asked = falsified.iter().find(|layer| seen.path().ends_with(Digest::of(layer).as_str()));
+        // Both are on their way before either of them is found to be wrong.
+        asked.map_or(Reply::status(404), |layer| Reply::status(200).body(&vec![0; layer.len()]).after(BOTH_ASKED))
     })
     .await;
-    let at = Mirror { at: format!("{}/hub", mirror.host()), tags: false };
-    let access = Access::new(Duration::from_secs(5), [(own.host(), at)].into());
+    let mirrored = || {
+        let at = Mirror { at: format!("{}/hub", mirror.host()), tags: false };
+        Access::new(Duration::from_secs(5), [(own.host().to_owned(), at)].into())
+    };
     let cache = Cache::new();
-    let (_, contents) = read(&Reader::new(cache.0.path(), false, access, Arc::new(Silent)), &name).await.unwrap();
-    assert_eq!(names(&contents), ["deb libc6 2.36"]);
-    assert!(mirror.seen().iter().any(|seen| seen.target.contains("/blobs/")), "it was asked first");
+    let (image, contents) =
+        read(&Reader::new(cache.0.path(), false, mirrored(), Arc::new(Silent)), &name).await.unwrap();
+    assert_eq!(names(&contents), ["deb libc6 2.36", "composer psr/log 3.0.0"]);
+    let asked = |mirror: &Liar| mirror.seen().iter().filter(|seen| seen.target.contains("/blobs/")).count();
+    assert!(asked(&mirror) >= 2, "it was asked first");
+
+    let before = asked(&mirror);
+    let registry = Registry::of_user(own.host(), mirrored()).await.unwrap();
+    let store = Store::open(cache.0.path()).unwrap();
+    let fetch = image.layers.iter().map(|layer| store.fetch(&registry, "base/app", layer, &|_| {}));
+    futures_util::future::try_join_all(fetch).await.unwrap();
+    assert_eq!(asked(&mirror) - before, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

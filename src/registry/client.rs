@@ -80,10 +80,17 @@ impl Registry {
         self.transport().warnings().of(self.host())
     }
 
-    /// Takes that a blob's stream had other bytes than its digest says. Whether another try is worth it: a mirror was in
-    /// use, which is not asked again.
-    pub fn mirror_lied(&self) -> bool {
-        self.mirror.as_ref().is_some_and(|mirror| mirror.lied(self.transport()))
+    /// Whether what is asked for now may come from a mirror.
+    pub fn has_mirror(&self) -> bool {
+        self.mirrored(|_| true).is_some()
+    }
+
+    /// Takes that a blob which a mirror may have sent had other bytes than its digest says: no mirror is asked again, and
+    /// another try is worth it.
+    pub fn mirror_lied(&self) {
+        if let Some(mirror) = &self.mirror {
+            mirror.lied(self.transport());
+        }
     }
 
     /// Whether it answers and lets us in (`GET /v2/`).

@@ -63,14 +63,12 @@ impl Mirror {
         }
     }
 
-    /// Takes that it sent other bytes than asked for; whether it was in use until now.
-    pub fn lied(&self, registry: &Transport) -> bool {
-        let used = !self.left.swap(true, Ordering::Relaxed);
-        if used {
+    /// Takes that it sent other bytes than asked for.
+    pub fn lied(&self, registry: &Transport) {
+        if !self.left.swap(true, Ordering::Relaxed) {
             let host = self.source.transport.origin().host();
             let text = format!("its mirror {host} sent other bytes than asked for, and is left out");
             registry.warnings().keep(registry.origin().host(), &text);
         }
-        used
     }
 }

@@ -1,6 +1,7 @@
 //! An HTTP server on loopback that answers as it is told, wrongly where that is the test.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use onramp::reference::ImageRef;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -43,11 +44,21 @@ pub struct Reply {
     cut: Option<usize>,
     hold: bool,
     endless: bool,
+    wait: Duration,
 }
 
 impl Reply {
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), chunked: false, cut: None, hold: false, endless: false }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            chunked: false,
+            cut: None,
+            hold: false,
+            endless: false,
+            wait: Duration::ZERO,
+        }
     }
 
     pub fn json(text: &str) -> Self {
@@ -86,6 +97,12 @@ impl Reply {
         Self::status(206).header("Content-Range", &told).body(&bytes[start..=end])
     }
 
+    /// Only after this time.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
     /// The body again and again, until nobody listens.
     pub fn endless(mut self) -> Self {
         (self.chunked, self.endless) = (true, true);
@@ -105,6 +122,7 @@ impl Reply {
     }
 
     async fn write(self, stream: &mut TcpStream) -> std::io::Result<()> {
+        tokio::time::sleep(self.wait).await;
         if self.cut == Some(0) && !self.hold {
             return Ok(());
         }

@@ -139,9 +139,10 @@ impl Reader {
             None if self.offline => return Err(Error::Offline { image: (*image).clone(), what: "a layer" }),
             None => {
                 let registry = self.registry(image).await?;
+                let mirrored = registry.has_mirror();
                 match self.fetched(&registry, missing, progress).await {
-                    // A mirror gave something else, and is not asked again.
-                    Err(Trouble::Broken(Broken::Digest { .. } | Broken::Size { .. })) if registry.mirror_lied() => {
+                    Err(Trouble::Broken(Broken::Digest { .. } | Broken::Size { .. })) if mirrored => {
+                        registry.mirror_lied();
                         self.fetched(&registry, missing, progress).await
                     }
                     outcome => outcome,

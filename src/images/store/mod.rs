@@ -167,13 +167,16 @@ impl Store {
                 continue;
             };
             let partial = Arc::new(partial);
-            let connections = &self.connections;
+            let (connections, mirrored) = (&self.connections, registry.has_mirror());
             let digest = Download { registry, path, blob, partial: &partial, connections, progress }.run().await;
             match digest {
                 Ok(digest) if digest == blob.digest => partial.publish(&place)?,
                 // What an earlier process left may be wrong; then all of it is fetched, once.
-                // So may a mirror be, which is then left out.
-                Ok(_) if partial.resumed() || registry.mirror_lied() => partial.discard(),
+                Ok(_) if partial.resumed() => partial.discard(),
+                Ok(_) if mirrored => {
+                    registry.mirror_lied();
+                    partial.discard();
+                }
                 Ok(received) => {
                     partial.discard();
                     let what = format!("blob {} of {path}", blob.digest.short());
