@@ -11,7 +11,6 @@ use onramp::engine::Engine;
 use onramp::error::{Class, Fault};
 use onramp::event::{Observer, Silent};
 use onramp::images::pull::{self, Pull};
-use onramp::images::store::LIMIT;
 use onramp::project::Lock;
 use onramp::reference::{Digest, ImageRef};
 use registry_parts::liar::{Liar, Reply};
@@ -25,15 +24,7 @@ async fn engine() -> Engine {
 /// A pull with a cache and a state of its own.
 fn pull_in<'a>(dir: &'a Path, engine: &'a Engine, observer: &'a Arc<dyn Observer>) -> Pull<'a> {
     let (cache, state) = (dir, dir);
-    Pull {
-        engine,
-        cache,
-        state,
-        platform: None,
-        registries: Duration::from_secs(20).into(),
-        store_limit: LIMIT,
-        observer,
-    }
+    Pull { engine, cache, state, platform: None, registries: Duration::from_secs(20).into(), observer }
 }
 
 /// A project whose one service runs an image of the registry, and the images that the test leaves in the engine.

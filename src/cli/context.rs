@@ -228,7 +228,9 @@ impl Context {
         }
         let pull = self.pull_of(engine, None);
         let prepared = self.prepare(&pull, missing).await?;
-        self.pull_prepared(&pull, prepared).await
+        self.pull_prepared(&pull, prepared).await?;
+        self.limit_cache().await;
+        Ok(())
     }
 
     /// Asks what a pull will take. What is locked and gone is told by its tag.
@@ -259,7 +261,8 @@ impl Context {
     /// what was asked for.
     pub async fn limit_cache(&self) {
         let (cache, state, limit) = (self.paths.cache.clone(), self.paths.state.clone(), self.cache_limit());
-        let _ = blocking(move || images::prune::limit(&cache, &state, limit)).await;
+        let observer = self.observer.clone();
+        let _ = blocking(move || images::prune::limit(&cache, &state, limit, &*observer)).await;
     }
 
     /// Remembers what a project's sandbox needs, so that nothing of it is pruned.
@@ -286,7 +289,6 @@ impl Context {
             state: &self.paths.state,
             platform,
             registries: self.registries.clone(),
-            store_limit: self.cache_limit(),
             observer: &self.observer,
         }
     }

@@ -10,6 +10,7 @@ use super::known::{self, Known};
 use super::store::{Store, Usage};
 use super::{Error, build};
 use crate::engine::{Engine, ImageFacts, label};
+use crate::event::Observer;
 use crate::reference::{Digest, ImageRef};
 use crate::turn::{self, Turn};
 
@@ -192,8 +193,60 @@ pub async fn apply(engine: &Engine, cache: &Path, state: &Path, plan: &Plan) -> 
     })
 }
 
-/// Keeps the cache within its limit.
-pub fn limit(cache: &Path, state: &Path, limit: u64) -> Result<u64, Error> {
-    let kept = known::read(state)?.kept(cache);
-    Ok(Store::open(cache)?.evict(limit, &kept)?)
+/// Keeps the cache within its limit. A lock that cannot be read keeps all that may be about its images, which no blob is.
+pub fn limit(cache: &Path, state: &Path, limit: u64, observer: &dyn Observer) -> Result<u64, Error> {
+    let store = Store::open(cache)?;
+    let error = match known::read(state) {
+        Ok(known) => return Ok(store.evict(limit, &known.kept(cache))?),
+        Err(error) => error,
+    };
+    let gone = store.evict_blobs(limit)?;
+    if store.usage(limit, &BTreeSet::new())?.over > 0 {
+        observer
+            .note(&format!("the cache of images stays over its limit, for what projects need is not known: {error}"));
+    }
+    Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::event::Event;
+    use crate::project::lock;
+
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    impl Observer for Notes {
+        fn event(&self, event: Event) {
+            let Event::Note { text } = event else { return };
+            self.0.lock().unwrap().push(text);
+        }
+    }
+
+    #[test]
+    fn a_lock_that_nobody_can_read_keeps_no_blob() {
+        let (cache, state, project) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        known::note_project(state.path(), project.path(), &BTreeSet::new()).unwrap();
+        let lock = project.path().join(lock::FILE);
+        std::fs::write(&lock, "<<<<<<< ours\n").unwrap();
+        let digest = Digest::of(b"a");
+        let (blob, document) = (cache.path().join("blobs/a"), cache.path().join("documents").join(digest.hex()));
+        for place in [&blob, &document] {
+            crate::files::write(place, &[7; 100_000]).unwrap();
+        }
+        let notes = Notes::default();
+        limit(cache.path(), state.path(), 150_000, &notes).unwrap();
+        assert_eq!((blob.exists(), document.exists(), notes.0.lock().unwrap().len()), (false, true, 0));
+        limit(cache.path(), state.path(), 0, &notes).unwrap();
+        let told = notes.0.lock().unwrap().join("\n");
+        assert!(document.exists() && told.contains(lock.to_str().unwrap()), "{told}");
+
+        std::fs::remove_file(&lock).unwrap();
+        limit(cache.path(), state.path(), 0, &notes).unwrap();
+        assert!(!document.exists());
+    }
 }

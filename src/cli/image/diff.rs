@@ -64,7 +64,6 @@ impl Arguments {
         let depth = if self.files { Depth::Files } else { Depth::Summary };
         let diff = diff::of(&reader, &from, &to, depth).await?;
         let differs = !diff.is_empty();
-        cx.limit_cache().await;
         cx.report(&Compared { differs, diff, markdown: self.markdown });
         Ok(if differs && self.exit_code { Verdict::Failed } else { Verdict::Ok })
     }

@@ -70,7 +70,6 @@ impl Arguments {
         let reader = super::reader(cx);
         let image = reader.image(&image, self.platform.as_deref()).await?;
         let contents = reader.contents(&image).await?;
-        cx.limit_cache().await;
         cx.report(&inspection(image, contents, self.packages));
         Ok(Verdict::Ok)
     }

@@ -64,7 +64,6 @@ impl Arguments {
         let found = cx.waiting("ask the registry", catalogue.list(&which, &lock, held.as_ref())).await;
         // What was learnt before a failure need not be asked for again.
         let _ = catalogue.remember();
-        cx.limit_cache().await;
         cx.report(&Shown { registry: host, tags: which.tags, found: found? });
         Ok(Verdict::Ok)
     }

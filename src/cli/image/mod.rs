@@ -58,7 +58,7 @@ enum Command {
 impl Arguments {
     /// Runs the sub-command.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        match self.command {
+        let outcome = match self.command {
             Command::List(arguments) => arguments.run(cx).await,
             Command::Tree(arguments) => arguments.run(cx).await,
             Command::Pull(arguments) => arguments.run(cx).await,
@@ -66,12 +66,15 @@ impl Arguments {
             Command::Outdated(arguments) => arguments.run(cx).await,
             Command::Inspect(arguments) => arguments.run(cx).await,
             Command::Diff(arguments) => arguments.run(cx).await,
-            Command::Prune(arguments) => arguments.run(cx).await,
+            // Its limit may be another one, for once.
+            Command::Prune(arguments) => return arguments.run(cx).await,
             Command::Verify(arguments) => arguments.run(cx).await,
             Command::Sign(arguments) => arguments.run(cx).await,
             Command::Build(arguments) => arguments.run(cx).await,
             Command::Push(arguments) => arguments.run(cx).await,
-        }
+        };
+        cx.limit_cache().await;
+        outcome
     }
 }
 

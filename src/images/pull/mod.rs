@@ -20,13 +20,11 @@ use serde::Serialize;
 
 use super::Error;
 use super::known;
-use super::prune;
 use crate::engine::{self, Credentials, Engine, ImageFacts, LayerProgress};
 use crate::event::Observer;
 use crate::files::FileError;
 use crate::reference::ImageRef;
 use crate::registry::{self, Access};
-use crate::task::blocking;
 use crate::text;
 use away::Away;
 use board::{Board, Downloads};
@@ -76,8 +74,6 @@ pub struct Pull<'a> {
     pub platform: Option<&'a str>,
     /// How registries are spoken to.
     pub registries: Access,
-    /// How many bytes the store may hold afterwards.
-    pub store_limit: u64,
     /// Who listens.
     pub observer: &'a Arc<dyn Observer>,
 }
@@ -108,10 +104,6 @@ impl Pull<'_> {
             });
             pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
         }
-        let (cache, state, limit) = (self.cache.to_owned(), self.state.to_owned(), self.store_limit);
-        drop(prepared);
-        // That the cache could not be made smaller is no failure of the pull.
-        let _ = blocking(move || prune::limit(&cache, &state, limit)).await;
         Ok(())
     }
 

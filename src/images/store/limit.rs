@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -60,24 +61,16 @@ impl Store {
     /// Takes away what was used longest ago until no more than `limit` bytes are left, or only what is in use or kept; how
     /// many bytes went.
     pub fn evict(&self, limit: u64, kept: &BTreeSet<Digest>) -> Result<u64, Error> {
-        let entries = self.entries(kept)?;
-        let mut left = sum(&entries);
-        let before = left;
-        for entry in entries.iter().filter(|entry| !entry.kept) {
-            if left <= limit {
-                break;
-            }
-            let Ok(file) = File::open(&entry.path) else { continue };
-            // Whoever fetches it or uses it has a lock on it.
-            let Ok(_alone) = Lock::take(file) else { continue };
-            if entry.path.extension().is_some_and(|extension| extension == "part") {
-                partial::discard(&entry.path);
-            } else if let Err(error) = std::fs::remove_file(&entry.path) {
-                return Err(FileError::io("remove", &entry.path)(error).into());
-            }
-            left -= entry.bytes;
+        evict(&self.entries(kept)?, limit)
+    }
+
+    /// The same for blobs alone, where nobody knows what is needed of the rest.
+    pub fn evict_blobs(&self, limit: u64) -> Result<u64, Error> {
+        let mut entries = self.entries(&BTreeSet::new())?;
+        for entry in &mut entries {
+            entry.kept = entry.path.parent() != Some(&self.root);
         }
-        Ok(before - left)
+        evict(&entries, limit)
     }
 
     /// What the cache holds, what was used longest ago first.
@@ -111,6 +104,31 @@ impl Store {
         entries.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
         Ok(entries)
     }
+}
+
+/// Takes away those that are not kept, in their order, until no more than `limit` bytes are left; how many bytes went.
+fn evict(entries: &[Entry], limit: u64) -> Result<u64, Error> {
+    let before = sum(entries);
+    let mut left = before;
+    for entry in entries.iter().filter(|entry| !entry.kept) {
+        if left <= limit {
+            break;
+        }
+        let Ok(file) = File::open(&entry.path) else { continue };
+        // Whoever fetches it or uses it has a lock on it.
+        let Ok(_alone) = Lock::take(file) else { continue };
+        if entry.path.extension().is_some_and(|extension| extension == "part") {
+            partial::discard(&entry.path);
+        } else {
+            match std::fs::remove_file(&entry.path) {
+                // Another onramp took it away between the opening and the lock.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                removed => removed.map_err(FileError::io("remove", &entry.path))?,
+            }
+        }
+        left -= entry.bytes;
+    }
+    Ok(before - left)
 }
 
 fn sum(entries: &[Entry]) -> u64 {
