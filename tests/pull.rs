@@ -90,11 +90,11 @@ async fn ended(child: Child) -> (i32, serde_json::Value) {
     outcome(&tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap())
 }
 
-/// A layer that no two tests share, and that nothing packs.
 /// A tar archive with one file, packed by bzip2 (base64), and the digest of it unpacked.
 const BZIP2: &str = "QlpoOTFBWSZTWeJYSB8AAHD7gMmQAAFAAN2AACBuAJ4ACAggAFQ0kZMTEYEx6oJIpkaaAGTQfdTHQgwghCM+9ZDTlegQwYuU0gK5hHLoJ81U/2vS1DQgMi1zkkmCIgH4u5IpwoSHEsJA+A==";
 const BZIP2_UNPACKED: &str = "sha256:7dcea46bf7bfb3e036f1db2c34ab6e4607f86579e3f6197a710bc06f391bee2a";
 
+/// A layer that no two tests share, and that nothing packs.
 fn layer(seed: u64) -> Vec<u8> {
     let seed = seed ^ u64::from(std::process::id()) << 32;
     let mut state = seed | 1;
@@ -204,7 +204,10 @@ async fn a_layer_that_is_not_what_its_config_says_is_refused_in_every_form() {
     let digest = registry.push_packed("base/liar", "1", &[(gzipped(&other), Digest::of(&honest))]).await;
     let name = registry.image("base/liar:1").at(digest.clone()).to_string();
     let (code, json) = machine.run(&["image", "pull", &name]).await;
-    assert_ne!(code, 0, "{json}");
+    let error = &json["error"];
+    assert_eq!((code, &error["class"]), (7, &"SECURITY".into()), "{json}");
+    assert!(error["message"].as_str().unwrap().contains(&name), "{json}");
+    assert_eq!(error["next"][0], format!("onramp image inspect {name}"));
     let engine = engine().await;
     assert_eq!(engine.image(&name).await.unwrap(), None);
     assert_eq!(engine.image(&id_of(&[honest])).await.unwrap(), None, "nor under any other name");

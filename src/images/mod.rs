@@ -79,6 +79,14 @@ pub enum Error {
         /// What the engine has under that name.
         held: Vec<String>,
     },
+    /// The engine does not take an image that was fetched and verified.
+    #[error("the engine refused {image}: {detail}")]
+    Refused {
+        /// The reference, by digest.
+        image: Box<ImageRef>,
+        /// The engine's words.
+        detail: String,
+    },
     /// The image is not there for this machine.
     #[error("{image} is there for {}, not for {platform}", there.join(", "))]
     Foreign {
@@ -130,7 +138,8 @@ impl Fault for Error {
             Self::NotLocked { .. } | Self::Absent { .. } | Self::Gone { .. } | Self::Foreign { .. } => Class::Config,
             Self::Offline { .. } | Self::Forgotten { .. } => Class::Net,
             Self::NotProven { .. } => Class::Security,
-            Self::Zstd { .. } => Class::Env,
+            Self::Refused { detail, .. } if is_mismatch(detail) => Class::Security,
+            Self::Refused { .. } | Self::Zstd { .. } => Class::Env,
             Self::NoRoom { .. } => Class::Io,
             Self::Store(error) => error.class(),
             Self::File(error) => error.class(),
@@ -144,6 +153,9 @@ impl Fault for Error {
         match self {
             Self::NotLocked { .. } => Some("run it once without that option, and commit onramp.lock".into()),
             Self::NotProven { .. } => Some("the registry or a mirror behind the engine served something else".into()),
+            Self::Refused { detail, .. } if is_mismatch(detail) => Some(
+                "its layers do not unpack to what its config says, in whatever form the engine is given them".into(),
+            ),
             Self::Gone { now: Some(_), .. } => Some(
                 "onramp never takes another image for it by itself: look at what changed, then lock it again".into(),
             ),
@@ -158,7 +170,7 @@ impl Fault for Error {
             Self::NoRoom { .. } => {
                 Some("onramp's cache and the engine's images share the disk with everything else".into())
             }
-            Self::Offline { .. } | Self::Forgotten { .. } => None,
+            Self::Refused { .. } | Self::Offline { .. } | Self::Forgotten { .. } => None,
             Self::Store(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Document(error) => error.hint(),
@@ -176,8 +188,9 @@ impl Fault for Error {
                 vec![format!("onramp image list --tags {}", image.short_name())]
             }
             Self::NotProven { image, .. } => vec![format!("docker image inspect {image}")],
+            Self::Refused { image, detail } if is_mismatch(detail) => vec![format!("onramp image inspect {image}")],
             Self::Foreign { image, .. } => vec![format!("onramp image inspect {image}")],
-            Self::Zstd { .. } => vec!["onramp doctor".into()],
+            Self::Refused { .. } | Self::Zstd { .. } => vec!["onramp doctor".into()],
             Self::NoRoom { .. } => vec!["onramp image prune".into(), "docker system df".into()],
             Self::Store(error) => error.next(),
             Self::File(error) => error.next(),
@@ -186,4 +199,11 @@ impl Fault for Error {
             Self::Engine(error) => error.next(),
         }
     }
+}
+
+/// Whether these are an engine's words for layers that are not those of the image's config.
+fn is_mismatch(detail: &str) -> bool {
+    ["don't match image configuration", "mismatched image rootfs", "wrong diff id"]
+        .iter()
+        .any(|words| detail.contains(words))
 }

@@ -53,7 +53,7 @@ impl<'a> Away<'a> {
         match error {
             Error::Engine(engine::Error::Broken { .. } | engine::Error::NoEngine { .. }) => true,
             // One that is ending takes back what it does, as if that had failed.
-            Error::Engine(engine::Error::Stream { .. }) => !self.engine.answers().await,
+            Error::Engine(engine::Error::Stream { .. }) | Error::Refused { .. } => !self.engine.answers().await,
             _ => false,
         }
     }

@@ -163,9 +163,11 @@ impl Pull<'_> {
                     if let Some(failure) = source.failure() {
                         return Err(failure.into());
                     }
-                    let refused = matches!(error, engine::Error::Stream { .. });
-                    if !refused || !forms.next(lowest.as_deref()) {
-                        return Err(error.into());
+                    let engine::Error::Stream { detail, .. } = &error else { return Err(error.into()) };
+                    if !forms.next(lowest.as_deref()) {
+                        // Our own name for it says nothing to anybody.
+                        let detail = detail.replace(&local.repository(), &wanted.image.repository());
+                        return Err(Error::Refused { image: Box::new(wanted.image.clone()), detail });
                     }
                 }
             }
