@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use onramp::engine::Engine;
 use onramp::error::{Class, Fault};
-use onramp::event::Silent;
+use onramp::event::{Observer, Silent};
 use onramp::images::contents::{Contents, Error, Image, Reader};
 use onramp::images::diff::{self, Depth};
+use onramp::images::pull::Pull;
 use onramp::images::store::Store;
 use onramp::reference::{Digest, ImageRef};
 use onramp::registry::{Access, Registry};
@@ -238,15 +240,26 @@ async fn what_is_not_the_layer_is_never_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_pulled_is_read_from_the_store() {
     let registry = RealRegistry::open().await;
-    let layer = gzip(&archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]));
-    let name = push(&registry, "base/app:1", &json!({}), std::slice::from_ref(&layer)).await;
-    let (cache, client) = (Cache::new(), Registry::new(registry.host(), None, Duration::from_secs(5)).unwrap());
-    let image = cache.reader(false).image(&name, None).await.unwrap();
-    let place = {
-        let store = Store::open(cache.0.path()).unwrap();
-        store.fetch(&client, "base/app", &image.layers[0], &|_| {}).await.unwrap()
+    let tar = archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]);
+    let digest = registry.push_layers("base/app", "1", std::slice::from_ref(&tar)).await;
+    let name = registry.image("base/app:1").at(digest);
+    let (cache, host) = (Cache::new(), std::env::var("DOCKER_HOST").ok());
+    let engine = Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup");
+    let (state, observer): (_, Arc<dyn Observer>) = (tempfile::tempdir().unwrap(), Arc::new(Silent));
+    let pull = Pull {
+        engine: &engine,
+        cache: cache.0.path(),
+        state: state.path(),
+        platform: None,
+        registries: Duration::from_secs(20).into(),
+        observer: &observer,
     };
+    pull.apply(pull.prepare(std::slice::from_ref(&name)).await.unwrap()).await.unwrap();
+    engine.untag(&name.to_string()).await.unwrap();
     drop(registry);
+    let image = cache.reader(true).image(&name, None).await.unwrap();
+    let place = Store::open(cache.0.path()).unwrap().root().join(image.layers[0].digest.hex());
+    let layer = std::fs::read(&place).unwrap();
     // What is damaged on the disk is not believed, and goes.
     let flipped = |bytes: &[u8]| bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>();
     std::fs::write(&place, flipped(&layer)).unwrap();

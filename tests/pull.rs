@@ -427,7 +427,9 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
     assert!(plan["images"].as_array().unwrap().iter().all(|image| image["name"] != built.as_str()), "{plan}");
     drop(building);
     let (code, done) = machine.run(&["image", "prune", "--cache", "0"]).await;
-    assert_eq!((code, &done["images"], &done["cache_after"]), (0, &2.into(), &0.into()), "{done}");
+    assert_eq!((code, &done["images"]), (0, &2.into()), "{done}");
+    let documents = std::fs::read_dir(machine.cache().join("documents")).unwrap().count();
+    assert_eq!(documents, 2, "the manifest and the config of what is locked");
     assert!(engine.image(&built).await.unwrap().is_none());
     assert!(done["images_before"].as_u64() > done["images_after"].as_u64(), "{done}");
     assert_eq!(std::fs::read_dir(machine.cache().join("blobs")).unwrap().count(), 0);

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::super::Error;
+use super::super::contents::Documents;
 use super::super::store::Store;
 use super::board::Part;
 use super::platform::{self, Runs};
@@ -215,11 +216,14 @@ impl Pull<'_> {
             Err(registry::Error::NotFound { .. }) => return Err(Error::Absent { image: Box::new(image.clone()) }),
             other => other?,
         };
+        // What was pulled is inspected without a network, too.
+        let documents = Documents::of(self.cache);
+        documents.keep(&top.digest, &top.bytes)?;
         let place = self.engine.place();
         let there = match &top.content {
             Content::Index(_) => top.platforms(),
             Content::Image { config, .. } => {
-                let config = read_config(registry, image, config, store).await?;
+                let config = read_config(registry, image, config, store, &documents).await?;
                 [(config.platform.name(), top.digest.clone())].into()
             }
         };
@@ -232,11 +236,12 @@ impl Pull<'_> {
         })?;
         let manifest =
             if choice.digest == top.digest { top } else { registry.manifest(&image.at(choice.digest)).await? };
+        documents.keep(&manifest.digest, &manifest.bytes)?;
         let Content::Image { config, layers } = &manifest.content else {
             return Err(wrong("an index inside an index").into());
         };
         let (config, layers) = (config.clone(), layers.clone());
-        let unpacked = read_config(registry, image, &config, store).await?.rootfs.diff_ids;
+        let unpacked = read_config(registry, image, &config, store, &documents).await?.rootfs.diff_ids;
         if unpacked.len() != layers.len() {
             return Err(wrong("its config and its manifest have different layers").into());
         }
@@ -270,6 +275,7 @@ async fn read_config(
     image: &ImageRef,
     config: &Descriptor,
     store: &Store,
+    documents: &Documents,
 ) -> Result<Config, Error> {
     let what = || format!("the config of {image}");
     if config.size > CONFIG_CAP {
@@ -278,6 +284,7 @@ async fn read_config(
     }
     let file = store.fetch(registry, image.path(), config, &|_| {}).await?;
     let bytes = files::read(&file, CONFIG_CAP)?;
+    documents.keep(&config.digest, &bytes)?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let detail = text::neutral_line(&error.to_string(), 160);
         registry::Error::Protocol { host: registry.host().to_owned(), what: what(), detail }.into()
