@@ -36,7 +36,7 @@ impl Registry {
     ) -> Result<(), Error> {
         for _ in 0..TRIES {
             let began = Instant::now();
-            let there = match self.manifest(at).await {
+            let there = match self.alone().manifest(at).await {
                 Ok(there) => Some(there),
                 Err(Error::NotFound { .. }) => None,
                 Err(error) => return Err(error),

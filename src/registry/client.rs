@@ -80,6 +80,12 @@ impl Registry {
         self.transport().warnings().of(self.host())
     }
 
+    /// The registry itself, without its mirror: for what is read to be changed, of which a mirror may be behind.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { own: self.own.clone(), mirror: None }
+    }
+
     /// Whether what is asked for now may come from a mirror.
     pub fn has_mirror(&self) -> bool {
         self.mirrored(|_| true).is_some()

@@ -2,7 +2,7 @@
 
 use onramp::error::{Class, Fault};
 use onramp::reference::Digest;
-use onramp::registry::{Access, Registry};
+use onramp::registry::{Access, Manifest, Registry};
 use onramp::settings::Mirror;
 
 use crate::registry_parts::liar::{Liar, Reply};
@@ -50,6 +50,21 @@ async fn tags_come_from_the_registry_and_what_a_digest_names_from_its_mirror() {
     // Unless the settings believe it.
     behind(&own, &mirror, true).await.manifest(&image).await.unwrap();
     assert_eq!((own.seen().len(), mirror.seen().len()), (1, 4));
+}
+
+#[tokio::test]
+async fn what_is_changed_is_read_from_the_registry_itself() {
+    let own = serves("a/b").await;
+    let behind_it = Liar::start(|_| Reply::manifest(&Sample::new("amd64", "as it was before").manifest())).await;
+    let registry = behind(&own, &behind_it, true).await;
+    let mut found = None;
+    let look = |there: Option<&Manifest>| {
+        found = there.map(|there| there.digest.clone());
+        Ok(None)
+    };
+    registry.amend(&own.image("a/b:1"), "x/y", look).await.unwrap();
+    assert_eq!(found, Some(Digest::of(&Sample::new("amd64", "x").manifest())));
+    assert!(behind_it.seen().is_empty());
 }
 
 #[tokio::test]

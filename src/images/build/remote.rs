@@ -9,7 +9,7 @@ use super::labels;
 use super::workshop::{Target, Workshop, place};
 use crate::images::signature;
 use crate::reference::{Digest, ImageRef};
-use crate::registry;
+use crate::registry::{self, Content};
 
 /// What a tag means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +33,22 @@ impl Workshop<'_> {
         parent: Option<&Digest>,
     ) -> Result<Remote, Error> {
         let image = place(target.registry.host(), definition);
-        let top = match target.registry.manifest(&image).await {
+        // A mirror may be behind: what another pushed meanwhile must not be taken for what was there before.
+        let there = match target.registry.alone().manifest(&image).await {
             Err(registry::Error::NotFound { .. }) => return Ok(Remote::Nothing),
-            top => top?.digest,
+            there => there?,
         };
+        let top = there.digest;
         let image = image.at(top.clone());
         // What lacks a part, or is no image at all, is something nevertheless.
         let facts = target.registry.find(&image).await?;
         let ours = match &facts {
-            Some(facts) => self.built(&[facts.digest.as_str(), facts.id.as_str()])? || signed(target, &image).await?,
+            Some(facts) => {
+                // That one image of an index is ours tells nothing about the others.
+                let alone = matches!(there.content, Content::Image { .. });
+                let ids = [Some(top.as_str()), alone.then_some(facts.id.as_str())];
+                self.built(&ids.into_iter().flatten().collect::<Vec<_>>())? || signed(target, &image).await?
+            }
             None => self.records.is_none(),
         };
         Ok(match facts {

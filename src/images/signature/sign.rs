@@ -96,7 +96,7 @@ async fn refer(registry: &Registry, image: &ImageRef, subject: &Manifest, layer:
 }
 
 async fn existing(registry: &Registry, at: &ImageRef) -> Result<Option<Manifest>, Error> {
-    match registry.manifest(at).await {
+    match registry.alone().manifest(at).await {
         Ok(manifest) => Ok(Some(manifest)),
         Err(registry::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
