@@ -19,7 +19,7 @@ use onramp::images::signature::{SigningKey, sign};
 use onramp::paths::Paths;
 use onramp::reference::Digest;
 use onramp::registry::Registry;
-use registry_parts::real::{RealRegistry, Sample};
+use registry_parts::real::{RealRegistry, Sample, index_of};
 use serde_json::Value;
 
 /// A catalog of two images, one on the other, and the company's registry. The file system of the first is here already, so
@@ -173,9 +173,44 @@ async fn a_tag_that_another_moved_is_named_and_taken_only_when_told() {
         let next = format!("onramp image push --replace {}", desk.app());
         assert!(error.contains(foreign.as_str()) && error.contains(&next), "{error}");
     }
+    let misspelt = desk.push("home", &["--replace", &format!("{}x", desk.app())]);
+    assert_eq!((misspelt.code, &desk.there(&desk.app()).await), (2, &foreign), "{}", misspelt.json);
+    assert!(misspelt.json["error"]["hint"].to_string().contains(&desk.app()), "{}", misspelt.json);
     let taken = desk.push("home", &["--replace", &desk.app()]);
     assert_eq!((taken.code, &taken.json["images"][0]["pushed"]), (0, &false.into()), "{}", taken.json);
-    assert_eq!(desk.there(&desk.app()).await.as_str(), taken.json["images"][1]["digest"].as_str().unwrap());
+    let ours = desk.there(&desk.app()).await;
+    assert_eq!(ours.as_str(), taken.json["images"][1]["digest"].as_str().unwrap());
+
+    // An index is not ours for one image of ours in it.
+    let path = format!("base/{}", desk.app());
+    let other = desk.registry.push(&path, "other", &Sample::new("s390x", "theirs")).await;
+    let index = index_of(&[("amd64", &ours), ("s390x", &other)]);
+    let index = desk.registry.put_manifest(&path, "1", &index, "application/vnd.oci.image.index.v1+json").await;
+    let dry = desk.push("home", &["--dry-run"]).json;
+    assert_eq!(dry["images"][1]["foreign"], index.as_str(), "{dry}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_a_killed_push_left_lent_is_given_back_by_the_next_one() {
+    let desk = Desk::new("lent").await;
+    let name = |tag: &str| desk.registry.image(&format!("base/{}:{tag}", desk.base)).to_string();
+    let theirs = desk.build(&name("theirs"), "FROM scratch\nCOPY Dockerfile /theirs\n").await;
+    let ours = desk.build(&name("1"), "FROM scratch\nCOPY Dockerfile /ours\n").await;
+    let moved = desk.build(&name("moved"), "FROM scratch\nCOPY Dockerfile /moved\n").await;
+    desk.build(&name("new"), "FROM scratch\nCOPY Dockerfile /ours\n").await;
+    let lent = desk.state("home").join("lent");
+    std::fs::create_dir_all(&lent).unwrap();
+    let host = desk.engine.host();
+    for (tag, before) in [("1", Some(&theirs)), ("moved", Some(&theirs)), ("new", None)] {
+        let record = serde_json::json!({ "host": host, "name": name(tag), "before": before, "to": ours });
+        std::fs::write(lent.join(tag), record.to_string()).unwrap();
+    }
+    let pushed = desk.push("home", &[&desk.base]);
+    assert_eq!(pushed.code, 0, "{}", pushed.json);
+    assert_eq!(desk.engine.image(&name("1")).await.unwrap().unwrap().id, theirs);
+    assert_eq!(desk.engine.image(&name("moved")).await.unwrap().unwrap().id, moved, "somebody moved it meanwhile");
+    assert_eq!(desk.engine.image(&name("new")).await.unwrap(), None);
+    assert!(std::fs::read_dir(&lent).unwrap().all(|record| record.unwrap().metadata().unwrap().len() == 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,4 +260,14 @@ async fn labels_and_names_alone_prove_nothing() {
     }
     let published = workshop.publish(&target, &definitions).await.unwrap();
     assert!(published.iter().all(|made| !made.pushed));
+
+    // What was pulled to build on it was not built here: it counts for as long as its signature does.
+    desk.define(&desk.app(), &format!("parent = \"{}\"", desk.base), "three");
+    let definitions = desk.definitions();
+    let published = workshop.publish(&target, &definitions).await.unwrap();
+    assert_eq!(published.iter().map(|made| made.pushed).collect::<Vec<_>>(), [false, true]);
+    let target = Target { policy: None, ..target };
+    let standings = workshop.look(Some(&target), &definitions).await.unwrap();
+    assert_eq!(standings[0].foreign.as_ref(), Some(&before.0));
+    assert!(standings[1].foreign.is_none(), "this one was");
 }

@@ -13,6 +13,11 @@ use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::{Content, Manifest};
 
+/// Where is noted what was built.
+const BUILT: &str = "built";
+/// Where is noted what was taken to build on.
+const TAKEN: &str = "taken";
+
 /// An image that onramp pulled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pulled {
@@ -28,9 +33,9 @@ struct Project {
     images: BTreeSet<ImageRef>,
 }
 
-/// An image that onramp built.
+/// An image that onramp built, or took from a registry to build on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Built {
+struct Own {
     id: String,
     /// What it was called in the engine.
     name: String,
@@ -61,12 +66,26 @@ pub fn forget_pulled(state: &Path, image: &ImageRef) {
 ///
 /// These records stay: a registry may have an image for much longer than the engine.
 pub fn note_built(state: &Path, id: &str, name: &str) -> Result<(), FileError> {
-    note(&built_place(state, id), &Built { id: id.to_owned(), name: name.to_owned() })
+    note(&own_place(state, BUILT, id), &Own { id: id.to_owned(), name: name.to_owned() })
 }
 
 /// Whether onramp built the image with this id on this machine.
 pub fn is_built(state: &Path, id: &str) -> Result<bool, super::Error> {
-    Ok(record::<Built>(&built_place(state, id))?.is_some_and(|built| built.id == id))
+    is_own(state, BUILT, id)
+}
+
+/// Notes that onramp took an image from a registry to build on it.
+pub fn note_taken(state: &Path, id: &str, name: &str) -> Result<(), FileError> {
+    note(&own_place(state, TAKEN, id), &Own { id: id.to_owned(), name: name.to_owned() })
+}
+
+/// Whether onramp took the image with this id to build on it. Who made it that does not tell.
+pub fn is_taken(state: &Path, id: &str) -> Result<bool, super::Error> {
+    is_own(state, TAKEN, id)
+}
+
+fn is_own(state: &Path, kind: &str, id: &str) -> Result<bool, super::Error> {
+    Ok(record::<Own>(&own_place(state, kind, id))?.is_some_and(|own| own.id == id))
 }
 
 /// Notes what a project's sandbox needs.
@@ -153,8 +172,8 @@ fn pulled_place(state: &Path, image: &ImageRef) -> PathBuf {
     state.join("images").join(format!("{}.json", key(image.to_string().as_bytes())))
 }
 
-fn built_place(state: &Path, id: &str) -> PathBuf {
-    state.join("built").join(format!("{}.json", key(id.as_bytes())))
+fn own_place(state: &Path, kind: &str, id: &str) -> PathBuf {
+    state.join(kind).join(format!("{}.json", key(id.as_bytes())))
 }
 
 fn key(of: &[u8]) -> String {

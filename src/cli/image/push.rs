@@ -8,11 +8,13 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::{Report, Verdict};
 use super::build;
+use crate::images::build::definition::Definition;
 use crate::images::build::{Made, Standing, Target};
 use crate::images::contents::Reader;
 use crate::images::pull::engine_credentials;
 use crate::name::Name;
 use crate::registry::{self, Registry};
+use crate::text::did_you_mean;
 
 /// Build the catalog's base images and push those that the company's registry has not, each as soon as its parent is there.
 ///
@@ -59,6 +61,7 @@ impl Arguments {
             return Err(Failure::usage("--offline: images are pushed to a registry"));
         }
         let (definitions, origin) = build::definitions(cx, self.images).await?;
+        let replace = replaced(self.replace, &definitions)?;
         let host = cx.settings.registry()?;
         let engine = cx.engine().await?;
         let registry = Registry::of_user(host, &cx.registries).await?;
@@ -67,7 +70,7 @@ impl Arguments {
         let credentials = registry::credentials_of_user(host).await.map(engine_credentials);
         let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
         let reader = (!self.no_sbom).then_some(&reader);
-        let (policy, replace) = (cx.policy().await?, BTreeSet::from_iter(self.replace));
+        let policy = cx.policy().await?;
         let target =
             Target { registry: &registry, credentials, origin, policy: Some(&policy), replace: &replace, reader };
         let images = workshop.look(Some(&target), &definitions).await?;
@@ -79,6 +82,19 @@ impl Arguments {
         cx.report(&Done { images });
         Ok(Verdict::Ok)
     }
+}
+
+/// The images whose tags may be moved, all of which must be among those that are pushed.
+fn replaced(names: Vec<Name>, definitions: &[Definition]) -> Result<BTreeSet<Name>, Failure> {
+    let pushed = || definitions.iter().map(|definition| definition.name.as_str());
+    let Some(unknown) = names.iter().find(|name| !pushed().any(|pushed| pushed == name.as_str())) else {
+        return Ok(names.into_iter().collect());
+    };
+    let failure = Failure::usage(format!("--replace {unknown}: no image of this name is to be pushed"));
+    Err(match did_you_mean(unknown.as_str(), pushed()) {
+        Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+        None => failure.hint(format!("to be pushed: {}", pushed().collect::<Vec<_>>().join(", "))),
+    })
 }
 
 impl Report for Plan {

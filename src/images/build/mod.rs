@@ -6,6 +6,7 @@
 
 pub mod definition;
 mod labels;
+mod lent;
 mod load;
 mod publish;
 mod remote;

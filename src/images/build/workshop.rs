@@ -11,9 +11,10 @@ use tokio::sync::{Notify, watch};
 
 use super::definition::{Definition, Rootfs};
 use super::labels::{self, Origin};
+use super::lent::{self, Lent};
 use super::remote::Remote;
 use super::{Error, TURN, load, publish, rootfs, sbom};
-use crate::engine::{BuildSpec, Credentials, Engine, LayerProgress, label};
+use crate::engine::{self, BuildSpec, Credentials, Engine, LayerProgress, label};
 use crate::event::{Event, Observer};
 use crate::images::contents::Reader;
 use crate::images::known;
@@ -147,12 +148,11 @@ impl Workshop<'_> {
         Ok(standings)
     }
 
-    /// Whether the engine has an image of this name that was built here. A name alone anybody can give.
+    /// Whether the engine has an image of this name that was built here, or taken to build on. A name alone anybody can give.
     async fn has(&self, name: &str) -> Result<bool, Error> {
-        match self.engine.image(name).await? {
-            Some(facts) => self.built(&[facts.id.as_str()]),
-            None => Ok(false),
-        }
+        let Some(facts) = self.engine.image(name).await? else { return Ok(false) };
+        let Some(records) = self.records else { return Ok(true) };
+        Ok(known::is_built(records, &facts.id)? || known::is_taken(records, &facts.id)?)
     }
 
     /// Whether an image with one of these ids was built here.
@@ -166,6 +166,11 @@ impl Workshop<'_> {
         Ok(false)
     }
 
+    /// Where is written what an interrupted push left.
+    fn state(&self) -> &Path {
+        self.records.unwrap_or(self.home)
+    }
+
     /// Writes down that an image was built here.
     pub(super) fn note(&self, id: &str, name: &str) -> Result<(), Error> {
         self.records.map_or(Ok(()), |records| Ok(known::note_built(records, id, name)?))
@@ -175,6 +180,13 @@ impl Workshop<'_> {
     async fn note_name(&self, name: &str) -> Result<(), Error> {
         let facts = self.engine.image(name).await?;
         facts.map_or(Ok(()), |facts| self.note(&facts.id, name))
+    }
+
+    /// Writes down that what the engine has under this name was pulled to build on it. That makes it nothing of ours.
+    async fn note_taken(&self, name: &str) -> Result<(), Error> {
+        let Some(records) = self.records else { return Ok(()) };
+        let facts = self.engine.image(name).await?;
+        facts.map_or(Ok(()), |facts| Ok(known::note_taken(records, &facts.id, name)?))
     }
 
     /// Builds those definitions that the engine has no image of.
@@ -188,6 +200,7 @@ impl Workshop<'_> {
     /// is not ours to move.
     pub async fn publish(&self, target: &Target<'_>, definitions: &[Definition]) -> Result<Vec<Made>, Error> {
         let _turn = self.turn().await?;
+        lent::clear_left(self.engine, self.state()).await?;
         for definition in definitions {
             if let Remote::Foreign(digest) = self.remote(target, definition, None).await? {
                 Self::refuse(target, definition, digest)?;
@@ -257,9 +270,9 @@ impl Workshop<'_> {
             let id = self.engine.build(spec, &mut |step| self.observer.step(&task, step)).await?;
             self.note(&id, &name)?;
         } else {
+            // Whether it was built or pulled is written down of the same id.
             let (repository, key) = tag.rsplit_once(':').expect("a name has a tag");
             self.engine.tag(&base, repository, key).await?;
-            self.note_name(&tag).await?;
         }
         self.observer.finished(&task, &definition.tag);
         Ok(())
@@ -271,6 +284,7 @@ impl Workshop<'_> {
         if let Some(public) = &rootfs.pull
             && self.pulled(definition, public, task).await?
         {
+            self.note_taken(public).await?;
             return Ok(public.clone());
         }
         let name = format!("{}/{}-rootfs:{}", self.prefix, definition.name, &definition.key.hex()[..16]);
@@ -345,6 +359,8 @@ impl Workshop<'_> {
                 // that again.
                 let published = Made { name: name.clone(), image: image.clone(), digest, pushed: true };
                 self.take(target, definition, &published).await?;
+                // By the id that the engine gives it, which may be another one than the config's.
+                self.note_name(&self.local_name(definition)).await?;
                 published.digest
             }
             _ => {
@@ -386,7 +402,7 @@ impl Workshop<'_> {
         let local = self.local_name(definition);
         let (repository, key) = local.rsplit_once(':').expect("a name has a tag");
         self.engine.tag(&image.to_string(), repository, key).await?;
-        self.note_name(&local).await
+        self.note_taken(&local).await
     }
 
     /// Pushes what the engine has, with its labels. A build of one line changes nothing but them; its outcome is kept, so
@@ -408,19 +424,16 @@ impl Workshop<'_> {
             let id = self.engine.build(spec, &mut |_| ()).await?;
             self.note(&id, &labelled)?;
         }
-        let before = self.engine.image(&image.to_string()).await?;
-        self.engine.tag(&labelled, &image.repository(), &definition.tag).await?;
+        let made = self.engine.image(&labelled).await?.ok_or(engine::Error::NoImage { image: labelled })?;
+        let lent = Lent::to(self.engine, self.state(), image, made.id).await?;
         let mut progress = |layer: LayerProgress| {
             let (done, total) = (layer.done, layer.total);
             self.observer.event(Event::Progress { task: task.to_owned(), done, total });
         };
         let pushed = self.engine.push(image, target.credentials.as_ref(), &mut progress).await;
-        // The registry's name is taken off again, so that the engine has it only once somebody pulled it; whoever had
-        // something of that name has it again.
-        match before {
-            Some(before) => self.engine.tag(&before.id, &image.repository(), &definition.tag).await?,
-            None => drop(self.engine.untag(&image.to_string()).await?),
-        }
+        // The engine has the registry's name only once somebody pulled it, and whoever had something of that name has it
+        // again.
+        lent.back().await?;
         Ok(pushed?)
     }
 }
