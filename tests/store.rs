@@ -268,6 +268,24 @@ async fn one_limit_holds_for_all_that_is_cached_of_images_and_what_is_needed_sta
     assert!(kept.iter().chain([&newer[1], &other]).all(|path| path.exists()), "needed, under way, or not of images");
 }
 
+#[test]
+fn what_another_took_away_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, none) = (Store::open(dir.path()).unwrap(), BTreeSet::new());
+    let documents = dir.path().join("documents");
+    std::fs::create_dir(&documents).unwrap();
+    for number in 0..3_000 {
+        std::fs::write(documents.join(number.to_string()), "{}").unwrap();
+    }
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(|| store.evict(0, &none))).collect();
+        for one in all {
+            one.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(std::fs::read_dir(&documents).unwrap().count(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_before_anything_is_fetched() {
     let dir = tempfile::tempdir().unwrap();
