@@ -236,7 +236,7 @@ mod tests {
         let digest = Digest::of(b"a");
         let (blob, document) = (cache.path().join("blobs/a"), cache.path().join("documents").join(digest.hex()));
         for place in [&blob, &document] {
-            crate::files::write(place, &[7; 100_000]).unwrap();
+            crate::files::write(place, &vec![7; 100_000]).unwrap();
         }
         let notes = Notes::default();
         limit(cache.path(), state.path(), 150_000, &notes).unwrap();

@@ -14,13 +14,14 @@ use crate::text;
 /// What a lock file names, what a sandbox runs or has data of, what a container uses and what you gave a tag stays; so does
 /// everything that is not onramp's. Images of the playground go with `onramp playground down`.
 ///
-/// One limit holds for all that the cache has of images: blobs, what was read of layers and manifests, signatures, listings. What is
-/// about an image that a lock or a sandbox needs stays in it; blobs can be fetched again, and the engine has theirs.
+/// One limit holds for all that the cache has of images: blobs, what was read of layers, manifests and configs, signatures, what
+/// tags meant, listings. What a lock or a sandbox needs of manifests, configs, layers that were read and signatures stays whatever the
+/// limit; blobs, tags and listings go, for they can be had again.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp image prune --dry-run
   onramp image prune
-  onramp image prune --cache 0       empty the cache of images, too
+  onramp image prune --cache 0       and all of the cache that no lock and no sandbox needs
 ")]
 pub struct Arguments {
     /// How much the cache of images may hold afterwards: `500 MB`, `10 GiB`
