@@ -216,3 +216,16 @@ async fn an_engine_takes_nothing_else_for_a_digest() {
     assert_eq!(error.class(), Class::Security, "{error}");
     assert_eq!(engine.image(&image.to_string()).await.unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_caches_limit_holds_after_every_command() {
+    let mut shop = Shop::with("fallback").await;
+    shop.push("cached").await;
+    let home = shop.root().join("home");
+    let remembered = || std::fs::read_dir(home.join("cache/onramp/catalogue")).unwrap().count();
+    assert_eq!((shop.run(&["image", "tree"]).code, remembered()), (0, 1));
+    let settings = home.join("config/onramp/settings.toml");
+    std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    std::fs::write(&settings, "schema = 1\n[cache]\nlimit = \"0\"\n").unwrap();
+    assert_eq!((shop.run(&["image", "tree"]).code, remembered()), (0, 0));
+}
