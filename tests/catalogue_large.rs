@@ -1,4 +1,5 @@
-//! `onramp image list` on a real registry of 1,000 repositories with 200 tags each: how many requests it takes.
+//! `onramp image list` on a real registry of 1,000 repositories with 200 tags each, and on one where no two have an image in
+//! common: how many requests it takes.
 
 mod registry_parts;
 
@@ -13,30 +14,38 @@ use serde_json::{Value, json};
 
 const REPOSITORIES: usize = 1_000;
 const TAGS: usize = 200;
+/// How many repositories have images that no other has.
+const OWN: usize = 48;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Pushes a repository whose every tag is an image of its own; all have the one config, and no layer. The other repositories
 /// are the same one in the registry's files: 400,000 requests would say no more.
 async fn fill(registry: &RealRegistry) {
-    let config = json!({"architecture": "amd64", "os": "linux", "created": "2026-01-02T03:04:05Z", "config": {},
-        "rootfs": {"type": "layers", "diff_ids": []}});
-    let config = &serde_json::to_vec(&config).unwrap();
-    let first = &path(0);
+    let (first, config) = (&path(0), &config(0));
     registry.put_blob(first, config.clone()).await;
-    let pushes = stream::iter(0..TAGS).map(|tag| async move {
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": MANIFEST,
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
-                       "digest": Digest::of(config).to_string(), "size": config.len()},
-            "layers": [], "annotations": {"tag": tag.to_string()},
-        });
-        registry.put_manifest(first, &format!("v{tag}"), &serde_json::to_vec(&manifest).unwrap(), MANIFEST).await;
-    });
+    let pushes = stream::iter(0..TAGS).map(|tag| push(registry, first, config, tag));
     pushes.buffer_unordered(16).collect::<Vec<()>>().await;
     let repositories = registry.data().join("docker/registry/v2/repositories");
     for number in 1..REPOSITORIES {
         std::os::unix::fs::symlink("r0000", repositories.join(path(number))).unwrap();
     }
+}
+
+fn config(number: usize) -> Vec<u8> {
+    let config = json!({"architecture": "amd64", "os": "linux", "created": "2026-01-02T03:04:05Z",
+        "config": {"Labels": {"number": number.to_string()}}, "rootfs": {"type": "layers", "diff_ids": []}});
+    serde_json::to_vec(&config).unwrap()
+}
+
+/// Pushes an image of a config that is there.
+async fn push(registry: &RealRegistry, path: &str, config: &[u8], tag: usize) {
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
+                   "digest": Digest::of(config).to_string(), "size": config.len()},
+        "layers": [], "annotations": {"tag": tag.to_string()},
+    });
+    registry.put_manifest(path, &format!("v{tag}"), &serde_json::to_vec(&manifest).unwrap(), MANIFEST).await;
 }
 
 fn path(number: usize) -> String {
@@ -90,4 +99,25 @@ async fn a_thousand_repositories_of_two_hundred_tags_take_bounded_requests_and_a
     assert_eq!((count(&found), &found["hidden"]), (2_000, &(REPOSITORIES * TAGS - 2_000).into()));
     let asked = way.take_count();
     assert!((1_500..=2_000 + 2 * 50 * at_once).contains(&asked), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_no_other_repository_has_take_two_requests_more_each() {
+    let registry = &RealRegistry::open().await;
+    let pushes = stream::iter(0..OWN).map(|number| async move {
+        let (path, config) = (path(number), config(number));
+        registry.put_blob(&path, config.clone()).await;
+        for tag in [1, 2] {
+            push(registry, &path, &config, tag).await;
+        }
+    });
+    pushes.buffer_unordered(16).collect::<Vec<()>>().await;
+    let way = Counted::start(registry.host()).await;
+    let dir = tempfile::tempdir().unwrap();
+    // The list of repositories; of each its tags, what the highest one means, and that image's manifest and config.
+    let found = list(dir.path(), way.host(), &[]).await;
+    assert_eq!(found["images"].as_array().unwrap().len(), OWN);
+    assert_eq!(way.take_count(), 1 + 4 * OWN);
+    list(dir.path(), way.host(), &["--refresh"]).await;
+    assert_eq!(way.take_count(), 1 + 2 * OWN);
 }
