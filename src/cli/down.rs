@@ -26,7 +26,7 @@ impl Arguments {
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
         let _turn = Turn::take(&cx.paths.state, &format!("sandbox {id}"))?;
-        let plan = down::plan(&engine, &id, self.data).await?;
+        let plan = down::plan(&engine, id.as_str(), self.data).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }

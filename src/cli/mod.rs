@@ -18,6 +18,7 @@ mod forge;
 mod image;
 mod join;
 mod junit;
+mod list;
 mod logs;
 mod man;
 mod new;
@@ -29,10 +30,12 @@ mod playground;
 mod pr;
 mod progress;
 mod prompt;
+mod prune;
 mod release;
 mod remove;
 mod shell;
 mod signatures;
+mod snapshot;
 mod status;
 mod terminal;
 mod test;
@@ -135,7 +138,9 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span: jiff::SignedDuration = text.parse().map_err(|_| "a time is like 500ms, 30s or 2m".to_owned())?;
+        let span: jiff::Span = text.parse().map_err(|_| "a time is like 500ms, 30s, 2m or 7d".to_owned())?;
+        let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+        let span = span.map_err(|_| "a time is in days, hours or shorter".to_owned())?;
         Duration::try_from(span).map(Self).map_err(|_| "a time cannot be negative".to_owned())
     }
 }
@@ -160,6 +165,9 @@ enum Command {
     Up(up::Arguments),
     Down(down::Arguments),
     Status(status::Arguments),
+    Snapshot(snapshot::Arguments),
+    List(list::Arguments),
+    Prune(prune::Arguments),
     Test(test::Arguments),
     Logs(logs::Arguments),
     Exec(exec::Arguments),
@@ -266,6 +274,9 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Up(arguments) => arguments.run(cx).await,
         Command::Down(arguments) => arguments.run(cx).await,
         Command::Status(arguments) => arguments.run(cx).await,
+        Command::Snapshot(arguments) => arguments.run(cx).await,
+        Command::List(arguments) => arguments.run(cx).await,
+        Command::Prune(arguments) => arguments.run(cx).await,
         Command::Test(arguments) => arguments.run(cx).await,
         Command::Logs(arguments) => arguments.run(cx).await,
         Command::Exec(arguments) => arguments.run(cx).await,

@@ -11,6 +11,7 @@ use super::output::{self, Report, Verdict};
 use super::{junit, up};
 use crate::files;
 use crate::name::Name;
+use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
 use crate::sandbox::run::{self, Outcome};
 use crate::sandbox::{parity, source};
@@ -65,7 +66,9 @@ impl Arguments {
             blocking(move || source::fingerprint(&root))
         };
         let fingerprint = now().await?;
-        let Some((view, _, _)) = up::bring_up(cx, &self.environment).await? else { return Ok(Verdict::Ok) };
+        let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas).await? else {
+            return Ok(Verdict::Ok);
+        };
         let engine = cx.engine().await?;
         let mut outcomes = Vec::new();
         for (name, test) in known.iter().filter(|(name, _)| self.tests.is_empty() || self.tests.contains(name)) {

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
 use crate::sandbox::parity::{self, Parity};
-use crate::sandbox::plan::{Action, Plan};
+use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
 use crate::sandbox::up::{self, Running};
 use crate::sandbox::{SandboxKey, View};
 use crate::task::blocking;
@@ -22,12 +22,16 @@ use crate::turn::Turn;
 #[command(before_help = "Examples:
   onramp up                    against production
   onramp up --env staging      against another environment
+  onramp up --fresh            with the data as the seeds have it
   onramp up --dry-run          only show what would be done
 ")]
 pub struct Arguments {
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Name,
+    /// Make the data of this project's services anew, from their seeds
+    #[arg(long)]
+    fresh: bool,
 }
 
 /// A sandbox that is up.
@@ -44,39 +48,49 @@ struct Up {
 impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let Some((view, services, notes)) = bring_up(cx, &self.environment).await? else { return Ok(Verdict::Ok) };
-        let engine = cx.engine().await?;
-        let observed = parity::observe(&engine, &view.id).await?;
-        let parity = parity::compare(view.environment.clone(), &view.members, &observed);
-        cx.report(&Up {
-            sandbox: view.id.to_string(),
-            environment: view.environment.to_string(),
-            services,
-            parity_line: parity.line(),
-            parity,
-            notes,
-        });
-        Ok(Verdict::Ok)
+        let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
+        bring_up_and_report(cx, &self.environment, &begin).await
     }
+}
+
+/// Brings the project's sandbox up with this data and reports it.
+pub async fn bring_up_and_report(cx: &Context, environment: &Name, begin: &Begin) -> Result<Verdict, Failure> {
+    let Some((view, services, notes)) = bring_up(cx, environment, begin).await? else { return Ok(Verdict::Ok) };
+    let engine = cx.engine().await?;
+    let observed = parity::observe(&engine, &view.id).await?;
+    let parity = parity::compare(view.environment.clone(), &view.members, &observed);
+    cx.report(&Up {
+        sandbox: view.id.to_string(),
+        environment: view.environment.to_string(),
+        services,
+        parity_line: parity.line(),
+        parity,
+        notes,
+    });
+    Ok(Verdict::Ok)
 }
 
 /// A view of the sandbox, its running services, and the plan's notes.
 pub type BroughtUp = (View, Vec<Running>, Vec<String>);
 
 /// Brings the project's sandbox up; none after `--dry-run`.
-pub async fn bring_up(cx: &Context, environment: &Name) -> Result<Option<BroughtUp>, Failure> {
+pub async fn bring_up(cx: &Context, environment: &Name, begin: &Begin) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
     let turn = Turn::take(&cx.paths.state, &format!("sandbox {}", view.id))?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
-    let plan = view.plan(&engine, &lock.lock, &key).await?;
+    let plan = view.plan(&engine, &lock.lock, &key, begin).await?;
     let needed = view.pinned(&lock.lock)?;
     if !cx.proceed(&plan) {
         return Ok(None);
     }
     for note in &plan.notes {
         cx.observer.note(note);
+    }
+    let replaced = plan.taken_over();
+    if !replaced.is_empty() {
+        cx.confirm(&format!("Replace the data of {}?", replaced.join(", ")))?;
     }
     // Also what is here already: it may have come before it had to be signed.
     cx.signed(&needed).await?;
@@ -111,6 +125,11 @@ impl Report for Plan {
             "build  ",
             &self.build.iter().map(|build| format!("{} on {}", build.service, build.base.path())).collect::<Vec<_>>(),
         );
+        let data = |chosen: fn(&VolumePlan) -> bool| -> Vec<String> {
+            self.volumes.iter().filter(|volume| chosen(volume)).map(|volume| volume.service.to_string()).collect()
+        };
+        line("clone  ", &data(|volume| matches!(volume.begins, Filling::Golden(_))));
+        line("restore", &data(|volume| matches!(volume.begins, Filling::Snapshot(_))));
         line("remove ", &self.remove);
         line("create ", &names(Action::Create));
         line("replace", &names(Action::Replace));

@@ -8,18 +8,22 @@ use bollard::models::{
     NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, UploadToContainerOptions,
-    WaitContainerOptions,
+    CreateContainerOptions, DownloadFromContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions,
+    UploadToContainerOptions, WaitContainerOptions,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Engine, Error, is_status, label, label_filter};
 use crate::text::neutral;
 
+/// How long copying between volumes may take.
+const COPYING: std::time::Duration = std::time::Duration::from_hours(6);
+
 /// A container to make. Its digest decides whether a running one is the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContainerSpec {
     /// Its name.
     pub name: String,
@@ -85,6 +89,8 @@ pub struct Container {
     pub image_id: String,
     /// Its labels.
     pub labels: HashMap<String, String>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// Whether it runs.
     pub running: bool,
     /// Whether it was ever started. One that was not may lack what is put into it before.
@@ -126,6 +132,18 @@ impl ContainerSpec {
     /// The digest of everything above.
     pub fn digest(&self) -> crate::reference::Digest {
         crate::reference::Digest::of(&serde_json::to_vec(self).expect("a specification is plain data"))
+    }
+
+    /// The same with another volume in the place of one.
+    #[must_use]
+    pub fn on(&self, volume: &str, other: &str) -> Self {
+        let mut spec = self.clone();
+        for mount in &mut spec.mounts {
+            if mount.source == Source::Volume(volume.to_owned()) {
+                mount.source = Source::Volume(other.to_owned());
+            }
+        }
+        spec
     }
 
     fn body(&self) -> ContainerCreateBody {
@@ -240,6 +258,7 @@ impl Engine {
                 name: name.trim_start_matches('/').to_owned(),
                 image_id: raw.image_id.unwrap_or_default(),
                 labels: raw.labels.unwrap_or_default(),
+                created: raw.created.and_then(|second| Timestamp::from_second(second).ok()),
                 running: raw.state == Some(ContainerSummaryStateEnum::RUNNING),
                 started: raw.state != Some(ContainerSummaryStateEnum::CREATED),
                 status: neutral(&raw.status.unwrap_or_default()),
@@ -326,9 +345,30 @@ impl Engine {
     /// Puts files into a container that need not run: an uncompressed tar, unpacked at `directory`.
     pub async fn put_files(&self, name: &str, directory: &str, tar: Vec<u8>) -> Result<(), Error> {
         let options = UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
-        let body = bollard::body_full(Bytes::from(tar));
-        let sent = self.docker.upload_to_container(name, Some(options), body).await;
+        let sent = self.docker.upload_to_container(name, Some(options), bollard::body_full(Bytes::from(tar))).await;
         sent.map_err(|e| Self::failed(format!("copy files into {name}"), e))
+    }
+
+    /// What is at a path of a container that need not run, as an uncompressed tar; its first entry is that path.
+    pub fn files(&self, name: &str, path: &str) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        let options = DownloadFromContainerOptions { path: path.to_owned() };
+        let stream = self.docker.download_from_container(name, Some(options));
+        let verb = format!("read {path} of {name}");
+        stream.map(move |chunk| chunk.map_err(|e| Self::failed(verb.clone(), e)))
+    }
+
+    /// Copies a directory of a container that need not run into a directory of another one. It must be another: the engine
+    /// does not write to a container while it reads from it.
+    pub async fn copy_between(&self, from: (&str, &str), into: (&str, &str)) -> Result<(), Error> {
+        // It answers once all is copied, however long that takes.
+        let patient = self.docker.clone().with_timeout(COPYING);
+        let options = DownloadFromContainerOptions { path: from.1.to_owned() };
+        let stream = patient.download_from_container(from.0, Some(options));
+        // What breaks the reading off breaks the writing off, and the engine says which of them it was.
+        let body = bollard::body_try_stream(stream.map(|chunk| chunk.map_err(std::io::Error::other)));
+        let options = UploadToContainerOptions { path: into.1.to_owned(), ..Default::default() };
+        let sent = patient.upload_to_container(into.0, Some(options), body).await;
+        sent.map_err(|e| Self::failed(format!("copy {} of {} into {}", from.1, from.0, into.0), e))
     }
 }
 

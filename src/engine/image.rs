@@ -93,6 +93,13 @@ impl Engine {
         }
     }
 
+    /// The id of an image for a container that never runs: the oldest one, which is the likeliest to stay.
+    pub async fn any_image(&self) -> Result<Option<String>, Error> {
+        let options = ListImagesOptions::default();
+        let found = self.docker.list_images(Some(options)).await.map_err(|e| Self::failed("list images", e))?;
+        Ok(found.into_iter().min_by_key(|image| image.created).map(|image| image.id))
+    }
+
     /// Pulls an image, by digest where the reference has one; for another platform than the engine's own where one is
     /// named.
     pub async fn pull(

@@ -14,6 +14,7 @@ pub use exec::{ExecSpec, Interactive};
 pub use image::{BuildSpec, Credentials, ImageFacts, LayerProgress};
 pub use network::NetworkSpec;
 pub use place::Place;
+pub use volume::{Backing, Volume, VolumeSpec};
 
 use std::collections::HashMap;
 
@@ -31,6 +32,8 @@ pub mod label {
     pub const SANDBOX: &str = "dev.onramp.sandbox";
     /// The project directory of that sandbox.
     pub const PROJECT_DIR: &str = "dev.onramp.project-dir";
+    /// The branch of that sandbox; empty where none was checked out.
+    pub const BRANCH: &str = "dev.onramp.branch";
     /// `app/service`.
     pub const SERVICE: &str = "dev.onramp.service";
     /// Digest of the specification a container was made from: equal means nothing to change.
@@ -39,6 +42,28 @@ pub mod label {
     pub const EGRESS: &str = "dev.onramp.egress";
     /// Digest of the seed files that filled a volume.
     pub const SEED: &str = "dev.onramp.seed";
+    /// On a volume that only others lie on: `base` or `upper`.
+    pub const LAYER: &str = "dev.onramp.layer";
+    /// The layers that a data volume lies on, the highest first, separated by commas.
+    pub const LAYERS: &str = "dev.onramp.layers";
+    /// Owner, group and mode of a frozen volume's root: `999:999:755`.
+    pub const ROOT: &str = "dev.onramp.root";
+    /// How a frozen volume is cloned: `overlay` or `copy`.
+    pub const CLONE: &str = "dev.onramp.clone";
+    /// What a golden copy was made from.
+    pub const GOLDEN: &str = "dev.onramp.golden";
+    /// The name of the snapshot that a frozen volume is part of.
+    pub const SNAPSHOT: &str = "dev.onramp.snapshot";
+    /// The services whose data a snapshot holds, separated by commas.
+    pub const PARTS: &str = "dev.onramp.parts";
+    /// The repository that the sandboxes share which may clone a frozen volume.
+    pub const REPOSITORY: &str = "dev.onramp.repository";
+    /// The project that a frozen volume is of.
+    pub const PROJECT: &str = "dev.onramp.project";
+    /// When a frozen volume was made, RFC 3339.
+    pub const MADE: &str = "dev.onramp.made";
+    /// The sandbox that a layer or a frozen volume was made for first.
+    pub const MADE_FOR: &str = "dev.onramp.made-for";
     /// The playground a thing belongs to.
     pub const PLAYGROUND: &str = "dev.onramp.playground";
     /// When a block's check is over at the latest, in seconds since 1970: what is still there then was left behind.

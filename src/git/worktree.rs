@@ -39,6 +39,8 @@ impl Identity {
 pub struct Worktree {
     /// Its top directory.
     pub root: PathBuf,
+    /// The repository's own directory, which all its work trees share.
+    pub common: PathBuf,
     /// The checked-out branch; none when HEAD is detached.
     pub branch: Option<String>,
     /// The checked-out commit; none before the first one.
@@ -59,7 +61,14 @@ impl Worktree {
             None => unborn.map(|name| name.trim_start_matches("refs/heads/").to_owned()),
         };
         let head = head.and_then(|head| head.peel_to_commit().ok()).map(|commit| commit.id().into());
-        Ok(Self { root, branch, head })
+        Ok(Self { root, common: repository.commondir().to_owned(), branch, head })
+    }
+
+    /// Whether the repository around `directory` has this branch, be it one that is not born yet; none without a repository.
+    pub fn has_branch(directory: &Path, branch: &str) -> Option<bool> {
+        let repository = open(directory).ok()?;
+        let born = repository.find_branch(branch, git2::BranchType::Local).is_ok();
+        Some(born || Self::find(directory).is_ok_and(|here| here.branch.as_deref() == Some(branch)))
     }
 
     /// The checked-out commit, or the error that says there is none yet.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Error, Playground};
 use crate::engine::{Engine, label};
 use crate::files::FileError;
+use crate::sandbox::data::Inventory;
 
 /// What `playground down` removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,14 +29,15 @@ pub struct Plan {
 pub async fn plan(engine: &Engine, playground: &Playground, keep_images: bool) -> Result<Plan, Error> {
     let own = [(label::PLAYGROUND, playground.id.as_str())];
     let mut containers: Vec<String> = engine.containers(&own).await?.into_iter().map(|c| c.name).collect();
-    let mut volumes: Vec<String> = engine.volumes(&own).await?.into_iter().map(|(name, _)| name).collect();
+    let mut volumes: Vec<String> = engine.volumes(&own).await?.into_iter().map(|volume| volume.name).collect();
     // Sandboxes of tours that did not end: their project lies in the playground's directory, which goes.
     let sandboxes = [(label::SANDBOX, "")];
     let inside = |labels: &HashMap<String, String>| {
         labels.get(label::PROJECT_DIR).is_some_and(|directory| Path::new(directory).starts_with(&playground.home))
     };
     containers.extend(engine.containers(&sandboxes).await?.into_iter().filter(|c| inside(&c.labels)).map(|c| c.name));
-    volumes.extend(engine.volumes(&sandboxes).await?.into_iter().filter(|(_, l)| inside(l)).map(|(name, _)| name));
+    // Their data, and what was made from it there, unless a sandbox elsewhere is a clone of it.
+    volumes.extend(Inventory::read(engine).await?.only_of(|volume| inside(&volume.labels)));
     let networks = engine.networks(&sandboxes).await?.into_iter().filter(|(_, l)| inside(l)).map(|(name, _)| name);
     let networks = networks.collect();
     // Built images are named by their content, and shared by every playground on this engine.

@@ -68,7 +68,7 @@ pub struct Repository {
 pub async fn look(engine: &Engine, playground: &Playground) -> Result<Status, Error> {
     let own = [(label::PLAYGROUND, playground.id.as_str())];
     let containers: Vec<String> = engine.containers(&own).await?.into_iter().map(|c| c.name).collect();
-    let volumes = engine.volumes(&own).await?.into_iter().map(|(name, _)| name).collect();
+    let volumes = engine.volumes(&own).await?.into_iter().map(|volume| volume.name).collect();
     let registry = Registry::new(&playground.registry(), None, std::time::Duration::from_secs(2))?;
     let answers = registry.ping().await.is_ok();
     let mut base = Vec::new();

@@ -12,7 +12,7 @@ use super::{Error, Playground};
 use crate::blocks;
 use crate::blocks::facts::{Facts, Operation};
 use crate::blocks::{Creation, Layer};
-use crate::engine::{ContainerSpec, Engine, Mount, PortBinding, Source, label};
+use crate::engine::{Backing, ContainerSpec, Engine, Mount, PortBinding, Source, VolumeSpec, label};
 use crate::event::Observer;
 use crate::git::{self, RefUpdate, Wanted};
 use crate::images::build::definition::{self, Definition};
@@ -137,7 +137,8 @@ async fn start_registry(engine: &Engine, playground: &Playground, image: &Defini
         Some(container) => engine.start_container(&container.name).await?,
         None => {
             engine.remove_container(&name).await?;
-            engine.create_volume(&name, &labels).await?;
+            let (volume, labels) = (Some(name.clone()), labels.to_vec());
+            engine.create_volume(&VolumeSpec { name: volume, labels, backing: Backing::Own }).await?;
             engine.create_container(&spec).await?;
             engine.start_container(&name).await?;
         }

@@ -26,6 +26,15 @@ impl fmt::Display for ServiceId {
     }
 }
 
+impl std::str::FromStr for ServiceId {
+    type Err = crate::name::NotAName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (app, service) = text.split_once('/').unwrap_or_default();
+        Ok(Self { app: app.parse()?, service: service.parse()? })
+    }
+}
+
 impl From<ServiceId> for String {
     fn from(id: ServiceId) -> Self {
         id.to_string()

@@ -3,7 +3,9 @@
 use futures_util::future::{try_join, try_join_all};
 use serde::Serialize;
 
-use super::{Error, SandboxId};
+use super::Error;
+use super::data::{self, layers};
+use super::identity::image_prefix;
 use crate::engine::{Engine, label};
 
 /// How long a service with data may take to end cleanly, in seconds.
@@ -24,6 +26,9 @@ pub struct Plan {
     pub images: Vec<String>,
     /// Volumes that stay.
     pub kept: Vec<String>,
+    /// The layers that those which go lie on.
+    #[serde(skip)]
+    freed: Vec<String>,
 }
 
 /// A container to remove.
@@ -36,25 +41,26 @@ pub struct Removal {
 }
 
 /// Looks at what carries the sandbox's label; nothing else is ever touched.
-pub async fn plan(engine: &Engine, id: &SandboxId, data: bool) -> Result<Plan, Error> {
-    let labels = [(label::SANDBOX, id.as_str())];
+pub async fn plan(engine: &Engine, sandbox: &str, data: bool) -> Result<Plan, Error> {
+    let labels = [(label::SANDBOX, sandbox)];
     let (containers, (networks, volumes)) =
         try_join(engine.containers(&labels), try_join(engine.networks(&labels), engine.volumes(&labels))).await?;
-    let filled: Vec<&String> = volumes.iter().filter_map(|(_, labels)| labels.get(label::SERVICE)).collect();
+    let filled: Vec<&String> = volumes.iter().filter_map(|volume| volume.labels.get(label::SERVICE)).collect();
     let has_data = |c: &crate::engine::Container| {
         c.running && c.labels.get(label::SERVICE).is_some_and(|service| filled.contains(&service))
     };
     let removals =
         containers.iter().map(|c| Removal { has_data: !data && has_data(c), name: c.name.clone() }).collect();
-    let names: Vec<String> = volumes.iter().map(|(name, _)| name.clone()).collect();
+    let freed = volumes.iter().filter(|_| data).flat_map(layers).collect();
+    let names: Vec<String> = volumes.into_iter().map(|volume| volume.name).collect();
     let (volumes, kept) = if data { (names, Vec::new()) } else { (Vec::new(), names) };
     let networks = networks.into_iter().map(|(name, _)| name).collect();
     // Images stay with the data: the next `up` need not build.
     let built = if data { engine.images_labelled(&labels).await? } else { Vec::new() };
     // Labels are inherited: an image that somebody built on ours, or named anew, is theirs.
-    let ours = |tag: &String| tag.starts_with(&id.image_prefix());
+    let ours = |tag: &String| tag.starts_with(&image_prefix(sandbox));
     let images = built.into_iter().flat_map(|image| image.repo_tags).filter(ours).collect();
-    Ok(Plan { sandbox: id.to_string(), containers: removals, networks, volumes, images, kept })
+    Ok(Plan { sandbox: sandbox.to_owned(), containers: removals, networks, volumes, images, kept, freed })
 }
 
 /// Removes what the plan names.
@@ -72,6 +78,9 @@ pub async fn apply(engine: &Engine, plan: &Plan) -> Result<(), Error> {
     let networks = try_join_all(plan.networks.iter().map(|name| engine.remove_network(name)));
     let volumes = try_join_all(plan.volumes.iter().map(|name| engine.remove_volume(name)));
     try_join(networks, volumes).await?;
+    if !plan.volumes.is_empty() {
+        data::sweep(engine, &plan.sandbox, &plan.freed).await?;
+    }
     for image in &plan.images {
         engine.untag(image).await?;
     }

@@ -19,6 +19,9 @@ pub struct SandboxId {
     pub branch: Option<String>,
     /// The project's directory.
     pub directory: PathBuf,
+    /// What tells the project from others of its name: the repository that its work trees share.
+    #[serde(skip)]
+    pub repository: PathBuf,
 }
 
 impl SandboxId {
@@ -30,7 +33,20 @@ impl SandboxId {
         let digest = Digest::of(whole.as_bytes());
         let hash = &digest.hex()[..8];
         let name = if shown.is_empty() { format!("{project}-{hash}") } else { format!("{project}-{shown}-{hash}") };
-        Self { name, project: project.clone(), branch: branch.map(str::to_owned), directory: directory.to_owned() }
+        let (branch, directory) = (branch.map(str::to_owned), directory.to_owned());
+        Self { name, project: project.clone(), branch, repository: directory.clone(), directory }
+    }
+
+    /// The same in this repository.
+    #[must_use]
+    pub fn of_repository(self, repository: PathBuf) -> Self {
+        Self { repository, ..self }
+    }
+
+    /// What the sandboxes of one project share, whichever work tree they are of: `shop-1a2b3c4d`.
+    pub fn home(&self) -> String {
+        let digest = Digest::of(self.repository.as_os_str().as_encoded_bytes());
+        format!("{}-{}", self.project, &digest.hex()[..8])
     }
 
     /// The name, unique on this machine.
@@ -48,20 +64,31 @@ impl SandboxId {
         format!("onramp.{}.{app}.{service}", self.name)
     }
 
-    /// What the volume of an app's service is called.
-    pub fn volume(&self, app: &Name, service: &Name) -> String {
-        format!("onramp.{}.{app}.{service}.data", self.name)
+    /// What the volume of an app's service is called: the first that holds its data, or the one after so many.
+    pub fn volume(&self, app: &Name, service: &Name, generation: u32) -> String {
+        let first = format!("onramp.{}.{app}.{service}.data", self.name);
+        if generation > 1 { format!("{first}.{generation}") } else { first }
+    }
+
+    /// What the container is called through which files come to a volume.
+    pub fn carrier(&self, volume: &str) -> String {
+        format!("onramp.{}.carrier.{}", self.name, &Digest::of(volume.as_bytes()).hex()[..12])
     }
 
     /// What the names of the images that are built for it begin with.
     pub fn image_prefix(&self) -> String {
-        format!("onramp-sandbox/{}.", self.name)
+        image_prefix(&self.name)
     }
 
     /// Where the search for a free subnet begins: spread, and the same every time.
     pub fn preferred_subnet(&self) -> u8 {
         u8::from_str_radix(&Digest::of(self.name.as_bytes()).hex()[..2], 16).unwrap_or_default()
     }
+}
+
+/// What the names of the images begin with that are built for the sandbox of this name.
+pub fn image_prefix(sandbox: &str) -> String {
+    format!("onramp-sandbox/{sandbox}.")
 }
 
 impl fmt::Display for SandboxId {

@@ -4,8 +4,10 @@
 //! probes, [`parity`] tells how far the result equals the environment.
 
 pub mod closure;
+pub mod data;
 pub mod down;
 mod identity;
+pub mod many;
 pub mod parity;
 pub mod plan;
 pub mod ready;
@@ -118,6 +120,52 @@ pub enum Error {
         /// Those it has.
         known: Vec<String>,
     },
+    /// There is no such snapshot.
+    #[error("{project} has no snapshot {snapshot}")]
+    NoSnapshot {
+        /// The project.
+        project: String,
+        /// The snapshot that was asked for.
+        snapshot: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// A snapshot of that name is there already.
+    #[error("{project} has a snapshot {snapshot} already")]
+    SnapshotThere {
+        /// The project.
+        project: String,
+        /// The snapshot.
+        snapshot: String,
+    },
+    /// A snapshot of services that the sandbox does not have.
+    #[error("snapshot {snapshot} holds the data of {}, which this project does not run", services.join(", "))]
+    NotOurs {
+        /// The snapshot.
+        snapshot: String,
+        /// Those of its services that are not in the sandbox.
+        services: Vec<String>,
+    },
+    /// An engine whose sandboxes may be other people's.
+    #[error(
+        "the engine at {host} is not on this machine, so which sandboxes have lost their directories cannot be told"
+    )]
+    Elsewhere {
+        /// Its address.
+        host: String,
+    },
+    /// No image is there through which data could be read.
+    #[error("the engine has no image at all, through which the data of sandbox {sandbox} could be read")]
+    NoImages {
+        /// The sandbox.
+        sandbox: String,
+    },
+    /// Nothing is there to be saved.
+    #[error("sandbox {sandbox} has no data")]
+    NoData {
+        /// The sandbox.
+        sandbox: String,
+    },
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -139,7 +187,14 @@ impl Fault for Error {
             | Self::NotLocked { .. }
             | Self::NoDockerfile { .. } => Class::Config,
             Self::Ended { .. } | Self::NotReady { .. } => Class::Failed,
-            Self::NotUp { .. } | Self::NoService { .. } => Class::Usage,
+            Self::NotUp { .. }
+            | Self::NoService { .. }
+            | Self::NoSnapshot { .. }
+            | Self::NotOurs { .. }
+            | Self::Elsewhere { .. }
+            | Self::NoData { .. } => Class::Usage,
+            Self::SnapshotThere { .. } => Class::Conflict,
+            Self::NoImages { .. } => Class::Env,
             Self::Engine(error) => error.class(),
             Self::File(error) => error.class(),
             Self::State(error) => error.class(),
@@ -154,7 +209,10 @@ impl Fault for Error {
                 Some(format!("its last lines:\n{}", log.join("\n")))
             }
             Self::Ended { .. } | Self::NotReady { .. } => Some("it said nothing".into()),
-            Self::NoService { known, .. } => Some(format!("it has: {}", known.join(", "))),
+            Self::NoSnapshot { known, .. } if known.is_empty() => Some("it has none".into()),
+            Self::NoService { known, .. } | Self::NoSnapshot { known, .. } => {
+                Some(format!("it has: {}", known.join(", ")))
+            }
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::State(error) => error.hint(),
@@ -166,7 +224,9 @@ impl Fault for Error {
         match self {
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
-            Self::NotUp { .. } => vec!["onramp up".into()],
+            Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } => vec!["onramp up".into()],
+            Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],
+            Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
             Self::Engine(error) => error.next(),
             Self::File(error) => error.next(),
             Self::State(error) => error.next(),

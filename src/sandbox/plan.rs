@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::closure::{Member, ServiceId};
+use super::data::snapshot::Snapshot;
+use super::data::{DataVolume, Frozen, Golden, Inventory};
 use super::{Error, SandboxId, SandboxKey};
 use crate::engine::{Container, ContainerSpec, Mount, NetworkSpec, PortBinding, Source, label};
 use crate::git::Commit;
@@ -50,6 +52,20 @@ pub struct Wanted<'a> {
     pub seeds: &'a BTreeMap<Name, Digest>,
     /// What secrets are derived from.
     pub key: &'a SandboxKey,
+    /// How the project's own data begins.
+    pub begin: &'a Begin,
+}
+
+/// How the data of a project's own services begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// As it was left; what was never there is made.
+    #[default]
+    AsItWas,
+    /// Anew, from its seeds.
+    Anew,
+    /// As a snapshot has it.
+    Snapshot(Snapshot),
 }
 
 /// What the engine has already.
@@ -59,8 +75,8 @@ pub struct Existing {
     pub containers: Vec<Container>,
     /// Its network, if it is there: whether that has a way out.
     pub network: Option<bool>,
-    /// Its volumes and the digest of the seeds that filled them.
-    pub volumes: BTreeMap<String, Option<String>>,
+    /// What there is of data.
+    pub data: Inventory,
     /// Those of the wanted images that are there.
     pub images: BTreeSet<String>,
 }
@@ -128,6 +144,9 @@ pub struct ServicePlan {
     /// Seed files, absolute, in order.
     #[serde(skip)]
     pub seed: Vec<PathBuf>,
+    /// The golden copy that is made of its data once the seeds are in.
+    #[serde(skip)]
+    pub golden: Option<Golden>,
 }
 
 /// A build that is needed.
@@ -148,9 +167,27 @@ pub struct BuildPlan {
 pub struct VolumePlan {
     /// Its name.
     pub name: String,
+    /// Whose data it holds.
+    pub service: ServiceId,
+    /// How it begins.
+    pub begins: Filling,
     /// Its labels.
     #[serde(skip)]
     pub labels: Vec<(String, String)>,
+    /// Whether it takes over from one that is there, which goes once the service answers.
+    pub takes_over: bool,
+}
+
+/// How a new data volume begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filling {
+    /// Empty; the service fills it, from its seeds if it has any.
+    Empty,
+    /// As a clone of its golden copy.
+    Golden(#[serde(skip)] Frozen),
+    /// As a clone of a part of a snapshot.
+    Snapshot(#[serde(skip)] Frozen),
 }
 
 /// What `up` will do.
@@ -175,6 +212,9 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Containers of services that are not wanted any more.
     pub remove: Vec<String>,
+    /// Data volumes that others took over from: they go at the end.
+    #[serde(skip)]
+    pub former: Vec<DataVolume>,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -199,8 +239,11 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         volumes: Vec::new(),
         services: Vec::new(),
         remove: Vec::new(),
+        former: Vec::new(),
         notes: Vec::new(),
     };
+    let all = existing.data.of_sandbox(id);
+    plan.former = all.iter().filter(|old| all.iter().any(|new| new.replaces(old))).cloned().collect();
     for member in wanted.members {
         let (origin, image) = wanted.image(member)?;
         let name = match &image {
@@ -220,11 +263,13 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
                 RunImage::Pinned(_) => {}
             }
         }
-        let volume = member.service.data.as_ref().map(|_| id.volume(&member.id.app, &member.id.service));
-        if let Some(volume) = &volume {
-            plan.add_volume(volume, member, wanted, existing);
+        let mut spec = wanted.container(member, &name);
+        let data = member.service.data.as_ref().map(|target| plan.add_data(target, &spec, member, wanted, existing));
+        let (volume, golden) = data.unzip();
+        if let (Some(name), Some(target)) = (&volume, &member.service.data) {
+            spec.mounts.push(Mount { target: target.clone(), source: Source::Volume(name.clone()) });
+            spec.mounts.sort();
         }
-        let spec = wanted.container(member, &name, volume.as_deref());
         let action = match existing.containers.iter().find(|container| container.name == spec.name) {
             None => Action::Create,
             Some(container) if container.labels.get(label::SPEC) != Some(&spec.digest().to_string()) => Action::Replace,
@@ -248,7 +293,16 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             needs: member.needs.clone(),
             volume,
             seed,
+            golden: golden.flatten(),
         });
+    }
+    if let Begin::Snapshot(snapshot) = wanted.begin {
+        let restored = |service: &&ServiceId| plan.volumes.iter().any(|volume| volume.service == **service);
+        let foreign: Vec<String> =
+            snapshot.services.iter().filter(|service| !restored(service)).map(ToString::to_string).collect();
+        if !foreign.is_empty() {
+            return Err(Error::NotOurs { snapshot: snapshot.name.clone(), services: foreign });
+        }
     }
     let unwanted = |c: &&Container| !plan.services.iter().any(|service| service.spec.name == c.name);
     plan.remove = existing.containers.iter().filter(unwanted).map(|container| container.name.clone()).collect();
@@ -256,27 +310,78 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
 }
 
 impl Plan {
-    /// Whether everything is there already.
-    pub fn is_empty(&self) -> bool {
-        self.services.iter().all(|service| service.action == Action::Keep) && self.remove.is_empty()
+    /// The services whose data is replaced by other data.
+    pub fn taken_over(&self) -> Vec<String> {
+        self.volumes.iter().filter(|volume| volume.takes_over).map(|volume| volume.service.to_string()).collect()
     }
 
-    fn add_volume(&mut self, name: &str, member: &Member, wanted: &Wanted<'_>, existing: &Existing) {
-        let seed = wanted.seeds.get(&member.id.service).filter(|_| member.own).map(ToString::to_string);
-        match existing.volumes.get(name) {
-            None => {
-                let mut labels: Vec<(String, String)> = sandbox_labels(wanted.id).collect();
-                labels.push((label::SERVICE.to_owned(), member.id.to_string()));
-                labels.extend(seed.map(|seed| (label::SEED.to_owned(), seed)));
-                self.volumes.push(VolumePlan { name: name.to_owned(), labels });
+    /// Finds the volume of a service's data, or plans one; and the golden copy that is to be made of it.
+    fn add_data(
+        &mut self,
+        target: &str,
+        spec: &ContainerSpec,
+        member: &Member,
+        wanted: &Wanted<'_>,
+        existing: &Existing,
+    ) -> (String, Option<Golden>) {
+        let (id, service) = (wanted.id, &member.id);
+        let there = existing.data.current(id).into_iter().find(|data| data.service == *service);
+        let seed = wanted.seeds.get(&service.service).filter(|_| member.own).map(ToString::to_string);
+        let filling = match (wanted.begin, &there) {
+            (Begin::Snapshot(snapshot), _) if snapshot.parts.contains_key(service) => {
+                Some(Filling::Snapshot(snapshot.parts[service].clone()))
             }
-            Some(filled_by) if *filled_by != seed => self.notes.push(format!(
-                "the seed files of {} changed since its data was made; `onramp down --data` makes room for new data",
-                member.id
-            )),
-            Some(_) => {}
+            (Begin::Anew, _) if member.own => Some(Filling::Empty),
+            (_, None) => Some(Filling::Empty),
+            _ => None,
+        };
+        let (Some(mut filling), generation) = (filling, there.as_ref().map_or(1, |data| data.generation + 1)) else {
+            let there = there.expect("what is not there is filled");
+            if there.seed != seed {
+                self.notes.push(format!(
+                    "the seed files of {service} changed since its data was made; `onramp up --fresh` makes it anew"
+                ));
+            }
+            return (there.name, None);
+        };
+        let name = id.volume(&service.app, &service.service, generation);
+        let mut golden = None;
+        if filling == Filling::Empty
+            && let Some(seed) = &seed
+            && stands_alone(member)
+        {
+            let key = Golden::key(spec, target, seed);
+            if let Some(frozen) = existing.data.golden(&key) {
+                filling = Filling::Golden(frozen);
+            } else {
+                let next = id.volume(&service.app, &service.service, generation + 1);
+                golden = Some(Golden { key, labels: data_labels(id, service, Some(seed)), next });
+            }
         }
+        let seed = match &filling {
+            Filling::Snapshot(frozen) => frozen.seed.clone(),
+            _ => seed,
+        };
+        let labels = data_labels(id, service, seed.as_deref());
+        let (service, takes_over) = (service.clone(), there.is_some());
+        self.former.extend(there);
+        self.volumes.push(VolumePlan { name: name.clone(), service, begins: filling, labels, takes_over });
+        (name, golden)
     }
+}
+
+/// Whether what a service holds after its seeds is of its own making: it asks nobody else and shows no directory of the
+/// project, and its port tells when the seeds are in.
+fn stands_alone(member: &Member) -> bool {
+    member.needs.is_empty() && member.service.sync.is_empty() && member.service.port.is_some()
+}
+
+/// What is written on a sandbox's data.
+pub(super) fn data_labels(id: &SandboxId, service: &ServiceId, seed: Option<&str>) -> Vec<(String, String)> {
+    let mut labels: Vec<(String, String)> = sandbox_labels(id).collect();
+    labels.push((label::SERVICE.to_owned(), service.to_string()));
+    labels.extend(seed.map(|seed| (label::SEED.to_owned(), seed.to_owned())));
+    labels
 }
 
 /// The image of a service: built under a name, or pinned by digest.
@@ -305,28 +410,25 @@ impl Wanted<'_> {
         Ok((origin, RunImage::Pinned(pinned(image, self.lock)?)))
     }
 
-    fn container(&self, member: &Member, image: &str, volume: Option<&str>) -> ContainerSpec {
+    /// The container of a service, its data aside.
+    fn container(&self, member: &Member, image: &str) -> ContainerSpec {
         let ServiceId { app, service } = &member.id;
         let mut labels: BTreeMap<String, String> = sandbox_labels(self.id).collect();
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
         let mut mounts: Vec<Mount> = Vec::new();
-        if let (Some(volume), Some(target)) = (volume, &member.service.data) {
-            mounts.push(Mount { target: target.clone(), source: Source::Volume(volume.to_owned()) });
-        }
         if member.own {
             for (local, target) in &member.service.sync {
                 let directory = self.project.root.join(local).display().to_string();
                 mounts.push(Mount { target: target.clone(), source: Source::Directory(directory) });
             }
         }
-        mounts.sort();
         // Inside an app its services go by their own names; across apps by `service.app`. Two apps may each have a `db`.
         let siblings = self.members.iter().filter(|other| other.id.app == *app && other.id != member.id);
         let links = siblings.map(|other| (other.id.service.to_string(), self.id.container(app, &other.id.service)));
         let env = member.service.env.iter().map(|(key, value)| {
             let value = match value {
                 EnvValue::Plain(text) => text.clone(),
-                EnvValue::Secret(secret) => self.key.value(self.id, &secret.secret),
+                EnvValue::Secret(secret) => self.key.value(&secret.secret),
             };
             (key.clone(), value)
         });
@@ -357,10 +459,11 @@ pub fn pinned(image: &ImageRef, lock: &Lock) -> Result<ImageRef, Error> {
     Ok(image.at(locked.digest.clone()))
 }
 
-fn sandbox_labels(id: &SandboxId) -> impl Iterator<Item = (String, String)> {
+pub(super) fn sandbox_labels(id: &SandboxId) -> impl Iterator<Item = (String, String)> {
     [
         (label::SANDBOX.to_owned(), id.as_str().to_owned()),
         (label::PROJECT_DIR.to_owned(), id.directory.display().to_string()),
+        (label::BRANCH.to_owned(), id.branch.clone().unwrap_or_default()),
     ]
     .into_iter()
 }

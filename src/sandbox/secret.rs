@@ -1,10 +1,9 @@
-//! Values for the secrets that an environment names: made for one sandbox, the same at every start, stored nowhere.
+//! Values for the secrets that an environment names: made for one machine, the same in every sandbox, stored nowhere.
 
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::SandboxId;
 use crate::files::FileError;
 
 /// The key that this machine's sandbox secrets are derived from.
@@ -43,16 +42,13 @@ impl SandboxKey {
         attempt().map_err(FileError::io("write", path))
     }
 
-    /// The value of a named secret in a sandbox: 32 hexadecimal digits.
-    pub fn value(&self, sandbox: &SandboxId, secret: &str) -> String {
-        // A hash over fixed-length and length-prefixed parts keyed at its front; the value is truncated, which also rules
-        // out extension.
+    /// The value of a named secret: 32 hexadecimal digits. Data that one sandbox made is cloned into another one, and the
+    /// passwords in it with it; sandboxes cannot reach each other all the same.
+    pub fn value(&self, secret: &str) -> String {
+        // A hash keyed at its front; the value is truncated, which rules out extension.
         let mut hash = Sha256::new();
         hash.update(self.0);
-        for part in [sandbox.as_str(), secret] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
+        hash.update(secret);
         crate::reference::Digest::from_hash(&hash.finalize()).hex()[..32].to_owned()
     }
 }
@@ -64,11 +60,11 @@ mod tests {
     #[test]
     fn a_secret_is_the_same_here_and_different_elsewhere() {
         let dir = tempfile::tempdir().unwrap();
-        let id = |path: &str| SandboxId::new(&"shop".parse().unwrap(), None, Path::new(path));
-        let value = |path: &str, name: &str| SandboxKey::open(dir.path()).unwrap().value(&id(path), name);
-        assert_eq!(value("/a", "shop/db"), value("/a", "shop/db"));
-        assert_ne!(value("/a", "shop/db"), value("/b", "shop/db"));
-        assert_ne!(value("/a", "shop/db"), value("/a", "shop/dc"));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let value = |state: &Path, name: &str| SandboxKey::open(state).unwrap().value(name);
+        assert_eq!(value(dir.path(), "shop/db"), value(dir.path(), "shop/db"));
+        assert_ne!(value(dir.path(), "shop/db"), value(elsewhere.path(), "shop/db"));
+        assert_ne!(value(dir.path(), "shop/db"), value(dir.path(), "shop/dc"));
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &std::fs::metadata(dir.path().join("sandbox.key")).unwrap().permissions(),
         );

@@ -9,9 +9,10 @@ use futures_util::future::{try_join, try_join_all};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::plan::{Action, BuildPlan, Plan, ServicePlan};
+use super::data::{self, Golden, Maker};
+use super::plan::{Action, BuildPlan, Filling, Plan, ServicePlan, VolumePlan};
 use super::source::Context;
-use super::{Error, ServiceId, ready};
+use super::{Error, SandboxId, ServiceId, ready};
 use crate::engine::{BuildSpec, Engine, label};
 use crate::event::Observer;
 use crate::files::{self, FileError};
@@ -19,6 +20,10 @@ use crate::task::blocking;
 
 /// Where images with database seeds look for them, by the convention of Docker's official images.
 const SEED_DIRECTORY: &str = "docker-entrypoint-initdb.d";
+/// How long a service may take to end cleanly after its seeds went in, in seconds.
+const GRACE: u8 = 60;
+/// What a program ends with that was ended by force: 128 and the signal's number.
+const KILLED: i64 = 137;
 /// The largest seed file, in bytes.
 pub(super) const SEED_CAP: u64 = 256 * 1024 * 1024;
 
@@ -53,15 +58,36 @@ pub async fn apply(
         try_join_all(plan.remove.iter().map(|name| engine.remove_container(name))).await?;
         engine.remove_network(&plan.sandbox.network()).await?;
     }
+    // A data volume that others take over from goes last, and comes back where they do not answer.
+    let running = match make(engine, plan, limit, observer, began).await {
+        Ok(running) => running,
+        Err(error) => {
+            go_back(engine, plan, observer).await?;
+            return Err(error);
+        }
+    };
+    remove_former_data(engine, plan).await?;
+    remove_former_builds(engine, plan).await?;
+    Ok(running)
+}
+
+/// Makes the network, the data and the services.
+async fn make(
+    engine: &Engine,
+    plan: &Plan,
+    limit: Duration,
+    observer: &Arc<dyn Observer>,
+    began: Instant,
+) -> Result<Vec<Running>, Error> {
     let network = async {
         match &plan.network {
-            Some(spec) => engine.create_network(spec).await.map(|_| ()).map_err(Error::from),
+            Some(spec) => engine.create_network(spec).await.map(|_| ()),
             None => Ok(()),
         }
     };
-    let volumes = try_join_all(plan.volumes.iter().map(|volume| engine.create_volume(&volume.name, &volume.labels)));
+    let volumes = try_join_all(plan.volumes.iter().map(|volume| fill(engine, plan, volume)));
     let remove = try_join_all(plan.remove.iter().map(|name| engine.remove_container(name)));
-    try_join(network, async { try_join(volumes, remove).await.map_err(Error::from) }).await?;
+    try_join(network, try_join(volumes, remove)).await?;
 
     let gates: BTreeMap<&ServiceId, watch::Sender<bool>> =
         plan.services.iter().map(|service| (&service.service, watch::Sender::new(false))).collect();
@@ -69,15 +95,50 @@ pub async fn apply(
         let needs: Vec<watch::Receiver<bool>> = service.needs.iter().map(|need| gates[need].subscribe()).collect();
         let gate = &gates[&service.service];
         async move {
-            let (url, answer) = bring(engine, service, needs, limit, observer).await?;
+            let (url, answer) = bring(engine, &plan.sandbox, service, needs, limit, observer).await?;
             gate.send_replace(true);
             let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             Ok::<_, Error>(Running { service: service.service.clone(), action: service.action, url, answer, ready_ms })
         }
     });
-    let running = try_join_all(services).await?;
-    remove_former_builds(engine, plan).await?;
-    Ok(running)
+    try_join_all(services).await
+}
+
+/// Makes a data volume as it is to begin.
+async fn fill(engine: &Engine, plan: &Plan, volume: &VolumePlan) -> Result<(), crate::engine::Error> {
+    let service = plan.services.iter().find(|service| service.service == volume.service);
+    let image = service.map_or("", |service| service.image.as_str());
+    let maker = Maker { engine, id: &plan.sandbox, image };
+    match &volume.begins {
+        Filling::Empty => data::fresh(&maker, &volume.name, &volume.labels).await,
+        Filling::Golden(frozen) | Filling::Snapshot(frozen) => {
+            data::clone(&maker, frozen, &volume.name, &volume.labels).await
+        }
+    }
+}
+
+/// Takes away the data that was taken over from, and what it alone lay on.
+async fn remove_former_data(engine: &Engine, plan: &Plan) -> Result<(), Error> {
+    if plan.volumes.is_empty() && plan.former.is_empty() {
+        return Ok(());
+    }
+    try_join_all(plan.former.iter().map(|data| engine.remove_volume(&data.name))).await?;
+    let freed: Vec<String> = plan.former.iter().flat_map(|data| data.layers.clone()).collect();
+    Ok(data::sweep(engine, plan.sandbox.as_str(), &freed).await?)
+}
+
+/// Takes away the data that was to take over, with whatever uses it: what was there before is the sandbox's data again.
+async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
+    for volume in plan.volumes.iter().filter(|volume| volume.takes_over) {
+        let Some(service) = plan.services.iter().find(|service| service.service == volume.service) else { continue };
+        engine.remove_container(&service.spec.name).await?;
+        engine.remove_volume(&volume.name).await?;
+        if let Some(golden) = &service.golden {
+            engine.remove_volume(&golden.next).await?;
+        }
+        observer.note(&format!("the data of {} is as it was before; `onramp up` starts it again", volume.service));
+    }
+    Ok(())
 }
 
 /// Takes the images away that services which were built now were built as before.
@@ -118,6 +179,7 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
 /// Brings one service to where it answers: its URL and what it answered.
 async fn bring(
     engine: &Engine,
+    sandbox: &SandboxId,
     plan: &ServicePlan,
     needs: Vec<watch::Receiver<bool>>,
     limit: Duration,
@@ -145,12 +207,15 @@ async fn bring(
         observer.step(&task, "starting");
         start(engine, name).await?;
     }
-    let port = match plan.definition.port {
-        Some(port) => engine.host_port(name, port).await?,
-        None => None,
-    };
     observer.step(&task, "waiting for an answer");
-    let answer = answered(engine, plan, port, limit).await?;
+    let (mut port, mut answer) = answered(engine, plan, limit).await?;
+    if let Some(golden) = &plan.golden
+        && let Some(volume) = &plan.volume
+    {
+        observer.step(&task, "keeping a golden copy of its data");
+        keep_golden(engine, sandbox, plan, golden, volume).await?;
+        (port, answer) = answered(engine, plan, limit).await?;
+    }
     let url = port.map(|port| match plan.definition.ready {
         Some(_) => format!("http://127.0.0.1:{port}/"),
         None => format!("127.0.0.1:{port}"),
@@ -172,9 +237,34 @@ async fn start(engine: &Engine, name: &str) -> Result<(), Error> {
     }
 }
 
-/// Waits until the service answers, it ends, or the time is over: whichever is first.
-async fn answered(engine: &Engine, plan: &ServicePlan, port: Option<u16>, limit: Duration) -> Result<String, Error> {
+/// Ends a service whose seeds are in, freezes its data as the golden copy, and starts it on a clone.
+async fn keep_golden(
+    engine: &Engine,
+    sandbox: &SandboxId,
+    plan: &ServicePlan,
+    golden: &Golden,
+    volume: &str,
+) -> Result<(), Error> {
     let name = &plan.spec.name;
+    engine.stop_container(name, GRACE).await?;
+    if engine.wait_for_exit(name).await?.exit_code == KILLED {
+        // What was not closed cleanly is no golden copy. It is this sandbox's data all the same.
+        return start(engine, name).await;
+    }
+    engine.remove_container(name).await?;
+    let now = golden.make(&Maker { engine, id: sandbox, image: &plan.image }, volume).await?;
+    engine.create_container(&plan.spec.on(volume, &now)).await?;
+    start(engine, name).await
+}
+
+/// Waits until the service answers, it ends, or the time is over: whichever is first. The loopback port it answers on, and
+/// what it answered.
+async fn answered(engine: &Engine, plan: &ServicePlan, limit: Duration) -> Result<(Option<u16>, String), Error> {
+    let name = &plan.spec.name;
+    let port = match plan.definition.port {
+        Some(port) => engine.host_port(name, port).await?,
+        None => None,
+    };
     let mut last = String::new();
     let probing = async {
         match port {
@@ -188,7 +278,7 @@ async fn answered(engine: &Engine, plan: &ServicePlan, port: Option<u16>, limit:
         // A container that ended is told before a port that somebody else may have taken over.
         biased;
         ended = engine.wait_for_exit(name) => Some(ended?.exit_code),
-        answer = probing => return Ok(answer),
+        answer = probing => return Ok((port, answer)),
         () = tokio::time::sleep(limit) => None,
     };
     let service = plan.service.to_string();

@@ -6,7 +6,8 @@ use std::path::Path;
 use futures_util::future::{try_join, try_join_all};
 
 use super::closure::{self, Member};
-use super::plan::{self, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
+use super::data::Inventory;
+use super::plan::{self, Begin, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
 use super::source::Context;
 use super::{Error, SandboxId, SandboxKey};
 use crate::engine::{Engine, label};
@@ -69,7 +70,7 @@ impl View {
     }
 
     /// Compares what is wanted with what the engine has.
-    pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey) -> Result<Plan, Error> {
+    pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey, begin: &Begin) -> Result<Plan, Error> {
         let (view, locked) = (self.clone(), lock.clone());
         let (builds, seeds) = blocking(move || view.read_sources(&locked)).await?;
         let mut names: BTreeSet<String> = BTreeSet::new();
@@ -90,6 +91,7 @@ impl View {
             builds: &builds,
             seeds: &seeds,
             key,
+            begin,
         };
         plan::plan(&wanted, &existing)
     }
@@ -98,13 +100,12 @@ impl View {
         let labels = [(label::SANDBOX, self.id.as_str())];
         let presence =
             images.iter().map(|name| async move { Ok::<_, Error>(engine.image(name).await?.map(|_| name.clone())) });
-        let things = try_join(engine.containers(&labels), try_join(engine.networks(&labels), engine.volumes(&labels)));
+        let things = try_join(engine.containers(&labels), try_join(engine.networks(&labels), Inventory::read(engine)));
         let things = async { things.await.map_err(Error::from) };
-        let ((containers, (networks, volumes)), present) = try_join(things, try_join_all(presence)).await?;
-        let volumes = volumes.into_iter().map(|(name, labels)| (name, labels.get(label::SEED).cloned())).collect();
+        let ((containers, (networks, data)), present) = try_join(things, try_join_all(presence)).await?;
         let images = present.into_iter().flatten().collect();
         let network = networks.first().map(|(_, labels)| labels.get(label::EGRESS).is_some_and(|open| open == "true"));
-        Ok(Existing { containers, network, volumes, images })
+        Ok(Existing { containers, network, data, images })
     }
 
     /// What the project's own files decide: the names of its builds, and the digests of its seeds.
@@ -142,8 +143,10 @@ impl View {
 /// The sandbox of a project as it is checked out now.
 pub fn id(project: &Project) -> SandboxId {
     // A project outside of git has one sandbox a directory.
-    let branch = Worktree::find(&project.root).ok().and_then(|worktree| worktree.branch);
-    SandboxId::new(&project.manifest.name, branch.as_deref(), &project.root)
+    let Ok(worktree) = Worktree::find(&project.root) else {
+        return SandboxId::new(&project.manifest.name, None, &project.root);
+    };
+    SandboxId::new(&project.manifest.name, worktree.branch.as_deref(), &project.root).of_repository(worktree.common)
 }
 
 fn seed_digest(root: &Path, seeds: &[String]) -> Result<Digest, FileError> {

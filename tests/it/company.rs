@@ -34,6 +34,8 @@ impl Developer {
         let original = playground.join("state.git");
         machine.git("", &["clone", "--quiet", "--mirror", original.to_str().unwrap(), state.to_str().unwrap()]);
         machine.on_engine();
+        // One key on one engine: what one test seeded the others clone.
+        machine.write(machine.elsewhere("home/.local/state/onramp/sandbox.key"), [7; 32]);
         machine.onramp("join").arg(playground.join("catalog.git").display().to_string()).ok();
         machine.set("ONRAMP_STATE", state.display().to_string());
         Self { machine, projects: Mutex::default() }

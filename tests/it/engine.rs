@@ -63,6 +63,41 @@ pub fn images_of(project: &Path) -> Vec<String> {
     })
 }
 
+/// The volumes that onramp made for projects in a directory.
+pub fn volumes_of(directory: &Path) -> Vec<String> {
+    let directory = directory.canonicalize().unwrap();
+    let inside = |labels: &HashMap<String, String>| {
+        labels.get("dev.onramp.project-dir").is_some_and(|project| Path::new(project).starts_with(&directory))
+    };
+    all_volumes().into_iter().filter(|volume| inside(&volume.labels)).map(|volume| volume.name).collect()
+}
+
+/// Those of them that hold the data of sandboxes.
+pub fn data_of(directory: &Path) -> Vec<String> {
+    let data = |name: &String| !label_of(name, "dev.onramp.sandbox").is_empty();
+    volumes_of(directory).into_iter().filter(data).collect()
+}
+
+/// What a volume's label says; nothing where it has none.
+pub fn label_of(volume: &str, label: &str) -> String {
+    let found = all_volumes().into_iter().find(|found| found.name == volume);
+    found.and_then(|found| found.labels.get(label).cloned()).unwrap_or_default()
+}
+
+/// Whether some volume lies on this one.
+pub fn lies_on(layer: &str) -> bool {
+    all_volumes()
+        .iter()
+        .any(|volume| volume.labels.get("dev.onramp.layers").is_some_and(|layers| layers.contains(layer)))
+}
+
+fn all_volumes() -> Vec<bollard::models::Volume> {
+    with_engine(async |docker| {
+        let found = docker.list_volumes(None::<bollard::query_parameters::ListVolumesOptions>).await.unwrap();
+        found.volumes.unwrap_or_default()
+    })
+}
+
 /// Makes a volume that is nobody's.
 pub fn create_volume(name: &str) {
     with_engine(async |docker| {

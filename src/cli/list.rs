@@ -1,0 +1,57 @@
+//! `onramp list`
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::{Report, Verdict};
+use crate::sandbox::many::{self, Found, Gone};
+use crate::text;
+
+/// List the sandboxes on this engine, of all projects.
+#[derive(clap::Args)]
+#[command(before_help = "Examples:
+  onramp list
+  onramp list --json
+")]
+pub struct Arguments {}
+
+#[derive(Serialize)]
+struct List {
+    sandboxes: Vec<Found>,
+}
+
+impl Arguments {
+    /// Asks the engine once.
+    pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        cx.report(&List { sandboxes: many::list(&cx.engine().await?).await? });
+        Ok(Verdict::Ok)
+    }
+}
+
+impl Report for List {
+    fn text(&self) -> String {
+        if self.sandboxes.is_empty() {
+            return "no sandboxes\n".to_owned();
+        }
+        text::table(&self.sandboxes.iter().map(row).collect::<Vec<_>>())
+    }
+}
+
+/// A sandbox in a line: its name, what is of it, how old that is, where it belongs.
+pub fn row(found: &Found) -> Vec<String> {
+    let services = match (found.running, found.containers) {
+        (_, 0) => "data only".to_owned(),
+        (running, all) if running == all => format!("{running} up"),
+        (running, all) => format!("{running} of {all} up"),
+    };
+    let age = found.last.map(|last| text::age(last, Timestamp::now())).unwrap_or_default();
+    let directory = text::neutral_line(&found.directory.display().to_string(), 200);
+    let place = match found.gone {
+        None => directory,
+        Some(Gone::Directory) => format!("{directory} (gone)"),
+        Some(Gone::Branch) => format!("{directory} (its branch is gone)"),
+    };
+    vec![found.sandbox.clone(), services, age, place]
+}

@@ -1,0 +1,87 @@
+//! Making a data volume: empty, or as a clone of a frozen one.
+
+use futures_util::future::try_join;
+
+use super::carrier::{Carrier, Root};
+use super::inventory::path_of;
+use super::{Frozen, Inventory, Maker};
+use crate::engine::{Backing, Error, Volume, VolumeSpec, label};
+
+/// Makes an empty data volume.
+pub async fn fresh(maker: &Maker<'_>, name: &str, labels: &[(String, String)]) -> Result<(), Error> {
+    let base = layer(maker, "base").await?;
+    over(maker, name, labels, &base, None).await
+}
+
+/// Makes a data volume that begins as the frozen one is.
+pub async fn clone(maker: &Maker<'_>, frozen: &Frozen, name: &str, labels: &[(String, String)]) -> Result<(), Error> {
+    if frozen.overlay {
+        let lower = lower(maker, &frozen.layers, &frozen.name).await?;
+        let upper = upper(maker, &Root::of_label(&frozen.root)).await?;
+        over(maker, name, labels, &upper, Some(lower)).await
+    } else {
+        let copy = copy(maker, &frozen.name).await?;
+        over(maker, name, labels, &copy, None).await
+    }
+}
+
+/// Layers that another one is laid over.
+pub(super) struct Lower {
+    names: Vec<String>,
+    paths: Vec<String>,
+}
+
+/// Finds the layers of a volume.
+pub(super) async fn lower(maker: &Maker<'_>, layers: &[String], volume: &str) -> Result<Lower, Error> {
+    let paths = Inventory::read(maker.engine).await?.paths(layers);
+    let paths = paths.ok_or_else(|| Error::Broken {
+        verb: format!("read volume {volume}"),
+        detail: "a layer that it lies on is gone".to_owned(),
+    })?;
+    Ok(Lower { names: layers.to_vec(), paths })
+}
+
+/// Makes a layer of this kind.
+async fn layer(maker: &Maker<'_>, kind: &str) -> Result<Volume, Error> {
+    let labels = maker.marks().into_iter().chain([(label::LAYER.to_owned(), kind.to_owned())]).collect();
+    maker.engine.create_volume(&VolumeSpec { name: None, labels, backing: Backing::Own }).await
+}
+
+/// Makes a layer that others lie under.
+pub(super) async fn upper(maker: &Maker<'_>, root: &Root) -> Result<Volume, Error> {
+    let upper = layer(maker, "upper").await?;
+    let carrier = Carrier::make(maker, &upper.name).await?;
+    let made = carrier.make_upper(root).await;
+    carrier.end().await?;
+    made.map(|()| upper)
+}
+
+/// Makes a layer with all that is in a volume.
+pub(super) async fn copy(maker: &Maker<'_>, volume: &str) -> Result<Volume, Error> {
+    let base = layer(maker, "base").await?;
+    let (from, into) = try_join(Carrier::make(maker, volume), Carrier::make(maker, &base.name)).await?;
+    let made = from.copy_into(&into).await;
+    try_join(from.end(), into.end()).await?;
+    made.map(|()| base)
+}
+
+/// Makes the volume that is mounted: a layer as it is, or over others.
+pub(super) async fn over(
+    maker: &Maker<'_>,
+    name: &str,
+    labels: &[(String, String)],
+    highest: &Volume,
+    lower: Option<Lower>,
+) -> Result<(), Error> {
+    let mut layers = vec![highest.name.clone()];
+    let backing = match lower {
+        None => Backing::Directory(path_of(highest)),
+        Some(lower) => {
+            layers.extend(lower.names);
+            let work = format!("{}/work", highest.mountpoint);
+            Backing::Overlay { lower: lower.paths, upper: path_of(highest), work }
+        }
+    };
+    let labels = labels.iter().cloned().chain([(label::LAYERS.to_owned(), layers.join(","))]).collect();
+    maker.engine.create_volume(&VolumeSpec { name: Some(name.to_owned()), labels, backing }).await.map(drop)
+}

@@ -1,0 +1,151 @@
+//! Snapshots: the data of a sandbox at a moment, under a name, for every sandbox of the project.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::{try_join, try_join_all};
+use serde::Serialize;
+
+use super::{DataVolume, Freezing, Frozen, Inventory, Maker, freeze};
+use crate::engine::{Engine, Volume, label};
+use crate::name::Name;
+use crate::sandbox::plan::data_labels;
+use crate::sandbox::{Error, SandboxId, ServiceId};
+
+/// How long a service may take to end cleanly before its data is frozen, in seconds.
+const GRACE: u8 = 60;
+
+/// A snapshot that is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// The services whose data it holds.
+    pub services: Vec<ServiceId>,
+    /// The sandbox it was made of.
+    pub sandbox: String,
+    /// When, RFC 3339.
+    pub made: String,
+    /// The volumes it is made of, by service.
+    #[serde(skip)]
+    pub parts: BTreeMap<ServiceId, Frozen>,
+}
+
+/// The snapshots of a project, the newest first.
+pub fn list(inventory: &Inventory, id: &SandboxId) -> Vec<Snapshot> {
+    let mut all: BTreeMap<&str, Vec<&Volume>> = BTreeMap::new();
+    for volume in inventory.snapshots(&id.home()) {
+        all.entry(volume.labels[label::SNAPSHOT].as_str()).or_default().push(volume);
+    }
+    let mut found: Vec<Snapshot> = all.into_iter().filter_map(|(name, volumes)| Snapshot::of(name, &volumes)).collect();
+    found.sort_by(|a, b| b.made.cmp(&a.made));
+    found
+}
+
+/// The snapshot of this name.
+pub fn find(inventory: &Inventory, id: &SandboxId, name: &Name) -> Result<Snapshot, Error> {
+    let all = list(inventory, id);
+    let known = all.iter().map(|snapshot| snapshot.name.clone()).collect();
+    let found = all.into_iter().find(|snapshot| snapshot.name == name.as_str());
+    found.ok_or_else(|| Error::NoSnapshot { project: id.project.to_string(), snapshot: name.to_string(), known })
+}
+
+/// Parts of snapshots that lack the others.
+pub(super) fn cut_off(inventory: &Inventory) -> Vec<&Volume> {
+    let mut all: BTreeMap<(&str, &str), Vec<&Volume>> = BTreeMap::new();
+    for volume in inventory.marked(label::SNAPSHOT) {
+        let text = |key: &str| volume.labels.get(key).map(String::as_str).unwrap_or_default();
+        all.entry((text(label::PROJECT), text(label::SNAPSHOT))).or_default().push(volume);
+    }
+    all.retain(|(_, name), volumes| Snapshot::of(name, volumes).is_none());
+    all.into_values().flatten().collect()
+}
+
+impl Snapshot {
+    /// Reads its volumes; none while one is missing.
+    fn of(name: &str, volumes: &[&Volume]) -> Option<Self> {
+        let parts: BTreeMap<ServiceId, Frozen> =
+            volumes.iter().filter_map(|volume| Frozen::of(volume)).map(|part| (part.service.clone(), part)).collect();
+        let label = |key: &str| volumes.first().and_then(|volume| volume.labels.get(key)).cloned();
+        let whole: BTreeSet<String> = label(label::PARTS)?.split(',').map(str::to_owned).collect();
+        let there: BTreeSet<String> = parts.keys().map(ToString::to_string).collect();
+        let made = parts.values().map(|part| part.made.clone()).max()?;
+        let (name, services) = (name.to_owned(), parts.keys().cloned().collect());
+        (there == whole).then_some(Self { name, services, sandbox: label(label::MADE_FOR)?, made, parts })
+    }
+}
+
+/// What `snapshot save` will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SavePlan {
+    /// The snapshot.
+    pub snapshot: Name,
+    /// The sandbox.
+    pub sandbox: String,
+    /// The services whose data is saved.
+    pub services: Vec<ServiceId>,
+    /// Containers that end for it.
+    pub stop: Vec<String>,
+    #[serde(skip)]
+    saved: Vec<DataVolume>,
+    #[serde(skip)]
+    id: SandboxId,
+    #[serde(skip)]
+    image: String,
+}
+
+/// Looks at what a sandbox has to save.
+pub async fn plan_save(engine: &Engine, id: &SandboxId, name: &Name) -> Result<SavePlan, Error> {
+    let labels = [(label::SANDBOX, id.as_str())];
+    let (inventory, containers) = try_join(Inventory::read(engine), engine.containers(&labels)).await?;
+    if list(&inventory, id).iter().any(|snapshot| snapshot.name == name.as_str()) {
+        return Err(Error::SnapshotThere { project: id.project.to_string(), snapshot: name.to_string() });
+    }
+    let saved = inventory.current(id);
+    if saved.is_empty() {
+        return Err(Error::NoData { sandbox: id.to_string() });
+    }
+    let services: Vec<ServiceId> = saved.iter().map(|data| data.service.clone()).collect();
+    let holds = |label: Option<&String>| {
+        label.and_then(|label| label.parse().ok()).is_some_and(|service: ServiceId| services.contains(&service))
+    };
+    let stop = containers.iter().filter(|container| holds(container.labels.get(label::SERVICE)));
+    let stop = stop.map(|container| container.name.clone()).collect();
+    let image = match containers.first() {
+        Some(container) => container.image_id.clone(),
+        None => engine.any_image().await?.ok_or_else(|| Error::NoImages { sandbox: id.to_string() })?,
+    };
+    Ok(SavePlan { snapshot: name.clone(), sandbox: id.to_string(), services, stop, saved, id: id.clone(), image })
+}
+
+/// Ends the services, so that what they hold is whole, and freezes it. The next `up` starts them again.
+pub async fn save(engine: &Engine, plan: &SavePlan) -> Result<(), Error> {
+    try_join_all(plan.stop.iter().map(|name| async move {
+        engine.stop_container(name, GRACE).await?;
+        engine.remove_container(name).await
+    }))
+    .await?;
+    let maker = Maker { engine, id: &plan.id, image: &plan.image };
+    let marks = [
+        (label::SNAPSHOT.to_owned(), plan.snapshot.to_string()),
+        (label::PARTS.to_owned(), plan.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+    ];
+    try_join_all(plan.saved.iter().map(|data| {
+        let ServiceId { app, service } = &data.service;
+        let name = format!("onramp.snapshot.{}.{}.{app}.{service}", plan.id.home(), plan.snapshot);
+        let next = data.next(&plan.id);
+        let labels = data_labels(&plan.id, &data.service, data.seed.as_deref());
+        let (maker, marks) = (&maker, &marks);
+        async move { freeze(maker, &Freezing { data, labels: &labels, next: &next, name: &name, marks }).await }
+    }))
+    .await?;
+    super::sweep(engine, plan.id.as_str(), &[]).await?;
+    Ok(())
+}
+
+/// Takes a snapshot away. Sandboxes that began with it keep their data.
+pub async fn remove(engine: &Engine, id: &SandboxId, snapshot: &Snapshot) -> Result<(), Error> {
+    try_join_all(snapshot.parts.values().map(|part| engine.remove_volume(&part.name))).await?;
+    let freed: Vec<String> = snapshot.parts.values().flat_map(|part| part.layers.clone()).collect();
+    super::sweep(engine, id.as_str(), &freed).await?;
+    Ok(())
+}

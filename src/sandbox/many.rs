@@ -1,0 +1,184 @@
+//! All sandboxes on an engine: which there are, and what is left of those that nobody can come back to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::{try_join, try_join_all};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::data::{self, Inventory, layers};
+use super::{Error, down};
+use crate::engine::{Engine, Volume, label};
+use crate::git::Worktree;
+use crate::text::neutral_line;
+use crate::turn::Turn;
+
+/// A sandbox as the engine knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Its name.
+    pub sandbox: String,
+    /// The project's directory.
+    pub directory: PathBuf,
+    /// The branch; none where none was checked out.
+    pub branch: Option<String>,
+    /// How many of its services run.
+    pub running: usize,
+    /// How many containers it has.
+    pub containers: usize,
+    /// How many volumes hold its data.
+    pub volumes: usize,
+    /// When something was made for it last.
+    pub last: Option<Timestamp>,
+    /// Why nobody can come back to it; none where somebody can.
+    pub gone: Option<Gone>,
+}
+
+/// Why nobody can come back to a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gone {
+    /// Its directory is not there.
+    Directory,
+    /// Its branch is not in the repository.
+    Branch,
+}
+
+/// Every sandbox, by name.
+pub async fn list(engine: &Engine) -> Result<Vec<Found>, Error> {
+    let any = [(label::SANDBOX, "")];
+    let (containers, volumes) = try_join(engine.containers(&any), engine.volumes(&any)).await?;
+    let mut all: BTreeMap<String, Found> = BTreeMap::new();
+    for container in &containers {
+        if let Some(found) = Found::entry(&mut all, &container.labels, container.created) {
+            found.containers += 1;
+            found.running += usize::from(container.running);
+        }
+    }
+    for volume in &volumes {
+        if let Some(found) = Found::entry(&mut all, &volume.labels, volume.created) {
+            found.volumes += 1;
+        }
+    }
+    let here = engine.place().here;
+    let mut all: Vec<Found> = all.into_values().collect();
+    for found in all.iter_mut().filter(|_| here) {
+        found.gone = gone(&found.directory, found.branch.as_deref());
+    }
+    Ok(all)
+}
+
+impl Found {
+    fn entry<'a>(
+        all: &'a mut BTreeMap<String, Self>,
+        labels: &std::collections::HashMap<String, String>,
+        made: Option<Timestamp>,
+    ) -> Option<&'a mut Self> {
+        let text = |key: &str| labels.get(key).filter(|text| !text.is_empty());
+        let sandbox = text(label::SANDBOX)?;
+        let found = all.entry(sandbox.clone()).or_insert_with(|| Self {
+            sandbox: neutral_line(sandbox, 80),
+            directory: text(label::PROJECT_DIR).map(PathBuf::from).unwrap_or_default(),
+            branch: text(label::BRANCH).map(|branch| neutral_line(branch, 200)),
+            running: 0,
+            containers: 0,
+            volumes: 0,
+            last: None,
+            gone: None,
+        });
+        found.last = found.last.max(made);
+        Some(found)
+    }
+}
+
+/// A directory that cannot be looked at is not gone: it may be on a disk that is not there at the moment.
+fn gone(directory: &Path, branch: Option<&str>) -> Option<Gone> {
+    match directory.try_exists() {
+        Ok(false) if directory.is_absolute() => Some(Gone::Directory),
+        Ok(true) => {
+            let here = branch.map(|branch| Worktree::has_branch(directory, branch));
+            (here == Some(Some(false))).then_some(Gone::Branch)
+        }
+        _ => None,
+    }
+}
+
+/// What `prune` will take away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrunePlan {
+    /// Sandboxes, with their data.
+    pub sandboxes: Vec<Found>,
+    /// Golden copies and snapshots of repositories that are gone: the volumes' names.
+    pub frozen: Vec<String>,
+    #[serde(skip)]
+    freed: Vec<String>,
+}
+
+/// Looks for what nobody can come back to, and what nothing was made for since so long.
+pub async fn plan_prune(engine: &Engine, older_than: Option<SignedDuration>) -> Result<PrunePlan, Error> {
+    if !engine.place().here {
+        return Err(Error::Elsewhere { host: engine.host().to_owned() });
+    }
+    let now = Timestamp::now();
+    let old =
+        |last: Option<Timestamp>| older_than.is_none_or(|age| last.is_some_and(|last| now.duration_since(last) > age));
+    let all = list(engine).await?;
+    let sandboxes = all.into_iter().filter(|found| found.gone.is_some() && old(found.last)).collect();
+    let inventory = Inventory::read(engine).await?;
+    let marked = inventory.marked(label::GOLDEN).chain(inventory.marked(label::SNAPSHOT));
+    let frozen: Vec<&Volume> = marked.filter(|volume| lost(volume, now) && old(volume.created)).collect();
+    Ok(PrunePlan {
+        sandboxes,
+        freed: frozen.iter().flat_map(|volume| layers(volume)).collect(),
+        frozen: frozen.into_iter().map(|volume| volume.name.clone()).collect(),
+    })
+}
+
+/// Whether the repository of a frozen volume is gone for good. A golden copy serves every project with the same seeds: one
+/// that was made today may be about to be cloned.
+fn lost(volume: &Volume, now: Timestamp) -> bool {
+    let repository = volume.labels.get(label::REPOSITORY).map(Path::new);
+    let settled = volume.created.is_some_and(|made| now.duration_since(made) > data::LEFT_BEHIND);
+    settled && repository.is_some_and(|path| gone(path, None).is_some())
+}
+
+/// Takes it away. A sandbox that somebody is at work on stays.
+pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<(), Error> {
+    for found in &plan.sandboxes {
+        let Ok(_turn) = Turn::take(state, &format!("sandbox {}", found.sandbox)) else { continue };
+        let down = down::plan(engine, &found.sandbox, true).await?;
+        down::apply(engine, &down).await?;
+    }
+    try_join_all(plan.frozen.iter().map(|name| engine.remove_volume(name))).await?;
+    Ok(data::sweep(engine, "", &plan.freed).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_gone_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(gone(dir.path(), None), None);
+        assert_eq!(gone(dir.path(), Some("main")), None, "no repository, no branch to miss");
+        assert_eq!(gone(&dir.path().join("x"), Some("main")), Some(Gone::Directory));
+        assert_eq!(gone(Path::new(""), None), None, "an older onramp did not write it down");
+    }
+
+    #[test]
+    fn a_frozen_volume_is_lost_a_day_after_it_was_made_and_its_repository_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::now();
+        let volume = |repository: &Path, hours| Volume {
+            name: "frozen".into(),
+            labels: [(label::REPOSITORY.to_owned(), repository.display().to_string())].into(),
+            mountpoint: String::new(),
+            created: Some(now - SignedDuration::from_hours(hours)),
+        };
+        assert!(lost(&volume(&dir.path().join("gone"), 25), now));
+        assert!(!lost(&volume(&dir.path().join("gone"), 23), now));
+        assert!(!lost(&volume(dir.path(), 25), now));
+    }
+}
