@@ -94,7 +94,48 @@ def measure_pair(project, peer):
         figures["floor down"].append(floor["down"])
         for name, command in (("compose up", up), ("compose down", down)):
             figures[name].append(run(command)[0])
-    return {name: median(values) for name, values in figures.items()}
+    return {name: median(values) for name, values in figures.items()}, pair
+
+
+def bulk(megabytes):
+    """SQL that makes the database itself write so much data: the seed is small, what it leaves is not."""
+    rows = megabytes * 1_000_000 // 4000
+    return ("CREATE TABLE bulk (id INT PRIMARY KEY, filler VARCHAR(4000)) CHARACTER SET latin1;\n"
+            f"INSERT INTO bulk SELECT seq, REPEAT(CHAR(65 + seq % 26), 4000) FROM seq_1_to_{rows};\n")
+
+
+def measure_fresh(project, megabytes, times):
+    """`up` with data as the seeds leave it: the first sandbox, then later ones."""
+    note(f"fresh data of {megabytes} MB")
+    onramp("down", "--data", "--yes", cwd=project)
+    (project / "db/bulk.sql").write_text(bulk(megabytes))
+    manifest = project / "onramp.toml"
+    manifest.write_text(manifest.read_text().replace('"db/seed.sql"]', '"db/seed.sql", "db/bulk.sql"]'))
+    seeded = onramp("up", "--timeout", "20m", cwd=project)[0]
+    later = []
+    for _ in range(times):
+        onramp("down", "--data", "--yes", cwd=project)
+        later.append(onramp("up", cwd=project)[0])
+    return {"seeded": seeded, "later": median(later)}
+
+
+def measure_empty(project, peer, pair, times):
+    """Compose with an empty volume, which the same seeds fill."""
+    seeds = ["schema.sql", "seed.sql", "bulk.sql"]
+    content = json.loads(compose_file(pair))
+    db = content["services"]["db"]
+    content["volumes"] = {"fresh": {}}
+    db["volumes"] = ["fresh:/var/lib/mysql"] + [
+        f"{project / 'db' / seed}:/docker-entrypoint-initdb.d/{i:03}-{seed}:ro" for i, seed in enumerate(seeds, 1)]
+    # Healthy only once the seeds are in: while they go in, the server listens on its socket alone.
+    db["healthcheck"]["test"] = ["CMD", "bash", "-c", "</dev/tcp/127.0.0.1/3306"]
+    file = WORK / "compose-empty.json"
+    file.write_text(json.dumps(content))
+    found = []
+    for _ in range(times):
+        found.append(run([peer, "-f", file, "up", "-d", "--wait"])[0])
+        run([peer, "-f", file, "down", "-v"])
+    return median(found)
 
 
 def measure_start(project):
@@ -103,13 +144,17 @@ def measure_start(project):
     return {name: median([run(command, cwd=project)[0] for _ in range(RUNS * 3)]) for name, command in commands.items()}
 
 
-def report(pair, start):
+def report(pair, start, small, large):
     host = engine("version")
     size = ONRAMP.stat().st_size / 1e6
     ratio = lambda a, b: f"{pair[a] / pair[b]:.2f} ×"
     rows = [
         ("`onramp up` against the engine's bare API", f"{pair['onramp up']:.2f} s", f"{pair['floor up']:.2f} s", ratio("onramp up", "floor up"), "at most 1.5 ×"),
         ("`onramp up` against `docker compose up --wait`, health interval 1 s", f"{pair['onramp up']:.2f} s", f"{pair['compose up']:.2f} s", f"{pair['compose up'] / pair['onramp up']:.1f} × faster", "at least 4 × faster"),
+        ("`onramp up` with fresh data of 50 MB, against the bare API with data present", f"{small['later']:.2f} s", f"{pair['floor up']:.2f} s", f"{small['later'] / pair['floor up']:.2f} ×", "at most 1.6 ×"),
+        ("`onramp up` with fresh data of 50 MB, against compose with an empty volume", f"{small['later']:.2f} s", f"{small['compose']:.2f} s", f"{small['compose'] / small['later']:.1f} × faster", "at least 8 × faster"),
+        ("`onramp up` with fresh data of 5 GB, against that of 50 MB", f"{large['later']:.2f} s", f"{small['later']:.2f} s", f"{large['later'] / small['later']:.2f} ×", "at most 1.10 ×"),
+        ("the first `onramp up` of these seeds, which makes the golden copy: 50 MB; 5 GB", f"{small['seeded']:.1f} s; {large['seeded']:.0f} s", "", "", ""),
         ("`onramp down` (data ends cleanly) against the bare API (killed)", f"{pair['onramp down']:.2f} s", f"{pair['floor down']:.2f} s", ratio("onramp down", "floor down"), "under 0.6 s"),
         ("`onramp down` against `docker compose down`", f"{pair['onramp down']:.2f} s", f"{pair['compose down']:.2f} s", f"{pair['compose down'] / pair['onramp down']:.1f} × faster", ""),
         ("`onramp --version` against `git --version`", f"{start['onramp --version'] * 1000:.1f} ms", f"{start['git --version'] * 1000:.1f} ms", "", "under 20 ms"),
@@ -127,7 +172,7 @@ database answers.
 
 The floor makes the network, makes and starts both containers at once and probes every 10 ms (`examples/floor.rs`); onramp
 starts the web server only once the database answers, as `needs` says. Compose has the same order, by `depends_on` with
-`service_healthy`.
+`service_healthy`. Fresh data is what the seeds leave: onramp clones its golden copy, compose applies the same seeds.
 """
 
 
@@ -140,8 +185,14 @@ def measure():
     onramp("join", HOME / "data/onramp/playground/catalog.git")
     project = lamp_project()
     start = measure_start(project)
-    pair = measure_pair(project, peer)
+    pair, containers = measure_pair(project, peer)
+    small = measure_fresh(project, 50, RUNS)
+    small["compose"] = measure_empty(project, peer, containers, 3)
+    large = measure_fresh(project, 5000, 5)
+    (project / "db/bulk.sql").unlink()
+    manifest = project / "onramp.toml"
+    manifest.write_text(manifest.read_text().replace(', "db/bulk.sql"', ""))
     for command in (["image", "list"], ["image", "pull"], ["test"], ["deploy", "test"], ["release", "status"],
-                    ["down", "--data", "--yes"], ["playground", "down", "--yes", "--keep-images"]):
+                    ["down", "--data", "--yes"], ["prune", "--golden", "--yes"], ["playground", "down", "--yes", "--keep-images"]):
         onramp(*command, cwd=project)
-    return report(pair, start)
+    return report(pair, start, small, large)

@@ -16,12 +16,16 @@ use crate::text;
 #[command(before_help = "Examples:
   onramp prune --dry-run             what nobody can come back to
   onramp prune --older-than 7d
+  onramp prune --golden              and all golden copies of seeded data
   onramp prune --yes                 do not ask
 ")]
 pub struct Arguments {
     /// Only what nothing was made for since so long: 12h, 7d
     #[arg(long, value_name = "TIME")]
     older_than: Option<Span>,
+    /// Golden copies, too, of all projects: the next sandbox without data is seeded, and makes a new one
+    #[arg(long)]
+    golden: bool,
 }
 
 impl Arguments {
@@ -29,7 +33,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let engine = cx.engine().await?;
         let age = self.older_than.and_then(|span| span.0.try_into().ok());
-        let plan = many::plan_prune(&engine, age).await?;
+        let plan = many::plan_prune(&engine, age, self.golden).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }

@@ -109,14 +109,14 @@ fn gone(directory: &Path, branch: Option<&str>) -> Option<Gone> {
 pub struct PrunePlan {
     /// Sandboxes, with their data.
     pub sandboxes: Vec<Found>,
-    /// Golden copies and snapshots of repositories that are gone: the volumes' names.
+    /// Golden copies and snapshots: the volumes' names.
     pub frozen: Vec<String>,
     #[serde(skip)]
     freed: Vec<String>,
 }
 
-/// Looks for what nobody can come back to, and what nothing was made for since so long.
-pub async fn plan_prune(engine: &Engine, older_than: Option<SignedDuration>) -> Result<PrunePlan, Error> {
+/// Looks for what nobody can come back to, of what nothing was made for since so long; with `golden`, for every golden copy.
+pub async fn plan_prune(engine: &Engine, older_than: Option<SignedDuration>, golden: bool) -> Result<PrunePlan, Error> {
     if !engine.place().here {
         return Err(Error::Elsewhere { host: engine.host().to_owned() });
     }
@@ -127,7 +127,8 @@ pub async fn plan_prune(engine: &Engine, older_than: Option<SignedDuration>) -> 
     let sandboxes = all.into_iter().filter(|found| found.gone.is_some() && old(found.last)).collect();
     let inventory = Inventory::read(engine).await?;
     let marked = inventory.marked(label::GOLDEN).chain(inventory.marked(label::SNAPSHOT));
-    let frozen: Vec<&Volume> = marked.filter(|volume| lost(volume, now) && old(volume.created)).collect();
+    let unwanted = |volume: &Volume| lost(volume, now) || (golden && volume.labels.contains_key(label::GOLDEN));
+    let frozen: Vec<&Volume> = marked.filter(|volume| unwanted(volume) && old(volume.created)).collect();
     Ok(PrunePlan {
         sandboxes,
         freed: frozen.iter().flat_map(|volume| layers(volume)).collect(),

@@ -35,6 +35,13 @@ fn sandboxes_whose_branch_or_directory_is_gone_are_removed_with_their_data() {
     let young = dev.onramp("prune --older-than 7d --dry-run --json").ok().json();
     assert!(here(&young, "merged").is_none(), "it was made a moment ago");
 
+    let volumes = |line: &str| dev.onramp(line).ok().json()["frozen"].to_string();
+    assert!(volumes("prune --golden --dry-run --json").contains("onramp.golden.shop."));
+    assert!(
+        !volumes("prune --dry-run --json").contains("onramp.golden.shop."),
+        "their repositories may come back today"
+    );
+
     let unasked = dev.onramp("prune").fails(Class::Usage);
     assert!(unasked.stderr.contains("Remove all of this?"), "{unasked}");
     let data = |branch: &str| engine::data_of(&dev.path("")).iter().any(|name| name.contains(branch));
