@@ -1,5 +1,6 @@
 //! A repository read without running git: a mirror, or what lies in a directory.
 
+use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -114,7 +115,8 @@ impl Reader {
         };
         let odb = self.repository.odb().map_err(|e| self.library(e))?;
         let used = Cap { files: 0, bytes: 0 };
-        let mut pass = Pass { reader: self, odb, cap, used, spool: Spool::default(), taken: Taken::default() };
+        let mut pass =
+            Pass { reader: self, odb, cap, used, loose: true, spool: Spool::default(), taken: Taken::default() };
         pass.tree(&root, "")?;
         Ok(pass.taken)
     }
@@ -180,6 +182,8 @@ struct Pass<'a> {
     odb: Odb<'a>,
     cap: Cap,
     used: Cap,
+    /// Whether objects may have files of their own.
+    loose: bool,
     spool: Spool,
     taken: Taken,
 }
@@ -214,8 +218,26 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// The size stands before the contents, so that nothing that is too large is unpacked.
     fn blob(&mut self, id: git2::Oid) -> Result<Contents, Error> {
-        // The size stands before the contents, so that nothing that is too large is unpacked.
+        if self.loose {
+            // An object with a file of its own, as in a template that is being written, is opened once.
+            if let Ok((stream, size, _)) = self.odb.reader(id) {
+                self.used.bytes += size as u64;
+                self.check()?;
+                let mut contents = Vec::with_capacity(size);
+                let read = stream.take(size as u64).read_to_end(&mut contents);
+                let whole = read.is_ok() && git2::Oid::hash_object(ObjectType::Blob, &contents).ok() == Some(id);
+                let broken = || git2::Error::from_str(&format!("object {id} is damaged"));
+                return if whole {
+                    Ok(self.spool.keep(Bytes::from(contents)))
+                } else {
+                    Err(self.reader.library(broken()))
+                };
+            }
+            // Others are in a pack, which is not read as a stream.
+            self.loose = false;
+        }
         self.used.bytes += self.odb.read_header(id).map_err(|e| self.reader.library(e))?.0 as u64;
         self.check()?;
         let object = self.odb.read(id).map_err(|e| self.reader.library(e))?;
