@@ -1,10 +1,11 @@
-//! YAML as `PyYAML`'s safe loader reads it: version 1.1, where `yes`, `on` and `010` mean what they meant then. Every value
-//! knows its line. Depth, size and what aliases expand to have limits.
+//! YAML as `PyYAML`'s safe loader reads it: version 1.1, where `yes`, `on` and `010` mean what they meant then; and as
+//! go-yaml does, where they are asked for. Every value knows its line. Depth, size and what aliases expand to have limits.
 
 mod dump;
+pub mod go;
 mod scalar;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 
@@ -93,6 +94,15 @@ impl Node {
     }
 }
 
+/// Whose reading holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loader {
+    /// `PyYAML`'s, which Ansible, Copier and Cookiecutter have.
+    Python,
+    /// go-yaml's, which Compose has. A key stands once, and is text.
+    Go,
+}
+
 /// Reads one YAML document. Nothing at all is null.
 pub fn parse(text: &str) -> Result<Value, BadYaml> {
     let documents = parse_all(text)?;
@@ -105,7 +115,12 @@ pub fn parse(text: &str) -> Result<Value, BadYaml> {
 
 /// Reads every document of a text.
 pub fn parse_all(text: &str) -> Result<Vec<Node>, BadYaml> {
-    let mut reader = Reader::new(text)?;
+    parse_as(text, Loader::Python)
+}
+
+/// Reads every document of a text as this loader does.
+pub fn parse_as(text: &str, loader: Loader) -> Result<Vec<Node>, BadYaml> {
+    let mut reader = Reader::new(text, loader)?;
     let mut documents = Vec::new();
     while let Some((event, span)) = reader.next()? {
         if matches!(event, Event::DocumentStart(_)) {
@@ -119,7 +134,7 @@ pub fn parse_all(text: &str) -> Result<Vec<Node>, BadYaml> {
 
 /// The items of a list, each as it is written and without its quotes; none if the text is no list.
 pub fn items(text: &str) -> Result<Option<Vec<String>>, BadYaml> {
-    let mut reader = Reader::new(text)?;
+    let mut reader = Reader::new(text, Loader::Python)?;
     let mut depth = 0_usize;
     let mut start = 0;
     let mut items = Vec::new();
@@ -174,12 +189,13 @@ struct Size {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    loader: Loader,
     anchors: HashMap<usize, (Node, Size)>,
     total: Size,
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str) -> Result<Self, BadYaml> {
+    fn new(text: &'a str, loader: Loader) -> Result<Self, BadYaml> {
         let none = Span::default();
         if text.len() > CAP {
             return Err(at(none, "more than 1 MiB of YAML"));
@@ -195,7 +211,8 @@ impl<'a> Reader<'a> {
             return Err(BadYaml { line, column, message: "a control character".to_owned() });
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Ok(Self { parser: Parser::new_from_str(text), anchors: HashMap::new(), total: Size::default() })
+        let parser = Parser::new_from_str(text);
+        Ok(Self { parser, loader, anchors: HashMap::new(), total: Size::default() })
     }
 
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, BadYaml> {
@@ -239,7 +256,8 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 size.text = text.len();
                 self.count(size, span)?;
-                (scalar_content(&text, style, tag.as_deref()).map_err(|message| at(span, message))?, anchor)
+                let content = scalar_content(&text, style, tag.as_deref(), self.loader);
+                (content.map_err(|message| at(span, message))?, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.count(size, span)?;
@@ -275,13 +293,24 @@ impl<'a> Reader<'a> {
     fn pairs(&mut self, start: Span, depth: usize, size: &mut Size) -> Result<Vec<(Node, Node)>, BadYaml> {
         let mut merged = Vec::new();
         let mut own = Vec::new();
+        let mut names = HashSet::new();
         loop {
             let (event, span) = self.some(start)?;
             if event == Event::MappingEnd {
                 break;
             }
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
-            let (key, more) = self.node(event, span, depth + 1)?;
+            let written = match (&event, self.loader) {
+                (Event::Scalar(text, ..), Loader::Go) => Some(text.to_string()),
+                _ => None,
+            };
+            let (mut key, more) = self.node(event, span, depth + 1)?;
+            if let Some(name) = written {
+                if !names.insert(name.clone()) {
+                    return Err(key.wrong(format!("the key `{name}` is there twice")));
+                }
+                key.content = Content::Scalar(Value::String(name));
+            }
             if matches!(key.content, Content::Sequence(_) | Content::Mapping(_)) {
                 return Err(key.wrong("a list or a table cannot be a key; quote a text that begins with `{`"));
             }
@@ -314,16 +343,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn scalar_content(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Content, String> {
+fn scalar_content(text: &str, style: ScalarStyle, tag: Option<&Tag>, loader: Loader) -> Result<Content, String> {
     let own = |text: &str| Content::Scalar(Value::String(text.to_owned()));
+    let resolve = |text: &str| match loader {
+        Loader::Python => scalar::resolve(text),
+        Loader::Go => Ok(go::resolve(text)),
+    };
     let Some(tag) = tag else {
         return match style {
-            ScalarStyle::Plain => scalar::resolve(text).map(Content::Scalar),
+            ScalarStyle::Plain => resolve(text).map(Content::Scalar),
             _ => Ok(own(text)),
         };
     };
     if tag.is_yaml_core_schema() {
-        let resolved = || scalar::resolve(text).ok();
+        let resolved = || resolve(text).ok();
         let value = match tag.suffix.as_str() {
             "str" => Some(Value::String(text.to_owned())),
             "int" => resolved().filter(|value| value.is_i64() || value.is_u64()),

@@ -17,11 +17,13 @@ pub struct Style {
     pub flow: Option<bool>,
     /// Whether letters beyond ASCII are written as they are.
     pub unicode: bool,
+    /// Whether go-yaml must read the same: what that takes for more than text is quoted, too.
+    pub go: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { indent: 2, width: 80, sort_keys: true, flow: Some(false), unicode: false }
+        Self { indent: 2, width: 80, sort_keys: true, flow: Some(false), unicode: false, go: false }
     }
 }
 
@@ -116,8 +118,13 @@ impl Emitter {
                 };
                 self.scalar(&text, true, context);
             }
-            Value::String(text) => self.scalar(text, is_text(text), context),
+            Value::String(text) => self.scalar(text, self.is_text(text), context),
         }
+    }
+
+    /// Whether whoever reads this takes it for text without quotes.
+    fn is_text(&self, text: &str) -> bool {
+        is_text(text) && (!self.style.go || super::go::is_text(text))
     }
 
     fn is_flow<'v>(&self, mut values: impl Iterator<Item = &'v Value>) -> bool {
@@ -213,7 +220,7 @@ impl Emitter {
     }
 
     fn key(&mut self, key: &str, simple: bool) {
-        self.scalar(key, is_text(key), Context { root: false, mapping: true, simple_key: simple });
+        self.scalar(key, self.is_text(key), Context { root: false, mapping: true, simple_key: simple });
     }
 
     /// Writes a scalar; `plain` says whether it would be read as what it is without quotes.

@@ -29,6 +29,7 @@ fn write(state: &State, value: &Value, args: &Args<'_>, usual: Style) -> Result<
         sort_keys: flag("sort_keys", true),
         flow: flow.or(usual.flow),
         unicode: true,
+        ..usual
     };
     if value.is_undefined() {
         return Err(Error::new(ErrorKind::UndefinedError, "it cannot be written as YAML"));
