@@ -92,26 +92,56 @@ pub fn write_by(
     path: &Path,
     contents: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
 ) -> Result<(), FileError> {
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+    let directory = directory_of(path)?;
     let failed = FileError::io("write", path);
     let attempt = || -> std::io::Result<()> {
-        let file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
-        let mut out = BufWriter::new(file.as_file());
-        contents(&mut out)?;
-        out.flush()?;
-        drop(out);
         // A temporary file is private; what replaces an existing file keeps that file's mode.
         let mode = match std::fs::metadata(path) {
             Ok(old) => old.permissions(),
             Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o644),
         };
-        file.as_file().set_permissions(mode)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
+        staged(directory, mode, contents)?.persist(path)?;
         File::open(directory)?.sync_all()
     };
     attempt().map_err(failed)
+}
+
+/// Writes a file that must not be there yet, whole or not at all. Tells whether it did: what is there stays.
+pub fn write_new(path: &Path, contents: &[u8]) -> Result<bool, FileError> {
+    let directory = directory_of(path)?;
+    let failed = FileError::io("write", path);
+    let attempt = || -> std::io::Result<bool> {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        match staged(directory, mode, |out| out.write_all(contents))?.persist_noclobber(path) {
+            Ok(_) => File::open(directory)?.sync_all().map(|()| true),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error),
+        }
+    };
+    attempt().map_err(failed)
+}
+
+/// The directory of a file, which is there now.
+fn directory_of(path: &Path) -> Result<&Path, FileError> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
+    Ok(directory)
+}
+
+/// A file of no name yet, complete and synced.
+fn staged(
+    directory: &Path,
+    mode: std::fs::Permissions,
+    contents: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
+) -> std::io::Result<tempfile::NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
+    let mut out = BufWriter::new(file.as_file());
+    contents(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.as_file().set_permissions(mode)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// Makes a directory that its user alone may look into, with those above it that are missing. One that is there stays as
@@ -148,6 +178,16 @@ mod tests {
         assert_eq!(read_text(&path, 10).unwrap(), "two");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_new_file_is_never_written_over_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        assert!(write_new(&path, b"one").unwrap());
+        assert!(!write_new(&path, b"two").unwrap());
+        assert_eq!(read_text(&path, 10).unwrap(), "one");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]
