@@ -4,7 +4,7 @@
 //!
 //! - [`cli`] takes arguments, asks, shows, prints. One short file a command.
 //! - the domain, what onramp knows: [`blocks`], [`catalog`], [`template`], [`trust`], [`merge`], [`images`], [`project`],
-//!   [`sandbox`], [`state`], [`release`], [`playground`], [`doctor`].
+//!   [`compose`], [`sandbox`], [`state`], [`release`], [`playground`], [`doctor`].
 //! - the outside: [`engine`], [`registry`], [`forge`], [`git`]; each hides one system behind our words.
 //! - the ground: [`directory`], [`document`], [`error`], [`event`], [`files`], [`name`], [`paths`], [`reference`],
 //!   [`settings`], [`task`], [`text`], [`tree`], [`turn`], [`version`].
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod blocks;
 pub mod campaign;
 pub mod catalog;
+pub mod compose;
 pub mod doctor;
 pub mod images;
 pub mod merge;

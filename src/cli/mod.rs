@@ -12,10 +12,12 @@ mod deploy;
 mod doctor;
 mod down;
 mod exec;
+mod export;
 mod failure;
 mod finish;
 mod forge;
 mod image;
+mod init;
 mod join;
 mod junit;
 mod list;
@@ -153,6 +155,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Catalog(catalog::Arguments),
     New(new::Arguments),
+    Init(init::Arguments),
     Add(add::Arguments),
     Remove(remove::Arguments),
     Update(update::Arguments),
@@ -173,6 +176,7 @@ enum Command {
     Exec(exec::Arguments),
     Shell(shell::Arguments),
     Parity(parity::Arguments),
+    Export(export::Arguments),
     Deploy(deploy::Arguments),
     Pr(pr::Arguments),
     Release(release::Arguments),
@@ -262,6 +266,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Doctor(arguments) => arguments.run(cx).await,
         Command::Catalog(arguments) => arguments.run(cx).await,
         Command::New(arguments) => arguments.run(cx).await,
+        Command::Init(arguments) => arguments.run(cx).await,
         Command::Add(arguments) => arguments.run(cx).await,
         Command::Remove(arguments) => arguments.run(cx).await,
         Command::Update(arguments) => arguments.run(cx).await,
@@ -282,6 +287,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Exec(arguments) => arguments.run(cx).await,
         Command::Shell(arguments) => arguments.run(cx).await,
         Command::Parity(arguments) => arguments.run(cx).await,
+        Command::Export(arguments) => arguments.run(cx).await,
         Command::Deploy(arguments) => arguments.run(cx).await,
         Command::Pr(arguments) => arguments.run(cx).await,
         Command::Release(arguments) => arguments.run(cx).await,

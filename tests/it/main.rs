@@ -11,6 +11,7 @@ mod catalog_repository;
 mod catalog_tools;
 mod cli;
 mod company;
+mod compose;
 mod contribute;
 mod contribute_more;
 mod cut_off;

@@ -1,0 +1,203 @@
+//! Writes a sandbox as a Compose file: the services as `onramp up` would run them, images by digest, secrets as
+//! variables that whoever starts it must set.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::interpolate::escape;
+use super::secret::Variables;
+use super::volumes::SEEDS;
+use super::{health, network};
+use crate::files;
+use crate::project::Lock;
+use crate::project::service::EnvValue;
+use crate::reference::ImageRef;
+use crate::sandbox::{Error, Member, ServiceId, View, plan};
+use crate::template::yaml::{self, Style};
+
+/// The network that all services are in.
+const SHARED: &str = "sandbox";
+
+/// The text of the file. `directory` is where it will be: its paths begin there. Blocking: looks at files.
+pub fn write(view: &View, lock: &Lock, directory: &Path) -> Result<String, Error> {
+    let apps: BTreeSet<&str> = view.members.iter().map(|member| member.id.app.as_str()).collect();
+    let variables = Variables::of(view.members.iter().map(|member| &member.service));
+    let writer = Writer { view, lock, directory, variables, several: apps.len() > 1 };
+    let mut services = Map::new();
+    let mut volumes = Map::new();
+    for member in &view.members {
+        services.insert(writer.name(&member.id), writer.service(member)?);
+        if member.service.data.is_some() {
+            volumes.insert(writer.volume(&member.id), json!({}));
+        }
+    }
+    let mut names = vec![SHARED.to_owned()];
+    names.extend(apps.into_iter().filter(|_| writer.several).map(of_app));
+    let networks = network::networks(names, view.project.manifest.sandbox.egress, view.id.preferred_subnet());
+    let mut file = Map::new();
+    file.insert("name".to_owned(), view.project.manifest.name.as_str().into());
+    file.insert("services".to_owned(), services.into());
+    file.insert("networks".to_owned(), networks);
+    if !volumes.is_empty() {
+        file.insert("volumes".to_owned(), volumes.into());
+    }
+    // What steers a terminal is escaped with all that is not ASCII.
+    let style = Style { sort_keys: false, width: 120, go: true, ..Style::default() };
+    let mut text =
+        format!("# Written by `onramp export compose`: {} from {}.\n", view.project.manifest.name, view.environment);
+    if !writer.variables.is_empty() {
+        text.push_str("# Secrets are variables: set each of them, or write it into a .env that git does not have.\n");
+    }
+    text.push_str(&yaml::dump_with(&file.into(), style));
+    Ok(text)
+}
+
+/// The network of an app's own services, where there are several apps.
+fn of_app(app: &str) -> String {
+    format!("app-{app}")
+}
+
+struct Writer<'a> {
+    view: &'a View,
+    lock: &'a Lock,
+    directory: &'a Path,
+    variables: Variables,
+    /// Whether there are services of other apps.
+    several: bool,
+}
+
+impl Writer<'_> {
+    /// What a service is called: by its own name, and across apps by `service.app`, as in the sandbox.
+    fn name(&self, id: &ServiceId) -> String {
+        if self.several { format!("{}.{}", id.service, id.app) } else { id.service.to_string() }
+    }
+
+    fn volume(&self, id: &ServiceId) -> String {
+        format!("{}-data", self.name(id))
+    }
+
+    fn service(&self, member: &Member) -> Result<Value, Error> {
+        let service = &member.service;
+        let mut out = Map::new();
+        let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
+        match &service.build {
+            Some(build) if member.own => {
+                let context = files::confined(&self.view.project.root, Path::new(&build.context))?;
+                let path = context.join("Dockerfile");
+                if !path.is_file() {
+                    return Err(Error::NoDockerfile { service: member.id.to_string(), path });
+                }
+                let base = plan::pinned(&build.base, self.lock)?.to_string();
+                put("build", json!({ "context": self.path(&build.context)?, "args": { "BASE": base } }));
+            }
+            _ => {
+                put("image", self.image(member)?.to_string().into());
+            }
+        }
+        if let Some(platform) = &service.platform {
+            put("platform", escape(platform).into());
+        }
+        if let Some(command) = &service.command {
+            put("command", command.iter().map(|word| escape(word)).collect());
+        }
+        if !service.env.is_empty() {
+            let value = |value: &EnvValue| match value {
+                EnvValue::Plain(text) => escape(text),
+                EnvValue::Secret(secret) => self.variables.text(&secret.secret),
+            };
+            let pairs = service.env.iter().map(|(key, found)| (key.clone(), value(found).into()));
+            put("environment", pairs.collect::<Map<_, _>>().into());
+        }
+        if let Some(port) = service.port {
+            let host = service.publish.filter(|_| member.own).map(|host| host.to_string()).unwrap_or_default();
+            put("ports", json!([format!("127.0.0.1:{host}:{port}")]));
+        }
+        let volumes = self.volumes(member)?;
+        if !volumes.is_empty() {
+            put("volumes", volumes.into());
+        }
+        if let (Some(ready), Some(port)) = (&service.ready, service.port) {
+            let test = escape(&health::test(port, &ready.http));
+            put(
+                "healthcheck",
+                json!({ "test": ["CMD-SHELL", test], "interval": "1s", "timeout": "5s", "retries": 60 }),
+            );
+        }
+        if !member.needs.is_empty() {
+            let needs = member.needs.iter().map(|id| (self.name(id), json!({ "condition": self.condition(id) })));
+            put("depends_on", needs.collect::<Map<_, _>>().into());
+        }
+        put("networks", self.networks(&member.id));
+        // As the sandbox has it: no way out means no names from outside either.
+        if !self.view.project.manifest.sandbox.egress {
+            put("dns", json!(["127.0.0.1"]));
+        }
+        put("cap_drop", json!(["NET_RAW"]));
+        put("security_opt", json!(["no-new-privileges:true"]));
+        Ok(out.into())
+    }
+
+    fn image(&self, member: &Member) -> Result<ImageRef, Error> {
+        let image = member.service.image.as_ref().or(member.service.fallback.as_ref());
+        let image = image.ok_or_else(|| Error::NothingToRun {
+            service: member.id.to_string(),
+            environment: self.view.environment.environment.to_string(),
+        })?;
+        plan::pinned(image, self.lock)
+    }
+
+    /// A service that says when it is ready is waited for.
+    fn condition(&self, id: &ServiceId) -> &'static str {
+        let found = self.view.members.iter().find(|member| member.id == *id);
+        let healthy = found.is_some_and(|member| member.service.ready.is_some());
+        if healthy { "service_healthy" } else { "service_started" }
+    }
+
+    /// Data, then what is shown of the project, then seeds in their order.
+    fn volumes(&self, member: &Member) -> Result<Vec<Value>, Error> {
+        let service = &member.service;
+        let mut volumes = Vec::new();
+        if let Some(target) = &service.data {
+            volumes.push(json!({ "type": "volume", "source": self.volume(&member.id), "target": escape(target) }));
+        }
+        if member.own {
+            for (local, target) in &service.sync {
+                volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": escape(target) }));
+            }
+            for (at, local) in service.seed.iter().enumerate() {
+                let name = Path::new(local).file_name().unwrap_or_default().to_string_lossy();
+                let target = escape(&format!("{SEEDS}/{:03}-{name}", at + 1));
+                volumes
+                    .push(json!({ "type": "bind", "source": self.path(local)?, "target": target, "read_only": true }));
+            }
+        }
+        Ok(volumes)
+    }
+
+    /// A service is `service.app` to all, and by its own name to those of its app.
+    fn networks(&self, id: &ServiceId) -> Value {
+        if self.several {
+            json!({ SHARED: {}, of_app(id.app.as_str()): { "aliases": [id.service] } })
+        } else {
+            json!({ SHARED: { "aliases": [format!("{}.{}", id.service, id.app)] } })
+        }
+    }
+
+    /// A path of the project as the file calls it.
+    fn path(&self, local: &str) -> Result<String, Error> {
+        let root = &self.view.project.root;
+        files::confined(root, Path::new(local))?;
+        let plain: std::path::PathBuf = Path::new(local).components().collect();
+        let plain = plain.strip_prefix(".").unwrap_or(&plain);
+        let path = match self.directory.strip_prefix(root) {
+            Ok(below) => {
+                let up = "../".repeat(below.components().count());
+                format!("{}{}", if up.is_empty() { "./" } else { &up }, plain.display())
+            }
+            Err(_) => root.join(plain).display().to_string(),
+        };
+        Ok(escape(&path))
+    }
+}
