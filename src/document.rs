@@ -66,6 +66,15 @@ impl DocumentError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::File(error) if error.is_not_found())
     }
+
+    /// With a hint where the file says something wrong.
+    #[must_use]
+    pub fn hinted(mut self, words: Option<String>) -> Self {
+        if let Self::Wrong { hint, .. } = &mut self {
+            *hint = words;
+        }
+        self
+    }
 }
 
 /// Reads and parses a file.
@@ -93,13 +102,8 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Document
         }
         Some(_) => return Err(wrong(path, text, position_of(text, "schema"), format!("schema must be {SCHEMA}"))),
         None => {
-            let hint = Some(format!("write `schema = {SCHEMA}` as its first line"));
-            let DocumentError::Wrong { path, line, column, message, .. } =
-                wrong(path, text, 0, "schema is missing".to_owned())
-            else {
-                unreachable!("wrong() makes Wrong")
-            };
-            return Err(DocumentError::Wrong { path, line, column, message, hint });
+            let hint = format!("write `schema = {SCHEMA}` as its first line");
+            return Err(wrong(path, text, 0, "schema is missing".to_owned()).hinted(Some(hint)));
         }
     }
     toml::from_str(text).map_err(|error| explain(path, text, &error))

@@ -99,6 +99,13 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(scale).ok_or_else(wrong)
 }
 
+/// The length of time that a text means: `500ms`, `30s`, `2m`, `7d`. The error says how to write it.
+pub fn parse_span(text: &str) -> Result<SignedDuration, String> {
+    let wrong = |_| format!("`{}` is no length of time: write it as 500ms, 30s, 2m or 7d", neutral_line(text, 40));
+    let span: jiff::Span = text.parse().map_err(wrong)?;
+    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(wrong)
+}
+
 /// `just now`, `5 min`, `3 h`, `12 d`: how long ago, in its largest unit.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).max(SignedDuration::ZERO).as_secs();
@@ -161,6 +168,16 @@ mod tests {
         }
         for wrong in ["", "MB", "-1", "1.5 GB", "5 parsecs", "99999999999 TB"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_they_are_written() {
+        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("1h 30m", 5_400_000), ("1d", 86_400_000)] {
+            assert_eq!(parse_span(text), Ok(SignedDuration::from_millis(millis)), "{text}");
+        }
+        for wrong in ["", "30", "soon", "2 months"] {
+            assert!(parse_span(wrong).is_err(), "{wrong}");
         }
     }
 

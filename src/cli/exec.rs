@@ -59,7 +59,7 @@ impl Arguments {
 }
 
 async fn capture(engine: &Engine, container: &str, command: Vec<String>) -> Result<Ran, Failure> {
-    let spec = ExecSpec { container: container.to_owned(), command, terminal: false, input: false };
+    let spec = ExecSpec { container: container.to_owned(), command, ..ExecSpec::default() };
     let mut program = engine.exec(&spec).await?;
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     while let Some(chunk) = program.output.next().await {

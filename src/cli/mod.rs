@@ -140,9 +140,7 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span: jiff::Span = text.parse().map_err(|_| "a time is like 500ms, 30s, 2m or 7d".to_owned())?;
-        let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
-        let span = span.map_err(|_| "a time is in days, hours or shorter".to_owned())?;
+        let span = crate::text::parse_span(text)?;
         Duration::try_from(span).map(Self).map_err(|_| "a time cannot be negative".to_owned())
     }
 }

@@ -37,7 +37,7 @@ pub fn is_here() -> bool {
 /// Runs a program with this terminal, or with these pipes, as its own. Its exit code.
 pub async fn run(engine: &Engine, container: &str, command: Vec<String>) -> Result<u8, Failure> {
     let terminal = is_here();
-    let spec = ExecSpec { container: container.to_owned(), command, terminal, input: true };
+    let spec = ExecSpec { container: container.to_owned(), command, terminal, input: true, ..ExecSpec::default() };
     let program = engine.exec(&spec).await?;
     let _raw = if terminal { RawMode::enter() } else { None };
     let (id, mut output, mut input) = (program.id, program.output, program.input);

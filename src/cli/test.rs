@@ -13,7 +13,7 @@ use crate::files;
 use crate::name::Name;
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
-use crate::sandbox::run::{self, Outcome};
+use crate::sandbox::run::{self, Ending, Outcome, Run};
 use crate::sandbox::{parity, source};
 use crate::task::blocking;
 use crate::text::did_you_mean;
@@ -28,7 +28,7 @@ use crate::text::did_you_mean;
   onramp test --junit report.xml    for Jenkins
 ")]
 pub struct Arguments {
-    /// Only these tests
+    /// Only these tests, and those that they need
     tests: Vec<Name>,
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
@@ -46,7 +46,7 @@ struct Results {
 }
 
 impl Arguments {
-    /// Brings the sandbox up, runs the tests one after the other, keeps and reports the results.
+    /// Brings the sandbox up, runs the tests, keeps and reports the results.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let project = cx.project()?;
         let known = &project.manifest.tests;
@@ -70,16 +70,18 @@ impl Arguments {
             return Ok(Verdict::Ok);
         };
         let engine = cx.engine().await?;
-        let mut outcomes = Vec::new();
-        for (name, test) in known.iter().filter(|(name, _)| self.tests.is_empty() || self.tests.contains(name)) {
-            let json = cx.json;
-            let mut heard = |text: &str| {
-                if !json {
-                    output::print(text);
-                }
-            };
-            outcomes.push(run::test(&engine, &view.id, name, test, &mut heard).await?);
-        }
+        let lanes = run::schedule(&view.project.manifest.tests, &self.tests);
+        let hearing = |name: &Name, text: &str| {
+            // Of tests that run at the same time each line says whose it is.
+            let named = || text.lines().map(|line| format!("{name}: {line}\n")).collect();
+            let text: String = if lanes.len() > 1 { named() } else { text.to_owned() };
+            if !cx.json {
+                output::print(&text);
+            }
+        };
+        let limit = cx.timeout;
+        let run = Run { engine: &engine, view: &view, limit, observer: &cx.observer, hearing: &hearing };
+        let outcomes = run.all(&lanes).await?;
         let observed = parity::observe(&engine, &view.id).await?;
         let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
         let passed = outcomes.iter().all(|outcome| outcome.passed);
@@ -89,7 +91,9 @@ impl Arguments {
             let text = junit::document(project.manifest.name.as_str(), &outcomes);
             files::write(&cx.dir.join(file), text.as_bytes())?;
         }
-        let tests: BTreeMap<Name, bool> = outcomes.iter().map(|o| (o.test.clone(), o.passed)).collect();
+        // Of a test that was skipped nothing was found.
+        let found = outcomes.iter().filter(|outcome| outcome.result != Ending::Skipped);
+        let tests: BTreeMap<Name, bool> = found.map(|outcome| (outcome.test.clone(), outcome.passed)).collect();
         let environment = view.environment.environment.clone();
         let state_commit = view.environment.commit.clone();
         let record = Record { fingerprint, environment, state_commit, tests, parity: parity.clone() };
@@ -107,12 +111,16 @@ impl Report for Results {
     fn text(&self) -> String {
         let mut out = String::new();
         for outcome in &self.tests {
-            let verdict = if outcome.passed {
-                console::style("passed".to_owned()).green()
-            } else {
-                console::style(format!("failed with exit code {}", outcome.exit_code)).red()
+            let reason = outcome.last.reason.as_deref().unwrap_or_default();
+            let verdict = match outcome.result {
+                Ending::Passed => console::style("passed".to_owned()).green(),
+                Ending::Flaky => {
+                    console::style(format!("flaky: passed in run {}", outcome.earlier.len() + 1)).yellow()
+                }
+                Ending::Failed => console::style(format!("failed: {reason}")).red(),
+                Ending::Skipped => console::style(format!("skipped: {reason}")).yellow(),
             };
-            out.push_str(&format!("{} {verdict} ({} ms)\n", outcome.test, outcome.duration_ms));
+            out.push_str(&format!("{} {verdict} ({} ms)\n", outcome.test, outcome.duration_ms()));
         }
         out
     }

@@ -10,12 +10,14 @@ use tokio::io::AsyncWrite;
 use super::{Engine, Error};
 
 /// A program to run in a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecSpec {
     /// The container.
     pub container: String,
     /// The program and its arguments.
     pub command: Vec<String>,
+    /// Variables beside those of the container: `NAME=value`.
+    pub env: Vec<String>,
     /// Whether it gets a terminal.
     pub terminal: bool,
     /// Whether it gets input.
@@ -45,6 +47,7 @@ impl Engine {
             attach_stderr: Some(true),
             tty: Some(spec.terminal),
             cmd: Some(spec.command.clone()),
+            env: Some(spec.env.clone()),
             ..Default::default()
         };
         let made = self.docker.create_exec(&spec.container, options).await.map_err(|e| Self::failed(verb(), e))?;

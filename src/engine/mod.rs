@@ -10,7 +10,7 @@ mod place;
 mod volume;
 
 pub use container::{Container, ContainerFacts, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
-pub use exec::{ExecSpec, Interactive};
+pub use exec::{ExecSpec, Interactive, Output};
 pub use image::{BuildSpec, Credentials, ImageFacts, LayerProgress};
 pub use network::NetworkSpec;
 pub use place::Place;

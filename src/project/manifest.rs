@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::service::Service;
+use super::test::{self, Test};
 use crate::document::{self, DocumentError};
 use crate::files;
 use crate::name::Name;
@@ -47,16 +48,6 @@ pub struct BlockUse {
     /// The answers to its questions.
     #[serde(default)]
     pub answers: toml::Table,
-}
-
-/// A test that runs in the sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Test {
-    /// The service that it runs in.
-    pub r#in: Name,
-    /// The program and its arguments.
-    pub run: Vec<String>,
 }
 
 /// The `[sandbox]` table.
@@ -122,15 +113,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
             ));
         }
     }
-    for (name, test) in &manifest.tests {
-        if test.run.is_empty() {
-            return Err(wrong(&format!("[tests.{name}]"), format!("tests.{name}: `run` is empty")));
-        }
-        if !manifest.services.contains_key(&test.r#in) {
-            let message = format!("tests.{name} runs in `{}`, which [services] does not have", test.r#in);
-            return Err(wrong(&format!("[tests.{name}]"), message));
-        }
-    }
+    test::check(&manifest).map_err(|mistake| {
+        let meant = mistake.meant.map(|meant| format!("did you mean `{meant}`?"));
+        wrong(&format!("[tests.{}]", mistake.test), mistake.message).hinted(meant)
+    })?;
     Ok(manifest)
 }
 
@@ -186,6 +172,10 @@ mod tests {
             (
                 "[tests.unit]\nin = \"web\"\nrun = [\"true\"]\n",
                 "onramp.toml:3:1: tests.unit runs in `web`, which [services] does not have",
+            ),
+            (
+                "[services.web]\n[tests.unit]\nin = \"web\"\nrun = [\"true\"]\ntimeout = \"soon\"\n",
+                "onramp.toml:7:11: `soon` is no length of time: write it as 500ms, 30s, 2m or 7d",
             ),
             (
                 "[services.web]\nneeds = [\"a/b/c\"]\n",

@@ -4,6 +4,7 @@ pub mod lock;
 pub mod manifest;
 pub mod scaffolded;
 pub mod service;
+pub mod test;
 
 use std::path::PathBuf;
 

@@ -16,6 +16,7 @@ use super::{Error, SandboxId, ServiceId, ready};
 use crate::engine::{BuildSpec, Engine, label};
 use crate::event::Observer;
 use crate::files::{self, FileError};
+use crate::project::service::Service;
 use crate::task::blocking;
 
 /// Where images with database seeds look for them, by the convention of Docker's official images.
@@ -208,13 +209,14 @@ async fn bring(
         start(engine, name).await?;
     }
     observer.step(&task, "waiting for an answer");
-    let (mut port, mut answer) = answered(engine, plan, limit).await?;
+    let answered = || answered(engine, name, &plan.service, &plan.definition, limit);
+    let (mut port, mut answer) = answered().await?;
     if let Some(golden) = &plan.golden
         && let Some(volume) = &plan.volume
     {
         observer.step(&task, "keeping a golden copy of its data");
         keep_golden(engine, sandbox, plan, golden, volume).await?;
-        (port, answer) = answered(engine, plan, limit).await?;
+        (port, answer) = answered().await?;
     }
     let url = port.map(|port| match plan.definition.ready {
         Some(_) => format!("http://127.0.0.1:{port}/"),
@@ -259,18 +261,23 @@ async fn keep_golden(
 
 /// Waits until the service answers, it ends, or the time is over: whichever is first. The loopback port it answers on, and
 /// what it answered.
-async fn answered(engine: &Engine, plan: &ServicePlan, limit: Duration) -> Result<(Option<u16>, String), Error> {
-    let name = &plan.spec.name;
-    let port = match plan.definition.port {
+pub(super) async fn answered(
+    engine: &Engine,
+    name: &str,
+    service: &ServiceId,
+    definition: &Service,
+    limit: Duration,
+) -> Result<(Option<u16>, String), Error> {
+    let port = match definition.port {
         Some(port) => engine.host_port(name, port).await?,
         None => None,
     };
     let mut last = String::new();
     let probing = async {
         match port {
-            Some(port) => ready::wait(&plan.definition, port, &mut last).await,
+            Some(port) => ready::wait(definition, port, &mut last).await,
             // A service without a port has nothing to answer with; running is all it can do.
-            None if plan.definition.port.is_none() => "running".to_owned(),
+            None if definition.port.is_none() => "running".to_owned(),
             None => std::future::pending().await,
         }
     };
@@ -281,7 +288,7 @@ async fn answered(engine: &Engine, plan: &ServicePlan, limit: Duration) -> Resul
         answer = probing => return Ok((port, answer)),
         () = tokio::time::sleep(limit) => None,
     };
-    let service = plan.service.to_string();
+    let service = service.to_string();
     let log = engine.last_words(name, 20).await;
     Err(match ended {
         Some(exit_code) => Error::Ended { service, exit_code, log },

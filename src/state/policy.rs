@@ -71,8 +71,7 @@ impl TryFrom<String> for Soak {
 
     fn try_from(text: String) -> Result<Self, String> {
         let wrong = || format!("`{}` is no length of time like 90m, 24h or 2d", crate::text::neutral_line(&text, 40));
-        let span: jiff::Span = text.parse().map_err(|_| wrong())?;
-        let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+        let length = crate::text::parse_span(&text).map_err(|_| wrong())?;
         if length.is_positive() { Ok(Self(length)) } else { Err(wrong()) }
     }
 }

@@ -37,6 +37,7 @@ mod sandbox;
 mod setup;
 mod signature;
 mod spelling;
+mod test;
 mod trust;
 mod unversioned;
 mod update;

@@ -1,0 +1,121 @@
+//! Running a project's tests in its sandbox: [`schedule`] says in which order, [`program`] runs each, [`Outcome`] tells.
+
+mod outcome;
+mod program;
+mod schedule;
+
+pub use outcome::{Attempt, Ending, Outcome};
+pub use schedule::{Lane, schedule};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::sync::watch;
+
+use super::{Error, SandboxId, View, status, up};
+use crate::engine::Engine;
+use crate::event::Observer;
+use crate::name::Name;
+use crate::project::test::Test;
+
+/// What tests run with.
+pub struct Run<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The project and its sandbox, which is up.
+    pub view: &'a View,
+    /// How long a service may take to answer.
+    pub limit: Duration,
+    /// Who is told what happens.
+    pub observer: &'a Arc<dyn Observer>,
+    /// Who hears what the programs say, and which test says it.
+    pub hearing: &'a (dyn Fn(&Name, &str) + Send + Sync),
+}
+
+/// Whether each test passed, once that is known.
+type Gates<'a> = BTreeMap<&'a Name, watch::Sender<Option<bool>>>;
+
+impl Run<'_> {
+    /// Runs the tests of all lanes; how they went, by name.
+    pub async fn all(&self, lanes: &[Lane]) -> Result<Vec<Outcome>, Error> {
+        let gates: Gates<'_> =
+            lanes.iter().flat_map(|lane| &lane.tests).map(|test| (test, watch::Sender::new(None))).collect();
+        let outcomes = try_join_all(lanes.iter().map(|lane| self.lane(lane, &gates))).await?;
+        let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        outcomes.sort_by(|a, b| a.test.cmp(&b.test));
+        Ok(outcomes)
+    }
+
+    /// Runs the tests of one lane, one after the other.
+    async fn lane(&self, lane: &Lane, gates: &Gates<'_>) -> Result<Vec<Outcome>, Error> {
+        let mut outcomes = Vec::new();
+        for name in &lane.tests {
+            let test = &self.view.project.manifest.tests[name];
+            let outcome = match unmet(test, gates).await {
+                Some(need) => Outcome::skipped(name, need),
+                None => self.test(&self.view.id, name, test).await?,
+            };
+            gates[name].send_replace(Some(outcome.passed));
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Runs one test, again while it is red and may be.
+    async fn test(&self, id: &SandboxId, name: &Name, test: &Test) -> Result<Outcome, Error> {
+        let mut earlier = Vec::new();
+        loop {
+            let attempt = self.attempt(id, name, test).await?;
+            match &attempt.reason {
+                Some(reason) if earlier.len() < usize::from(test.retries) => {
+                    let again = format!("{name}: {reason}; run again ({} of {})", earlier.len() + 1, test.retries);
+                    self.observer.note(&again);
+                    earlier.push(attempt);
+                }
+                _ => return Ok(Outcome::ran(name, attempt, earlier)),
+            }
+        }
+    }
+
+    /// Runs a test's program once.
+    async fn attempt(&self, id: &SandboxId, name: &Name, test: &Test) -> Result<Attempt, Error> {
+        let container = status::container(self.engine, id, test.r#in.as_str()).await?.container;
+        let hearing = |text: &str| (self.hearing)(name, text);
+        let ran = program::run(self.engine, &container, test, &hearing).await?;
+        if ran.survived {
+            self.observer.note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
+            self.restart(&container, &test.r#in).await?;
+        }
+        let reason = match (ran.exit_code, test.timeout) {
+            (Some(0), _) => None,
+            (None, Some(limit)) => Some(format!("timed out after {limit}")),
+            (code, _) => Some(format!("exit code {}", code.unwrap_or_default())),
+        };
+        Ok(Attempt { reason, exit_code: ran.exit_code, duration_ms: ran.duration_ms, output: ran.output })
+    }
+
+    /// Starts a service again: all that ran in its container has ended.
+    async fn restart(&self, container: &str, service: &Name) -> Result<(), Error> {
+        self.engine.stop_container(container, 0).await?;
+        self.engine.start_container(container).await?;
+        let member = self.view.members.iter().find(|member| member.own && member.id.service == *service);
+        let member = member.expect("a test runs in a service of its project");
+        up::answered(self.engine, container, &member.id, &member.service, self.limit).await?;
+        Ok(())
+    }
+}
+
+/// Waits for the tests that this one needs; the first of them that did not pass.
+async fn unmet<'a>(test: &'a Test, gates: &Gates<'_>) -> Option<&'a Name> {
+    for need in &test.needs {
+        let mut gate = gates[need].subscribe();
+        // The sender lives as long as all lanes: only the test's end ends the wait.
+        let passed = gate.wait_for(Option::is_some).await.is_ok_and(|passed| *passed == Some(true));
+        if !passed {
+            return Some(need);
+        }
+    }
+    None
+}

@@ -1,0 +1,103 @@
+//! Which tests run one after the other, and which at the same time. Pure: tests in, lanes out.
+
+use std::collections::BTreeMap;
+
+use crate::name::Name;
+use crate::project::test::Test;
+
+/// The tests of one group, which run one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// The group; none for the tests without one.
+    pub group: Option<Name>,
+    /// Its tests, in their order.
+    pub tests: Vec<Name>,
+}
+
+/// The chosen tests, all where none is chosen, and those that they need, in one lane a group: first that of the tests
+/// without a group.
+///
+/// Every lane keeps to one order of all tests, in which each comes after those that it needs. So among the tests that did
+/// not run yet there is always one that need not wait, whichever lanes wait for each other.
+pub fn schedule(tests: &BTreeMap<Name, Test>, chosen: &[Name]) -> Vec<Lane> {
+    let mut order = Vec::new();
+    for name in tests.keys().filter(|name| chosen.is_empty() || chosen.contains(name)) {
+        after_needs(tests, name, &mut order);
+    }
+    let mut lanes: BTreeMap<Option<&Name>, Vec<Name>> = BTreeMap::new();
+    for name in order {
+        lanes.entry(tests[name].group.as_ref()).or_default().push(name.clone());
+    }
+    lanes.into_iter().map(|(group, tests)| Lane { group: group.cloned(), tests }).collect()
+}
+
+/// Adds a test after those that it needs. A project's tests do not need each other in a circle.
+fn after_needs<'a>(tests: &'a BTreeMap<Name, Test>, name: &'a Name, order: &mut Vec<&'a Name>) {
+    if order.contains(&name) {
+        return;
+    }
+    for need in &tests[name].needs {
+        after_needs(tests, need, order);
+    }
+    order.push(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(tests: &str, chosen: &[&str]) -> Vec<(String, Vec<String>)> {
+        let tests: BTreeMap<Name, Test> = toml::from_str(tests).unwrap();
+        let chosen: Vec<Name> = chosen.iter().map(|name| name.parse().unwrap()).collect();
+        let group = |lane: &Lane| lane.group.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        schedule(&tests, &chosen)
+            .iter()
+            .map(|lane| (group(lane), lane.tests.iter().map(ToString::to_string).collect()))
+            .collect()
+    }
+
+    fn lane(group: &str, tests: &[&str]) -> (String, Vec<String>) {
+        (group.to_owned(), tests.iter().map(|&test| test.to_owned()).collect())
+    }
+
+    const TESTS: &str = r#"
+        a = { in = "web", run = ["a"], needs = ["z"] }
+        b = { in = "web", run = ["b"], group = "db" }
+        c = { in = "web", run = ["c"], group = "db", needs = ["y"] }
+        d = { in = "web", run = ["d"] }
+        y = { in = "web", run = ["y"], group = "browser", needs = ["d"] }
+        z = { in = "web", run = ["z"] }
+    "#;
+
+    #[test]
+    fn a_group_is_a_lane_and_needs_come_first() {
+        let expected = [lane("-", &["z", "a", "d"]), lane("browser", &["y"]), lane("db", &["b", "c"])];
+        assert_eq!(lanes(TESTS, &[]), expected);
+    }
+
+    #[test]
+    fn what_is_chosen_brings_what_it_needs() {
+        assert_eq!(lanes(TESTS, &["c"]), [lane("-", &["d"]), lane("browser", &["y"]), lane("db", &["c"])]);
+        assert_eq!(lanes(TESTS, &["d"]), [lane("-", &["d"])]);
+    }
+
+    #[test]
+    fn lanes_that_wait_for_each_other_come_to_their_ends() {
+        let tests = r#"
+            a = { in = "web", run = ["a"], group = "one", needs = ["d"] }
+            b = { in = "web", run = ["b"], group = "one" }
+            c = { in = "web", run = ["c"], group = "two", needs = ["b"] }
+            d = { in = "web", run = ["d"], group = "two" }
+        "#;
+        let parsed: BTreeMap<Name, Test> = toml::from_str(tests).unwrap();
+        let mut lanes = schedule(&parsed, &[]);
+        let mut done: Vec<Name> = Vec::new();
+        while lanes.iter().any(|lane| !lane.tests.is_empty()) {
+            let ready = |name: &Name| parsed[name].needs.iter().all(|need| done.contains(need));
+            let next = lanes.iter_mut().find(|lane| lane.tests.first().is_some_and(ready));
+            let lane = next.expect("one of the lanes can go on");
+            done.push(lane.tests.remove(0));
+        }
+        assert_eq!(done.len(), 4);
+    }
+}

@@ -1,0 +1,111 @@
+//! `onramp test` in all that `[tests]` may say, on the real engine.
+
+use std::time::Instant;
+
+use onramp::error::Class;
+use serde_json::Value;
+
+use crate::company::Developer;
+
+/// A shop with these tests in place of its own.
+fn shop(tests: &str) -> Developer {
+    let dev = Developer::new();
+    dev.shop();
+    let manifest = dev.read("shop/onramp.toml");
+    let (rest, _) = manifest.split_once("[tests.unit]").unwrap();
+    dev.write("shop/onramp.toml", format!("{rest}{tests}"));
+    dev
+}
+
+/// A test of the web service that is a line of shell.
+fn test(name: &str, line: &str, keys: &str) -> String {
+    format!("[tests.{name}]\nin = \"web\"\nrun = ['sh', '-c', '''{line}''']\n{keys}\n")
+}
+
+/// What the document tells of one test.
+fn of<'a>(document: &'a Value, test: &str) -> &'a Value {
+    let tests = document["tests"].as_array().unwrap();
+    tests.iter().find(|found| found["test"] == test).unwrap_or_else(|| panic!("{test} in {document}"))
+}
+
+#[test]
+fn what_needs_a_red_test_is_skipped() {
+    let tests = [test("unit", "exit 3", ""), test("smoke", "true", "needs = ['unit']"), test("lint", "true", "")];
+    let dev = shop(&tests.concat());
+    let red = dev.in_shop("test --junit report.xml").fails(Class::Failed);
+    for line in ["unit failed: exit code 3", "smoke skipped: unit did not pass (0 ms)", "lint passed"] {
+        assert!(red.stdout.contains(line), "{red}");
+    }
+    let report = dev.read("shop/report.xml");
+    assert!(report.contains("tests=\"3\" failures=\"1\" skipped=\"1\""), "{report}");
+    let chosen = dev.in_shop("test smoke --json").fails(Class::Failed).json();
+    assert_eq!(chosen["tests"].as_array().unwrap().len(), 2, "what it needs runs, too: {chosen}");
+    assert_eq!(of(&chosen, "smoke")["result"], "skipped");
+
+    dev.write("shop/onramp.toml", dev.read("shop/onramp.toml").replace("'unit'", "'unti'"));
+    let unknown = dev.in_shop("test").fails(Class::Config);
+    assert!(unknown.stderr.contains("did you mean `unit`?"), "{unknown}");
+}
+
+#[test]
+fn a_program_whose_time_is_over_is_ended_in_its_container() {
+    let line = "echo begun; sleep 4242 & nohup sh -c \"sleep 4242\" & wait";
+    let dev = shop(&test("slow", line, "timeout = '1s'"));
+    dev.in_shop("up").ok();
+    let began = Instant::now();
+    let slow = dev.in_shop("test --json").fails(Class::Failed).json();
+    assert!(began.elapsed().as_secs() < 30, "nobody waited for it");
+    assert_eq!(of(&slow, "slow")["reason"], "timed out after 1s");
+    assert_eq!(of(&slow, "slow")["exit_code"], Value::Null);
+    assert_eq!(of(&slow, "slow")["output"], "begun\n");
+    let left = dev.in_shop("exec web -- sh -c").arg("grep -ls 4242 /proc/[0-9]*/cmdline | grep -v /$$/ | wc -l").ok();
+    assert_eq!(left.stdout.trim(), "0", "nothing of it runs any more");
+}
+
+#[test]
+fn a_program_that_no_shell_can_end_ends_with_its_container() {
+    let dev = shop(&[test("bare", "exec sleep 4242", "timeout = '1s'"), test("next", "true", "needs = []")].concat());
+    dev.in_shop("up").ok();
+    dev.in_shop("exec web -- rm /bin/grep /usr/bin/grep").code();
+    let red = dev.in_shop("test").fails(Class::Failed);
+    assert!(red.stderr.contains("bare could not be ended inside of web: web is started again"), "{red}");
+    assert!(red.stdout.contains("bare failed: timed out after 1s"), "{red}");
+    assert!(red.stdout.contains("next passed"), "it answers again: {red}");
+}
+
+#[test]
+fn a_test_that_is_green_after_a_red_run_is_flaky() {
+    let second = "if [ -e /tmp/once ]; then echo there; else touch /tmp/once; echo missing; exit 1; fi";
+    let tests = [test("second", second, "retries = 2"), test("never", "exit 4", "retries = 1")];
+    let dev = shop(&tests.concat());
+    let run = dev.in_shop("test --junit report.xml").fails(Class::Failed);
+    assert!(run.stdout.contains("second flaky: passed in run 2"), "{run}");
+    assert!(run.stderr.contains("second: exit code 1; run again (1 of 2)"), "{run}");
+    let report = dev.read("shop/report.xml");
+    assert!(report.contains("<flakyFailure message=\"exit code 1\" type=\"exit code\">"), "{report}");
+    assert!(report.contains("<rerunFailure message=\"exit code 4\" type=\"exit code\">"), "{report}");
+
+    dev.in_shop("exec web -- rm /tmp/once").ok();
+    let flaky = dev.in_shop("test second --json").ok().json();
+    let second = of(&flaky, "second");
+    assert_eq!((&second["passed"], &second["result"]), (&true.into(), &"flaky".into()));
+    assert_eq!((&second["output"], &second["earlier"][0]["output"]), (&"there\n".into(), &"missing\n".into()));
+}
+
+#[test]
+fn groups_run_at_the_same_time_and_each_line_says_whose_it_is() {
+    // Each waits for the other: one after the other neither would end.
+    let meet = |mine: &str, other: &str| {
+        format!("touch /tmp/{mine}; until [ -e /tmp/{other} ]; do sleep 0.1; done; echo met {other}; printf end")
+    };
+    let tests = [
+        test("left", &meet("left", "right"), "timeout = '50s'"),
+        test("right", &meet("right", "left"), "timeout = '50s'\ngroup = 'browser'"),
+        test("last", "[ -e /tmp/left ]", "group = 'browser'\nneeds = ['left']"),
+    ];
+    let dev = shop(&tests.concat());
+    let run = dev.in_shop("test").ok();
+    for line in ["left: met right\nleft: end\n", "right: met left\nright: end\n", "last passed"] {
+        assert!(run.stdout.contains(line), "{run}");
+    }
+}
