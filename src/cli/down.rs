@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use crate::sandbox::{down, view};
+use crate::sandbox::{beside, down, view};
 use crate::turn::Turn;
 
 /// Stop and remove the sandbox; its data stays unless asked.
@@ -34,6 +34,7 @@ impl Arguments {
             cx.confirm(&format!("Remove the data of sandbox {id}?"))?;
         }
         down::apply(&engine, &plan).await?;
+        beside::sweep(&engine, &cx.paths.state, &id).await?;
         if cx.json {
             cx.report(&plan);
         }
@@ -43,7 +44,7 @@ impl Arguments {
 
 impl Report for down::Plan {
     fn text(&self) -> String {
-        if self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty() && self.images.is_empty() {
+        if self.is_empty() {
             return format!("sandbox {} is not up\n", self.sandbox);
         }
         let mut out = format!("sandbox {}\n", self.sandbox);

@@ -11,10 +11,12 @@ use super::output::{self, Report, Verdict};
 use super::{junit, up};
 use crate::files;
 use crate::name::Name;
+use crate::project::Lock;
+use crate::sandbox::beside::{self, Maker};
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
 use crate::sandbox::run::{self, Ending, Outcome, Run};
-use crate::sandbox::{parity, source};
+use crate::sandbox::{SandboxKey, parity, source};
 use crate::task::blocking;
 use crate::text::did_you_mean;
 
@@ -79,9 +81,20 @@ impl Arguments {
                 output::print(&text);
             }
         };
-        let limit = cx.timeout;
-        let run = Run { engine: &engine, view: &view, limit, observer: &cx.observer, hearing: &hearing };
-        let outcomes = run.all(&lanes).await?;
+        let (root, state) = (view.project.root.clone(), cx.paths.state.clone());
+        let key = blocking(move || SandboxKey::open(&state)).await?;
+        let lock = Lock::load(&root)?;
+        let maker = Maker {
+            engine: &engine,
+            view: &view,
+            lock: &lock,
+            key: &key,
+            state: &cx.paths.state,
+            limit: cx.timeout,
+            observer: &cx.observer,
+        };
+        beside::sweep(&engine, &cx.paths.state, &view.id).await?;
+        let outcomes = Run { maker, hearing: &hearing }.all(&lanes).await?;
         let observed = parity::observe(&engine, &view.id).await?;
         let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
         let passed = outcomes.iter().all(|outcome| outcome.passed);

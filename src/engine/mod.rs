@@ -30,6 +30,8 @@ pub mod label {
     pub const OWNER: &str = "dev.onramp.owner";
     /// The sandbox a thing belongs to.
     pub const SANDBOX: &str = "dev.onramp.sandbox";
+    /// The sandbox that this one is beside, for one group of its tests.
+    pub const BESIDE: &str = "dev.onramp.beside";
     /// The project directory of that sandbox.
     pub const PROJECT_DIR: &str = "dev.onramp.project-dir";
     /// The branch of that sandbox; empty where none was checked out.

@@ -30,7 +30,17 @@ pub struct Test {
     #[serde(default)]
     pub retries: u8,
     /// Tests of one group run one after the other, groups at the same time.
-    pub group: Option<Name>,
+    group: Option<Name>,
+    /// Whether its group runs in a sandbox of its own, beside the developer's.
+    #[serde(default)]
+    pub isolated: bool,
+}
+
+impl Test {
+    /// The group of the test that is called so: an isolated one without a group is one by itself.
+    pub fn group<'a>(&'a self, name: &'a Name) -> Option<&'a Name> {
+        self.group.as_ref().or(self.isolated.then_some(name))
+    }
 }
 
 /// How long a test may take: longer than no time at all.

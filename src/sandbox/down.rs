@@ -31,6 +31,13 @@ pub struct Plan {
     freed: Vec<String>,
 }
 
+impl Plan {
+    /// Whether there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty() && self.images.is_empty()
+    }
+}
+
 /// A container to remove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Removal {

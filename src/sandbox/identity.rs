@@ -22,6 +22,9 @@ pub struct SandboxId {
     /// What tells the project from others of its name: the repository that its work trees share.
     #[serde(skip)]
     pub repository: PathBuf,
+    /// The name of the sandbox that it is beside, if it is for one group of that one's tests.
+    #[serde(skip)]
+    pub beside: Option<String>,
 }
 
 impl SandboxId {
@@ -34,13 +37,24 @@ impl SandboxId {
         let hash = &digest.hex()[..8];
         let name = if shown.is_empty() { format!("{project}-{hash}") } else { format!("{project}-{shown}-{hash}") };
         let (branch, directory) = (branch.map(str::to_owned), directory.to_owned());
-        Self { name, project: project.clone(), branch, repository: directory.clone(), directory }
+        Self { name, project: project.clone(), branch, repository: directory.clone(), directory, beside: None }
     }
 
     /// The same in this repository.
     #[must_use]
     pub fn of_repository(self, repository: PathBuf) -> Self {
         Self { repository, ..self }
+    }
+
+    /// The sandbox beside this one for a group of its tests. No other name has two dashes in a row.
+    #[must_use]
+    pub fn beside(&self, group: &Name) -> Self {
+        Self { name: format!("{}--{group}", self.name), beside: Some(self.name.clone()), ..self.clone() }
+    }
+
+    /// The name of the sandbox that its images are built for: one beside another runs that one's.
+    pub fn builder(&self) -> &str {
+        self.beside.as_deref().unwrap_or(&self.name)
     }
 
     /// What the sandboxes of one project share, whichever work tree they are of: `shop-1a2b3c4d`.
@@ -77,7 +91,7 @@ impl SandboxId {
 
     /// What the names of the images that are built for it begin with.
     pub fn image_prefix(&self) -> String {
-        image_prefix(&self.name)
+        image_prefix(self.builder())
     }
 
     /// Where the search for a free subnet begins: spread, and the same every time.
@@ -112,5 +126,16 @@ mod tests {
         assert_eq!(distinct.len(), all.len(), "{all:?}");
         assert!(all[0].starts_with("shop-a-b-"));
         assert_eq!(id(Some("main"), "/w"), id(Some("main"), "/w"));
+    }
+
+    #[test]
+    fn a_sandbox_beside_another_has_everything_of_its_own_but_the_images() {
+        let (shop, db): (Name, Name) = ("shop".parse().unwrap(), "db".parse().unwrap());
+        let own = SandboxId::new(&shop, Some("a--db"), Path::new("/w"));
+        let beside = own.beside(&db);
+        assert_eq!(beside.as_str(), format!("{own}--db"));
+        assert_ne!(beside.network(), own.network());
+        assert_ne!(beside.volume(&shop, &db, 1), own.volume(&shop, &db, 1));
+        assert_eq!(beside.image_prefix(), own.image_prefix());
     }
 }

@@ -1,8 +1,9 @@
 //! Sandboxes: my services from local code, and everything they need at the digests that an environment declares.
 //!
 //! [`closure`] finds what runs, [`plan`] compares that with what is there, [`up`] and [`down`] make it so, [`ready`]
-//! probes, [`parity`] tells how far the result equals the environment.
+//! probes, [`parity`] tells how far the result equals the environment, [`run`] runs tests in it or [`beside`] it.
 
+pub mod beside;
 pub mod closure;
 pub mod data;
 pub mod down;
@@ -166,6 +167,9 @@ pub enum Error {
         /// The sandbox.
         sandbox: String,
     },
+    /// Somebody else is at work on the sandbox.
+    #[error(transparent)]
+    Turn(#[from] crate::turn::Error),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -195,6 +199,7 @@ impl Fault for Error {
             | Self::NoData { .. } => Class::Usage,
             Self::SnapshotThere { .. } => Class::Conflict,
             Self::NoImages { .. } => Class::Env,
+            Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::File(error) => error.class(),
             Self::State(error) => error.class(),
@@ -213,6 +218,7 @@ impl Fault for Error {
             Self::NoService { known, .. } | Self::NoSnapshot { known, .. } => {
                 Some(format!("it has: {}", known.join(", ")))
             }
+            Self::Turn(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::State(error) => error.hint(),

@@ -432,7 +432,8 @@ impl Wanted<'_> {
             };
             (key.clone(), value)
         });
-        let publish = if member.own { member.service.publish } else { None };
+        // The port is that of the sandbox which this one is beside.
+        let publish = member.service.publish.filter(|_| member.own && self.id.beside.is_none());
         ContainerSpec {
             name: self.id.container(app, service),
             image: image.to_owned(),
@@ -466,4 +467,5 @@ pub(super) fn sandbox_labels(id: &SandboxId) -> impl Iterator<Item = (String, St
         (label::BRANCH.to_owned(), id.branch.clone().unwrap_or_default()),
     ]
     .into_iter()
+    .chain(id.beside.iter().map(|other| (label::BESIDE.to_owned(), other.clone())))
 }

@@ -51,7 +51,7 @@ pub async fn apply(
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<Running>, Error> {
     let began = Instant::now();
-    let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.as_str(), build, observer));
+    let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.builder(), build, observer));
     try_join_all(builds).await?;
     if plan.renew_network {
         // A network goes only once nobody is on it.

@@ -55,11 +55,37 @@ pub fn remove(container: &str, volume: &str) {
 
 /// The names of the images that were built for the sandboxes of a project on its branch `main`.
 pub fn images_of(project: &Path) -> Vec<String> {
-    let id = SandboxId::new(&"shop".parse().unwrap(), Some("main"), &project.canonicalize().unwrap());
+    let id = sandbox_of(project);
     with_engine(async |docker| {
         let prefix = format!("onramp-sandbox/{id}.");
         let found = docker.list_images(None::<ListImagesOptions>).await.unwrap();
         found.into_iter().flat_map(|image| image.repo_tags).filter(|tag| tag.starts_with(&prefix)).collect()
+    })
+}
+
+/// The sandbox of the project `shop` on its branch `main`.
+pub fn sandbox_of(project: &Path) -> SandboxId {
+    SandboxId::new(&"shop".parse().unwrap(), Some("main"), &project.canonicalize().unwrap())
+}
+
+/// The containers, networks and volumes of sandboxes beside that of the project `shop`.
+pub fn beside(project: &Path) -> Vec<String> {
+    let label = format!("dev.onramp.beside={}", sandbox_of(project));
+    let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
+    with_engine(async |docker| {
+        let options = bollard::query_parameters::ListContainersOptions {
+            all: true,
+            filters: filters.clone(),
+            ..Default::default()
+        };
+        let containers = docker.list_containers(Some(options)).await.unwrap();
+        let options = bollard::query_parameters::ListNetworksOptions { filters: filters.clone() };
+        let networks = docker.list_networks(Some(options)).await.unwrap();
+        let options = bollard::query_parameters::ListVolumesOptions { filters: filters.clone() };
+        let volumes = docker.list_volumes(Some(options)).await.unwrap().volumes.unwrap_or_default();
+        let containers = containers.into_iter().flat_map(|container| container.names.unwrap_or_default());
+        let networks = networks.into_iter().filter_map(|network| network.name);
+        containers.chain(networks).chain(volumes.into_iter().map(|volume| volume.name)).collect()
     })
 }
 

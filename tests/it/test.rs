@@ -1,11 +1,14 @@
 //! `onramp test` in all that `[tests]` may say, on the real engine.
 
+use std::process::Child;
 use std::time::Instant;
 
 use onramp::error::Class;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::company::Developer;
+use crate::engine;
 
 /// A shop with these tests in place of its own.
 fn shop(tests: &str) -> Developer {
@@ -107,5 +110,69 @@ fn groups_run_at_the_same_time_and_each_line_says_whose_it_is() {
     let run = dev.in_shop("test").ok();
     for line in ["left: met right\nleft: end\n", "right: met left\nright: end\n", "last passed"] {
         assert!(run.stdout.contains(line), "{run}");
+    }
+}
+
+/// What the shop's database answers.
+fn ask(dev: &Developer, query: &str) -> String {
+    dev.in_shop("exec db -- mariadb shop -N -e").arg(query).ok().stdout.trim().to_owned()
+}
+
+#[test]
+fn an_isolated_group_has_a_clone_of_the_data_and_leaves_the_developers_alone() {
+    let query = "SELECT id FROM born; SELECT COUNT(*) FROM products; DELETE FROM products";
+    let sql = |name: &str, keys: &str| {
+        format!("[tests.{name}]\nin = 'db'\nrun = ['mariadb', 'shop', '-N', '-e', '{query}']\n{keys}\n")
+    };
+    let dev = shop(&[sql("wipe", "isolated = true\ngroup = 'data'"), sql("wiped", "group = 'data'")].concat());
+    // What was seeded again would have another id.
+    let seeds = dev.read("shop/db/seed.sql");
+    dev.write("shop/db/seed.sql", format!("{seeds}\nCREATE TABLE born AS SELECT UUID() AS id;\n"));
+    dev.in_shop("up").ok();
+    let born = ask(&dev, "SELECT id FROM born");
+    let run = dev.in_shop("test --json").ok().json();
+    assert_eq!(of(&run, "wipe")["output"], format!("{born}\n5\n"));
+    assert_eq!(of(&run, "wiped")["output"], format!("{born}\n0\n"), "one sandbox for the group");
+    assert_eq!(ask(&dev, "SELECT COUNT(*) FROM products"), "5");
+    assert_eq!(engine::beside(&dev.path("shop")), Vec::<String>::new());
+    let again = dev.in_shop("test wipe").ok();
+    assert!(again.stdout.contains(&format!("{born}\n5\n")), "each run begins with the golden copy: {again}");
+    assert!(again.stderr.contains("--data: for the tests of data"), "{again}");
+}
+
+#[test]
+fn a_port_that_the_project_publishes_is_no_hindrance_beside_it() {
+    let dev = shop(&test("alone", "true", "isolated = true"));
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let manifest = dev.read("shop/onramp.toml").replace("port = 80\n", &format!("port = 80\npublish = {free}\n"));
+    dev.write("shop/onramp.toml", manifest);
+    dev.in_shop("test").ok();
+    assert_eq!(dev.port("shop", "shop/web"), free);
+}
+
+/// Starts the tests, and returns when the isolated one's first container is there.
+fn until_isolated(dev: &Developer) -> Child {
+    let label = format!("dev.onramp.beside={}", engine::sandbox_of(&dev.path("shop")));
+    let child = engine::until("create", ("label", &label), || dev.in_shop("test").start());
+    assert_ne!(engine::beside(&dev.path("shop")), Vec::<String>::new());
+    child
+}
+
+#[test]
+fn an_isolated_sandbox_goes_with_an_interrupted_run_and_after_a_killed_one() {
+    let tests = [test("alone", "sleep 60", "isolated = true"), test("unit", "true", "")];
+    let dev = shop(&tests.concat());
+    dev.in_shop("up").ok();
+    let mut interrupted = until_isolated(&dev);
+    kill_process(Pid::from_child(&interrupted), Signal::INT).unwrap();
+    assert_eq!(interrupted.wait().unwrap().code(), Some(130));
+    assert_eq!(engine::beside(&dev.path("shop")), Vec::<String>::new());
+
+    for next in ["test unit", "down"] {
+        let mut killed = until_isolated(&dev);
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        dev.in_shop(next).ok();
+        assert_eq!(engine::beside(&dev.path("shop")), Vec::<String>::new(), "after {next}");
     }
 }

@@ -1,4 +1,4 @@
-//! Running a project's tests in its sandbox: [`schedule`] says in which order, [`program`] runs each, [`Outcome`] tells.
+//! Running a project's tests: [`schedule`] says in which order, [`program`] runs each, [`Outcome`] tells how it went.
 
 mod outcome;
 mod program;
@@ -8,28 +8,19 @@ pub use outcome::{Attempt, Ending, Outcome};
 pub use schedule::{Lane, schedule};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
-use super::{Error, SandboxId, View, status, up};
-use crate::engine::Engine;
-use crate::event::Observer;
+use super::beside::{Beside, Maker};
+use super::{Error, SandboxId, status, up};
 use crate::name::Name;
 use crate::project::test::Test;
 
 /// What tests run with.
 pub struct Run<'a> {
-    /// The engine.
-    pub engine: &'a Engine,
-    /// The project and its sandbox, which is up.
-    pub view: &'a View,
-    /// How long a service may take to answer.
-    pub limit: Duration,
-    /// Who is told what happens.
-    pub observer: &'a Arc<dyn Observer>,
+    /// The sandbox that they run in or beside.
+    pub maker: Maker<'a>,
     /// Who hears what the programs say, and which test says it.
     pub hearing: &'a (dyn Fn(&Name, &str) + Send + Sync),
 }
@@ -51,14 +42,23 @@ impl Run<'_> {
     /// Runs the tests of one lane, one after the other.
     async fn lane(&self, lane: &Lane, gates: &Gates<'_>) -> Result<Vec<Outcome>, Error> {
         let mut outcomes = Vec::new();
+        let mut beside = None;
         for name in &lane.tests {
-            let test = &self.view.project.manifest.tests[name];
-            let outcome = match unmet(test, gates).await {
-                Some(need) => Outcome::skipped(name, need),
-                None => self.test(&self.view.id, name, test).await?,
+            let test = &self.maker.view.project.manifest.tests[name];
+            let outcome = if let Some(need) = unmet(test, gates).await {
+                Outcome::skipped(name, need)
+            } else {
+                if let (None, true, Some(group)) = (&beside, lane.isolated, &lane.group) {
+                    beside = Some(Beside::up(&self.maker, group).await?);
+                }
+                let id = beside.as_ref().map_or(&self.maker.view.id, |beside| &beside.id);
+                self.test(id, name, test).await?
             };
             gates[name].send_replace(Some(outcome.passed));
             outcomes.push(outcome);
+        }
+        if let Some(beside) = beside {
+            beside.down().await?;
         }
         Ok(outcomes)
     }
@@ -71,7 +71,7 @@ impl Run<'_> {
             match &attempt.reason {
                 Some(reason) if earlier.len() < usize::from(test.retries) => {
                     let again = format!("{name}: {reason}; run again ({} of {})", earlier.len() + 1, test.retries);
-                    self.observer.note(&again);
+                    self.maker.observer.note(&again);
                     earlier.push(attempt);
                 }
                 _ => return Ok(Outcome::ran(name, attempt, earlier)),
@@ -81,11 +81,11 @@ impl Run<'_> {
 
     /// Runs a test's program once.
     async fn attempt(&self, id: &SandboxId, name: &Name, test: &Test) -> Result<Attempt, Error> {
-        let container = status::container(self.engine, id, test.r#in.as_str()).await?.container;
+        let container = status::container(self.maker.engine, id, test.r#in.as_str()).await?.container;
         let hearing = |text: &str| (self.hearing)(name, text);
-        let ran = program::run(self.engine, &container, test, &hearing).await?;
+        let ran = program::run(self.maker.engine, &container, test, &hearing).await?;
         if ran.survived {
-            self.observer.note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
+            self.maker.observer.note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
             self.restart(&container, &test.r#in).await?;
         }
         let reason = match (ran.exit_code, test.timeout) {
@@ -98,11 +98,11 @@ impl Run<'_> {
 
     /// Starts a service again: all that ran in its container has ended.
     async fn restart(&self, container: &str, service: &Name) -> Result<(), Error> {
-        self.engine.stop_container(container, 0).await?;
-        self.engine.start_container(container).await?;
-        let member = self.view.members.iter().find(|member| member.own && member.id.service == *service);
+        self.maker.engine.stop_container(container, 0).await?;
+        self.maker.engine.start_container(container).await?;
+        let member = self.maker.view.members.iter().find(|member| member.own && member.id.service == *service);
         let member = member.expect("a test runs in a service of its project");
-        up::answered(self.engine, container, &member.id, &member.service, self.limit).await?;
+        up::answered(self.maker.engine, container, &member.id, &member.service, self.maker.limit).await?;
         Ok(())
     }
 }

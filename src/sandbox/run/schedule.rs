@@ -10,6 +10,8 @@ use crate::project::test::Test;
 pub struct Lane {
     /// The group; none for the tests without one.
     pub group: Option<Name>,
+    /// Whether they run in a sandbox of their own: one isolated test is enough for its group.
+    pub isolated: bool,
     /// Its tests, in their order.
     pub tests: Vec<Name>,
 }
@@ -26,9 +28,16 @@ pub fn schedule(tests: &BTreeMap<Name, Test>, chosen: &[Name]) -> Vec<Lane> {
     }
     let mut lanes: BTreeMap<Option<&Name>, Vec<Name>> = BTreeMap::new();
     for name in order {
-        lanes.entry(tests[name].group.as_ref()).or_default().push(name.clone());
+        lanes.entry(tests[name].group(name)).or_default().push(name.clone());
     }
-    lanes.into_iter().map(|(group, tests)| Lane { group: group.cloned(), tests }).collect()
+    let isolated: Vec<&Name> =
+        tests.iter().filter(|(_, test)| test.isolated).filter_map(|(name, test)| test.group(name)).collect();
+    let lane = |(group, tests): (Option<&Name>, Vec<Name>)| Lane {
+        group: group.cloned(),
+        isolated: group.is_some_and(|group| isolated.contains(&group)),
+        tests,
+    };
+    lanes.into_iter().map(lane).collect()
 }
 
 /// Adds a test after those that it needs. A project's tests do not need each other in a circle.
@@ -79,6 +88,25 @@ mod tests {
     fn what_is_chosen_brings_what_it_needs() {
         assert_eq!(lanes(TESTS, &["c"]), [lane("-", &["d"]), lane("browser", &["y"]), lane("db", &["c"])]);
         assert_eq!(lanes(TESTS, &["d"]), [lane("-", &["d"])]);
+    }
+
+    #[test]
+    fn an_isolated_test_has_its_group_isolated_and_is_one_by_itself_without() {
+        let tests: BTreeMap<Name, Test> = toml::from_str(
+            r#"
+            a = { in = "web", run = ["a"], isolated = true }
+            b = { in = "web", run = ["b"], group = "db", isolated = true }
+            c = { in = "web", run = ["c"], group = "db" }
+            d = { in = "web", run = ["d"] }
+            "#,
+        )
+        .unwrap();
+        let isolated = |chosen: &[Name]| -> Vec<String> {
+            let lanes = schedule(&tests, chosen).into_iter().filter(|lane| lane.isolated);
+            lanes.filter_map(|lane| lane.group).map(|group| group.to_string()).collect()
+        };
+        assert_eq!(isolated(&[]), ["a", "db"]);
+        assert_eq!(isolated(&["c".parse().unwrap()]), ["db"], "whichever of its tests are chosen");
     }
 
     #[test]

@@ -1,0 +1,117 @@
+//! Sandboxes beside a project's own, each for one group of tests: everything anew, the data too, and gone when they end.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{try_join, try_join_all};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::plan::Begin;
+use super::{Error, SandboxId, SandboxKey, View, down, up};
+use crate::engine::{Engine, label};
+use crate::event::{Observer, Silent};
+use crate::name::Name;
+use crate::project::Lock;
+use crate::turn::Turn;
+
+/// How long taking one away may hold up the end of an interrupted run.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// What sandboxes beside another one are made with.
+pub struct Maker<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The sandbox that they are beside. It is up, so that images and golden copies are there.
+    pub view: &'a View,
+    /// What the project's tags mean.
+    pub lock: &'a Lock,
+    /// What secrets are derived from.
+    pub key: &'a SandboxKey,
+    /// onramp's state directory.
+    pub state: &'a Path,
+    /// How long a service may take to answer.
+    pub limit: Duration,
+    /// Who is told what happens.
+    pub observer: &'a Arc<dyn Observer>,
+}
+
+/// A sandbox beside another one. An interrupted run drops it, and with it the sandbox.
+pub struct Beside<'a> {
+    engine: &'a Engine,
+    /// Which.
+    pub id: SandboxId,
+    there: bool,
+    _turn: Turn,
+}
+
+impl<'a> Beside<'a> {
+    /// Brings one up for a group of tests. Its data begins as the golden copies are; what has none is seeded.
+    pub async fn up(maker: &Maker<'a>, group: &Name) -> Result<Self, Error> {
+        let Maker { engine, lock, key, .. } = *maker;
+        let view = View { id: maker.view.id.beside(group), ..maker.view.clone() };
+        let turn = Turn::take(maker.state, &turn_on(view.id.as_str()))?;
+        let plan = view.plan(engine, lock, key, &Begin::AsItWas).await?;
+        let beside = Self { engine, id: view.id, there: true, _turn: turn };
+        let task = format!("sandbox {}", beside.id);
+        maker.observer.started(&task);
+        // Its services are called as those of the sandbox that it is beside.
+        let silent: Arc<dyn Observer> = Arc::new(Silent);
+        up::apply(engine, &plan, maker.limit, &silent).await?;
+        maker.observer.finished(&task, &format!("for the tests of {group}"));
+        Ok(beside)
+    }
+
+    /// Takes it away, its data too.
+    pub async fn down(mut self) -> Result<(), Error> {
+        self.there = false;
+        take_away(self.engine, self.id.as_str()).await
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        let (true, Ok(runtime)) = (self.there, Handle::try_current()) else { return };
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return;
+        }
+        // What cannot be taken away now is taken away by the next run.
+        tokio::task::block_in_place(|| {
+            let away = take_away(self.engine, self.id.as_str());
+            let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL, away).await });
+        });
+    }
+}
+
+/// Takes away what killed runs left beside a sandbox. What somebody is at work on stays.
+pub async fn sweep(engine: &Engine, state: &Path, id: &SandboxId) -> Result<(), Error> {
+    let labels = [(label::BESIDE, id.as_str())];
+    let (containers, (networks, volumes)) =
+        try_join(engine.containers(&labels), try_join(engine.networks(&labels), engine.volumes(&labels))).await?;
+    let containers = containers.iter().map(|container| &container.labels);
+    let networks = networks.iter().map(|(_, labels)| labels);
+    let all = containers.chain(networks).chain(volumes.iter().map(|volume| &volume.labels));
+    let left: BTreeSet<&String> = all.filter_map(|labels| labels.get(label::SANDBOX)).collect();
+    try_join_all(left.into_iter().map(|sandbox| async move {
+        let Ok(_turn) = Turn::take(state, &turn_on(sandbox)) else { return Ok(()) };
+        take_away(engine, sandbox).await
+    }))
+    .await?;
+    Ok(())
+}
+
+fn turn_on(sandbox: &str) -> String {
+    format!("sandbox {sandbox}")
+}
+
+/// Takes it away, and what the engine was still at for it meanwhile.
+async fn take_away(engine: &Engine, sandbox: &str) -> Result<(), Error> {
+    loop {
+        let plan = down::plan(engine, sandbox, true).await?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        down::apply(engine, &plan).await?;
+    }
+}
