@@ -1,6 +1,6 @@
 //! `JUnit`'s XML, as Jenkins and others read it. What was red and then green is told as Maven's Surefire tells it.
 
-use crate::sandbox::run::{Attempt, Ending, Outcome};
+use crate::sandbox::run::{Attempt, CaseResult, Ending, Outcome};
 
 /// The report file's text.
 pub fn document(project: &str, outcomes: &[Outcome]) -> String {
@@ -16,7 +16,41 @@ pub fn document(project: &str, outcomes: &[Outcome]) -> String {
     for outcome in outcomes {
         out.push_str(&case(project, outcome));
     }
-    out.push_str("  </testsuite>\n</testsuites>\n");
+    out.push_str("  </testsuite>\n");
+    out.extend(outcomes.iter().filter(|outcome| !outcome.last.cases.is_empty()).map(|outcome| suite(project, outcome)));
+    out.push_str("</testsuites>\n");
+    out
+}
+
+/// The cases of a test's own report as a suite.
+fn suite(project: &str, outcome: &Outcome) -> String {
+    let cases = &outcome.last.cases;
+    let count = |result| cases.iter().filter(|case| case.result == result).count();
+    let mut out = format!(
+        "  <testsuite name=\"{}.{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">\n",
+        escape(project),
+        outcome.test,
+        cases.len(),
+        count(CaseResult::Failed),
+        count(CaseResult::Error),
+        count(CaseResult::Skipped)
+    );
+    for case in cases {
+        let (class, name, time) = (escape(&case.class), escape(&case.name), seconds(case.duration_ms));
+        out.push_str(&format!("    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time}\">\n"));
+        let element = match case.result {
+            CaseResult::Passed => None,
+            CaseResult::Failed => Some("failure"),
+            CaseResult::Error => Some("error"),
+            CaseResult::Skipped => Some("skipped"),
+        };
+        if let Some(element) = element {
+            let (message, details) = (escape(&case.message), escape(&case.details));
+            out.push_str(&format!("      <{element} message=\"{message}\">{details}</{element}>\n"));
+        }
+        out.push_str("    </testcase>\n");
+    }
+    out.push_str("  </testsuite>\n");
     out
 }
 
@@ -76,6 +110,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::name::Name;
+    use crate::sandbox::run::Case;
 
     fn attempt(exit_code: Option<i64>, output: &str) -> Attempt {
         let reason = match exit_code {
@@ -83,7 +118,7 @@ mod tests {
             Some(code) => Some(format!("exit code {code}")),
             None => Some("timed out after 1s".to_owned()),
         };
-        Attempt { reason, exit_code, duration_ms: 1_234, output: output.to_owned() }
+        Attempt { reason, exit_code, duration_ms: 1_234, output: output.to_owned(), cases: Vec::new() }
     }
 
     #[test]
@@ -102,6 +137,31 @@ mod tests {
 </testsuites>
 "#;
         assert_eq!(document("shop", &[outcome]), expected);
+    }
+
+    #[test]
+    fn the_cases_of_a_tests_own_report_are_its_suite() {
+        let case = |name: &str, result, message: &str| Case {
+            class: "CartTest".to_owned(),
+            name: name.to_owned(),
+            result,
+            duration_ms: 5,
+            message: message.to_owned(),
+            details: format!("{message} <at> 12"),
+        };
+        let mut red = attempt(Some(1), "");
+        red.cases = vec![case("a", CaseResult::Passed, ""), case("b", CaseResult::Error, "3 is \"4\"")];
+        let document = document("shop", &[Outcome::ran(&"unit".parse().unwrap(), red, Vec::new())]);
+        let expected = r#"  <testsuite name="shop.unit" tests="2" failures="0" errors="1" skipped="0">
+    <testcase classname="CartTest" name="a" time="0.005">
+    </testcase>
+    <testcase classname="CartTest" name="b" time="0.005">
+      <error message="3 is &quot;4&quot;">3 is &quot;4&quot; &lt;at&gt; 12</error>
+    </testcase>
+  </testsuite>
+</testsuites>
+"#;
+        assert!(document.ends_with(expected), "{document}");
     }
 
     #[test]

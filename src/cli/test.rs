@@ -11,14 +11,17 @@ use super::output::{self, Report, Verdict};
 use super::{junit, up};
 use crate::files;
 use crate::name::Name;
-use crate::project::Lock;
+use crate::project::{Lock, Project};
 use crate::sandbox::beside::{self, Maker};
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
-use crate::sandbox::run::{self, Ending, Outcome, Run};
-use crate::sandbox::{SandboxKey, parity, source};
+use crate::sandbox::run::{self, Case, CaseResult, Ending, Outcome, Run};
+use crate::sandbox::{SandboxKey, View, parity, source};
 use crate::task::blocking;
 use crate::text::did_you_mean;
+
+/// The most red cases of one test that are shown.
+const SHOWN: usize = 20;
 
 /// Run the project's tests in its sandbox, which is brought up first.
 ///
@@ -26,8 +29,9 @@ use crate::text::did_you_mean;
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp test                       all of [tests]
-  onramp test unit                  one of them
+  onramp test unit                  one of them, and what it needs
   onramp test --junit report.xml    for Jenkins
+  onramp test --artifacts out       screenshots, coverage: what [tests] names
 ")]
 pub struct Arguments {
     /// Only these tests, and those that they need
@@ -38,6 +42,9 @@ pub struct Arguments {
     /// Write the results here, as XML that Jenkins reads (`JUnit`'s)
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Copy what the tests leave behind here, instead of `.onramp/artifacts` in the project
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +58,42 @@ impl Arguments {
     /// Brings the sandbox up, runs the tests, keeps and reports the results.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let project = cx.project()?;
+        self.check(&project)?;
+        let now = || {
+            let root = project.root.clone();
+            blocking(move || source::fingerprint(&root))
+        };
+        let fingerprint = now().await?;
+        let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas).await? else {
+            return Ok(Verdict::Ok);
+        };
+        let tests = self.outcomes(cx, &view).await?;
+        let observed = parity::observe(&cx.engine().await?, &view.id).await?;
+        let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
+        // An edit is live in the sandbox: results of code that changed meanwhile are nobody's evidence.
+        let same_code = now().await? == fingerprint;
+        if let Some(file) = &self.junit {
+            let text = junit::document(project.manifest.name.as_str(), &tests);
+            files::write(&cx.dir.join(file), text.as_bytes())?;
+        }
+        // Of a test that was skipped nothing was found.
+        let found = tests.iter().filter(|outcome| outcome.result != Ending::Skipped);
+        let found: BTreeMap<Name, bool> = found.map(|outcome| (outcome.test.clone(), outcome.passed)).collect();
+        let environment = view.environment.environment.clone();
+        let state_commit = view.environment.commit.clone();
+        let record = Record { fingerprint, environment, state_commit, tests: found, parity: parity.clone() };
+        if same_code {
+            record.keep(&cx.paths.state, &project.root)?;
+        } else {
+            cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
+        }
+        let passed = tests.iter().all(|outcome| outcome.passed);
+        cx.report(&Results { passed, tests, parity });
+        Ok(if passed { Verdict::Ok } else { Verdict::Failed })
+    }
+
+    /// Whether the project has the tests that were asked for, or any.
+    fn check(&self, project: &Project) -> Result<(), Failure> {
         let known = &project.manifest.tests;
         if let Some(unknown) = self.tests.iter().find(|test| !known.contains_key(*test)) {
             let meant = did_you_mean(unknown.as_str(), known.keys().map(Name::as_str));
@@ -63,15 +106,24 @@ impl Arguments {
         if known.is_empty() {
             return Err(Failure::usage("onramp.toml has no [tests]").hint("add [tests.unit] with `in` and `run`"));
         }
-        let now = || {
-            let root = project.root.clone();
-            blocking(move || source::fingerprint(&root))
-        };
-        let fingerprint = now().await?;
-        let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas).await? else {
-            return Ok(Verdict::Ok);
-        };
+        Ok(())
+    }
+
+    /// Runs the tests in the sandbox and beside it.
+    async fn outcomes(&self, cx: &Context, view: &View) -> Result<Vec<Outcome>, Failure> {
         let engine = cx.engine().await?;
+        beside::sweep(&engine, &cx.paths.state, &view.id).await?;
+        let (lock, state) = (Lock::load(&view.project.root)?, cx.paths.state.clone());
+        let key = blocking(move || SandboxKey::open(&state)).await?;
+        let maker = Maker {
+            engine: &engine,
+            view,
+            lock: &lock,
+            key: &key,
+            state: &cx.paths.state,
+            limit: cx.timeout,
+            observer: &cx.observer,
+        };
         let lanes = run::schedule(&view.project.manifest.tests, &self.tests);
         let hearing = |name: &Name, text: &str| {
             // Of tests that run at the same time each line says whose it is.
@@ -81,60 +133,38 @@ impl Arguments {
                 output::print(&text);
             }
         };
-        let (root, state) = (view.project.root.clone(), cx.paths.state.clone());
-        let key = blocking(move || SandboxKey::open(&state)).await?;
-        let lock = Lock::load(&root)?;
-        let maker = Maker {
-            engine: &engine,
-            view: &view,
-            lock: &lock,
-            key: &key,
-            state: &cx.paths.state,
-            limit: cx.timeout,
-            observer: &cx.observer,
-        };
-        beside::sweep(&engine, &cx.paths.state, &view.id).await?;
-        let outcomes = Run { maker, hearing: &hearing }.all(&lanes).await?;
-        let observed = parity::observe(&engine, &view.id).await?;
-        let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
-        let passed = outcomes.iter().all(|outcome| outcome.passed);
-        // An edit is live in the sandbox: results of code that changed meanwhile are nobody's evidence.
-        let same_code = now().await? == fingerprint;
-        if let Some(file) = &self.junit {
-            let text = junit::document(project.manifest.name.as_str(), &outcomes);
-            files::write(&cx.dir.join(file), text.as_bytes())?;
-        }
-        // Of a test that was skipped nothing was found.
-        let found = outcomes.iter().filter(|outcome| outcome.result != Ending::Skipped);
-        let tests: BTreeMap<Name, bool> = found.map(|outcome| (outcome.test.clone(), outcome.passed)).collect();
-        let environment = view.environment.environment.clone();
-        let state_commit = view.environment.commit.clone();
-        let record = Record { fingerprint, environment, state_commit, tests, parity: parity.clone() };
-        if same_code {
-            record.keep(&cx.paths.state, &project.root)?;
-        } else {
-            cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
-        }
-        cx.report(&Results { passed, tests: outcomes, parity });
-        Ok(if passed { Verdict::Ok } else { Verdict::Failed })
+        let artifacts = self.artifacts.as_ref().map(|directory| cx.dir.join(directory));
+        let run = Run { maker, artifacts: artifacts.as_deref(), hearing: &hearing };
+        Ok(run.all(&lanes).await?)
     }
 }
 
 impl Report for Results {
     fn text(&self) -> String {
-        let mut out = String::new();
-        for outcome in &self.tests {
-            let reason = outcome.last.reason.as_deref().unwrap_or_default();
-            let verdict = match outcome.result {
-                Ending::Passed => console::style("passed".to_owned()).green(),
-                Ending::Flaky => {
-                    console::style(format!("flaky: passed in run {}", outcome.earlier.len() + 1)).yellow()
-                }
-                Ending::Failed => console::style(format!("failed: {reason}")).red(),
-                Ending::Skipped => console::style(format!("skipped: {reason}")).yellow(),
-            };
-            out.push_str(&format!("{} {verdict} ({} ms)\n", outcome.test, outcome.duration_ms()));
-        }
-        out
+        self.tests.iter().map(told).collect()
     }
+}
+
+/// One test's result, and what of it somebody looks for first.
+fn told(outcome: &Outcome) -> String {
+    let reason = outcome.last.reason.as_deref().unwrap_or_default();
+    let verdict = match outcome.result {
+        Ending::Passed => console::style("passed".to_owned()).green(),
+        Ending::Flaky => console::style(format!("flaky: passed in run {}", outcome.earlier.len() + 1)).yellow(),
+        Ending::Failed => console::style(format!("failed: {reason}")).red(),
+        Ending::Skipped => console::style(format!("skipped: {reason}")).yellow(),
+    };
+    let mut out = format!("{} {verdict} ({} ms)\n", outcome.test, outcome.duration_ms());
+    let is_red = |case: &&Case| matches!(case.result, CaseResult::Failed | CaseResult::Error);
+    let red: Vec<&Case> = outcome.last.cases.iter().filter(is_red).collect();
+    for case in red.iter().take(SHOWN) {
+        out.push_str(&format!("  {} {}: {}\n", case.class, case.name, case.message));
+    }
+    if red.len() > SHOWN {
+        out.push_str(&format!("  and {} more\n", red.len() - SHOWN));
+    }
+    if let Some(directory) = &outcome.artifacts {
+        out.push_str(&format!("  artifacts {}\n", directory.display()));
+    }
+    out
 }

@@ -16,6 +16,9 @@ use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::files::FileError;
 
+/// The directory of a project for what is onramp's own: git ignores it, and it is no part of the code.
+pub const HOME: &str = ".onramp";
+
 /// What can be wrong with a project.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -34,6 +34,11 @@ pub struct Test {
     /// Whether its group runs in a sandbox of its own, beside the developer's.
     #[serde(default)]
     pub isolated: bool,
+    /// Where in the container the program writes its own report, as `JUnit` does.
+    pub junit: Option<String>,
+    /// Files and directories in the container that are copied out after it ran.
+    #[serde(default)]
+    pub artifacts: Vec<String>,
 }
 
 impl Test {
@@ -93,6 +98,15 @@ pub fn check(manifest: &Manifest) -> Result<(), Mistake> {
             let message = format!("tests.{name} needs `{need}`, which [tests] does not have");
             return Err(Mistake { meant: meant.map(str::to_owned), ..mistake(message) });
         }
+        let mut paths = test.junit.iter().chain(&test.artifacts);
+        if let Some(path) = paths.find(|path| !is_absolute(path)) {
+            return Err(mistake(format!("tests.{name}: `{}` is not an absolute path", path.escape_debug())));
+        }
+        let mut names: Vec<&str> = test.artifacts.iter().filter_map(|path| path.rsplit('/').next()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(mistake(format!("tests.{name}: two of its `artifacts` are called `{}`", twice[0])));
+        }
         if test.retries > MOST_RETRIES {
             return Err(mistake(format!("tests.{name}: `retries` is {MOST_RETRIES} at most")));
         }
@@ -106,6 +120,12 @@ pub fn check(manifest: &Manifest) -> Result<(), Mistake> {
         }
     }
     Ok(())
+}
+
+/// Whether a text is the path of something in a container, and not its root.
+fn is_absolute(path: &str) -> bool {
+    let names = path.strip_prefix('/').map(|names| names.split('/'));
+    names.is_some_and(|mut names| names.all(|name| !matches!(name, "" | "." | "..") && !name.contains(char::is_control)))
 }
 
 /// Follows what a test needs; the circle that it comes upon, its first test again at the end.
@@ -171,5 +191,16 @@ mod tests {
             assert_eq!(said(&[("a", wrong)]).0, "onramp.toml:7:11: a test needs more time than that");
         }
         assert_eq!(said(&[("a", "retries = 11")]).0, "onramp.toml:4:1: tests.a: `retries` is 10 at most");
+    }
+
+    #[test]
+    fn what_is_brought_out_is_named_from_the_root() {
+        assert_eq!(said(&[("a", "junit = \"/tmp/report.xml\"")]).0, "well");
+        for wrong in ["", "/", "report.xml", "/tmp/../etc", "/tmp/", "/tmp//a"] {
+            let (message, _) = said(&[("a", &format!("junit = \"{wrong}\""))]);
+            assert_eq!(message, format!("onramp.toml:4:1: tests.a: `{wrong}` is not an absolute path"));
+        }
+        let twice = said(&[("a", "artifacts = [\"/a/out\", \"/b/out\"]")]).0;
+        assert_eq!(twice, "onramp.toml:4:1: tests.a: two of its `artifacts` are called `out`");
     }
 }

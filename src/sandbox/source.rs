@@ -8,6 +8,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::{self, FileError};
+use crate::project::HOME;
 use crate::reference::Digest;
 
 /// The largest build context, in bytes.
@@ -40,7 +41,8 @@ impl Context {
             let path = place.strip_prefix(directory).expect("a walk stays under its top").to_owned();
             let kind = found.file_type();
             let is_dir = kind.is_some_and(|kind| kind.is_dir());
-            if path.as_os_str().is_empty() || path.starts_with(".git") || is_dir {
+            let not_code = [".git", HOME].iter().any(|name| path.starts_with(name));
+            if path.as_os_str().is_empty() || not_code || is_dir {
                 continue;
             }
             // The engine needs the Dockerfile whatever the ignore file says.
@@ -233,6 +235,7 @@ mod tests {
             ("src/NOTES.md", ""),
             ("tests/a.php", ""),
             (".git/config", ""),
+            (".onramp/artifacts/unit/x", ""),
         ]);
         let context = Context::read(dir.path()).unwrap();
         assert_eq!(paths(&context), [".dockerignore", "Dockerfile", "README.md", "src/NOTES.md"]);

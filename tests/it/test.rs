@@ -176,3 +176,42 @@ fn an_isolated_sandbox_goes_with_an_interrupted_run_and_after_a_killed_one() {
         assert_eq!(engine::beside(&dev.path("shop")), Vec::<String>::new(), "after {next}");
     }
 }
+
+#[test]
+fn the_cases_of_a_programs_own_report_are_told() {
+    let report = "<testsuite name=\"CartTest\"><testcase name=\"sum\"/><testcase name=\"tax\"><failure message=\"3 is not 4\"/></testcase></testsuite>";
+    let write = |code: u8| format!("echo \"{}\" > /tmp/report.xml; exit {code}", report.replace('"', "\\\""));
+    let junit = "junit = '/tmp/report.xml'";
+    let dev = shop(&[test("a", &write(1), junit), test("b", "exit 0", junit), test("c", "exit 2", junit)].concat());
+    let run = dev.in_shop("test --junit report.xml").fails(Class::Failed);
+    assert!(run.stdout.contains("a failed: exit code 1"), "{run}");
+    assert!(run.stdout.contains("  CartTest tax: 3 is not 4"), "{run}");
+    assert!(run.stdout.contains("b failed: its report is not of this run"), "{run}");
+    assert!(run.stdout.contains("c failed: exit code 2"), "{run}");
+    let written = dev.read("shop/report.xml");
+    assert!(written.contains("<testsuite name=\"shop.a\" tests=\"2\" failures=\"1\""), "{written}");
+
+    let cases = of(&dev.in_shop("test a --json").fails(Class::Failed).json(), "a")["cases"].clone();
+    assert_eq!((&cases[0]["result"], &cases[1]["result"]), (&"passed".into(), &"failed".into()));
+    dev.in_shop("exec web -- rm /tmp/report.xml").ok();
+    assert!(dev.in_shop("test b").fails(Class::Failed).stdout.contains("b failed: its report is not there"));
+}
+
+#[test]
+fn what_a_test_leaves_behind_is_copied_out() {
+    let line = "mkdir -p /tmp/out/deep && echo $RANDOM > /tmp/out/deep/a && ln -s deep/a /tmp/out/link && ln -s /etc/passwd /tmp/out/away";
+    let keys = "artifacts = ['/tmp/out', '/tmp/nothing']";
+    let dev = shop(&[test("cover", line, keys), test("alone", "echo b > /tmp/b", "artifacts = ['/tmp/b']\nisolated = true")].concat());
+    let run = dev.in_shop("test").ok();
+    assert!(run.stdout.contains("  artifacts [WORK]/shop/.onramp/artifacts/cover"), "{run}");
+    assert!(run.stderr.contains("artifacts of cover: /tmp/nothing is not there"), "{run}");
+    assert!(run.stderr.contains("artifacts of cover: /tmp/out: 1 of it are no files, or lead out of it"), "{run}");
+    let tree = dev.tree("shop/.onramp/artifacts");
+    let paths: Vec<&str> = tree.keys().map(String::as_str).filter(|path| !path.ends_with('/')).collect();
+    assert_eq!(paths, ["alone/b", "cover/out/deep/a", "cover/out/link"]);
+    assert_eq!(dev.git("shop", &["status", "--porcelain", "--", ".onramp"]), "");
+    assert!(dev.in_shop("up").ok().stderr.contains("keep    shop/db, auth/api, shop/web"), "it is no code");
+
+    dev.in_shop("test alone --artifacts ../out").ok();
+    assert_eq!(dev.read("out/alone/b"), "b\n");
+}

@@ -1,13 +1,18 @@
 //! Running a project's tests: [`schedule`] says in which order, [`program`] runs each, [`Outcome`] tells how it went.
 
+mod artifacts;
+mod fetch;
 mod outcome;
 mod program;
+mod report;
 mod schedule;
 
 pub use outcome::{Attempt, Ending, Outcome};
+pub use report::{Case, CaseResult};
 pub use schedule::{Lane, schedule};
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
@@ -21,6 +26,8 @@ use crate::project::test::Test;
 pub struct Run<'a> {
     /// The sandbox that they run in or beside.
     pub maker: Maker<'a>,
+    /// The directory for what the tests leave behind, one in it for each; none for the project's own.
+    pub artifacts: Option<&'a Path>,
     /// Who hears what the programs say, and which test says it.
     pub hearing: &'a (dyn Fn(&Name, &str) + Send + Sync),
 }
@@ -74,26 +81,60 @@ impl Run<'_> {
                     self.maker.observer.note(&again);
                     earlier.push(attempt);
                 }
-                _ => return Ok(Outcome::ran(name, attempt, earlier)),
+                _ => {
+                    let artifacts = self.copy_out(id, name, test).await?;
+                    return Ok(Outcome { artifacts, ..Outcome::ran(name, attempt, earlier) });
+                }
             }
         }
+    }
+
+    /// Copies out what a test left behind; where it is now.
+    async fn copy_out(&self, id: &SandboxId, name: &Name, test: &Test) -> Result<Option<PathBuf>, Error> {
+        if test.artifacts.is_empty() {
+            return Ok(None);
+        }
+        let engine = self.maker.engine;
+        let container = status::container(engine, id, test.r#in.as_str()).await?.container;
+        let home = match self.artifacts {
+            Some(directory) => directory.to_owned(),
+            None => artifacts::home(&self.maker.view.project.root)?,
+        };
+        let into = home.join(name.as_str());
+        for missing in artifacts::copy_out(engine, &container, &test.artifacts, &into).await? {
+            self.maker.observer.note(&format!("artifacts of {name}: {missing}"));
+        }
+        Ok(Some(into))
     }
 
     /// Runs a test's program once.
     async fn attempt(&self, id: &SandboxId, name: &Name, test: &Test) -> Result<Attempt, Error> {
         let container = status::container(self.maker.engine, id, test.r#in.as_str()).await?.container;
+        let before = self.report(&container, test).await?;
         let hearing = |text: &str| (self.hearing)(name, text);
         let ran = program::run(self.maker.engine, &container, test, &hearing).await?;
         if ran.survived {
             self.maker.observer.note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
             self.restart(&container, &test.r#in).await?;
         }
-        let reason = match (ran.exit_code, test.timeout) {
-            (Some(0), _) => None,
-            (None, Some(limit)) => Some(format!("timed out after {limit}")),
-            (code, _) => Some(format!("exit code {}", code.unwrap_or_default())),
+        let cases = match (before, self.report(&container, test).await?) {
+            (Some(before), Some(now)) => report::read(&before, now),
+            _ => Ok(Vec::new()),
         };
-        Ok(Attempt { reason, exit_code: ran.exit_code, duration_ms: ran.duration_ms, output: ran.output })
+        let reason = match (ran.exit_code, test.timeout, &cases) {
+            (Some(0), _, Ok(_)) => None,
+            (Some(0), _, Err(why)) => Some(format!("its report {why}")),
+            (None, Some(limit), _) => Some(format!("timed out after {limit}")),
+            (code, ..) => Some(format!("exit code {}", code.unwrap_or_default())),
+        };
+        let (exit_code, duration_ms, output) = (ran.exit_code, ran.duration_ms, ran.output);
+        Ok(Attempt { reason, exit_code, duration_ms, output, cases: cases.unwrap_or_default() })
+    }
+
+    /// The report of a test as it stands now; none where the test has none.
+    async fn report(&self, container: &str, test: &Test) -> Result<Option<report::Found>, Error> {
+        let Some(path) = &test.junit else { return Ok(None) };
+        Ok(Some(report::find(self.maker.engine, container, path).await?))
     }
 
     /// Starts a service again: all that ran in its container has ended.

@@ -1,7 +1,10 @@
 //! How tests went.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
+use super::report::Case;
 use crate::name::Name;
 
 /// How one test went.
@@ -18,6 +21,8 @@ pub struct Outcome {
     pub last: Attempt,
     /// The runs before that, all red.
     pub earlier: Vec<Attempt>,
+    /// The directory with what it left behind; none where it says nothing of that.
+    pub artifacts: Option<PathBuf>,
 }
 
 /// How a test ended.
@@ -45,6 +50,8 @@ pub struct Attempt {
     pub duration_ms: u64,
     /// What it wrote, both streams, as text; the first mebibyte.
     pub output: String,
+    /// The cases of its report.
+    pub cases: Vec<Case>,
 }
 
 impl Outcome {
@@ -55,13 +62,14 @@ impl Outcome {
             (None, false) => Ending::Flaky,
             (Some(_), _) => Ending::Failed,
         };
-        Self { test: test.clone(), passed: last.reason.is_none(), result, last, earlier }
+        Self { test: test.clone(), passed: last.reason.is_none(), result, last, earlier, artifacts: None }
     }
 
     /// Of a test that needs one which did not pass.
     pub fn skipped(test: &Name, need: &Name) -> Self {
         let last = Attempt { reason: Some(format!("{need} did not pass")), ..Attempt::default() };
-        Self { test: test.clone(), passed: false, result: Ending::Skipped, last, earlier: Vec::new() }
+        let (result, earlier) = (Ending::Skipped, Vec::new());
+        Self { test: test.clone(), passed: false, result, last, earlier, artifacts: None }
     }
 
     /// How long all of its runs took, in milliseconds.
