@@ -173,7 +173,9 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_read_as_they_are_written() {
-        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("1h 30m", 5_400_000), ("1d", 86_400_000)] {
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("1h 30m", 5_400_000), ("1d", 86_400_000)]
+        {
             assert_eq!(parse_span(text), Ok(SignedDuration::from_millis(millis)), "{text}");
         }
         for wrong in ["", "30", "soon", "2 months"] {

@@ -125,7 +125,8 @@ pub fn check(manifest: &Manifest) -> Result<(), Mistake> {
 /// Whether a text is the path of something in a container, and not its root.
 fn is_absolute(path: &str) -> bool {
     let names = path.strip_prefix('/').map(|names| names.split('/'));
-    names.is_some_and(|mut names| names.all(|name| !matches!(name, "" | "." | "..") && !name.contains(char::is_control)))
+    names
+        .is_some_and(|mut names| names.all(|name| !matches!(name, "" | "." | "..") && !name.contains(char::is_control)))
 }
 
 /// Follows what a test needs; the circle that it comes upon, its first test again at the end.

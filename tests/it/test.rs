@@ -201,7 +201,10 @@ fn the_cases_of_a_programs_own_report_are_told() {
 fn what_a_test_leaves_behind_is_copied_out() {
     let line = "mkdir -p /tmp/out/deep && echo $RANDOM > /tmp/out/deep/a && ln -s deep/a /tmp/out/link && ln -s /etc/passwd /tmp/out/away";
     let keys = "artifacts = ['/tmp/out', '/tmp/nothing']";
-    let dev = shop(&[test("cover", line, keys), test("alone", "echo b > /tmp/b", "artifacts = ['/tmp/b']\nisolated = true")].concat());
+    let dev = shop(
+        &[test("cover", line, keys), test("alone", "echo b > /tmp/b", "artifacts = ['/tmp/b']\nisolated = true")]
+            .concat(),
+    );
     let run = dev.in_shop("test").ok();
     assert!(run.stdout.contains("  artifacts [WORK]/shop/.onramp/artifacts/cover"), "{run}");
     assert!(run.stderr.contains("artifacts of cover: /tmp/nothing is not there"), "{run}");

@@ -114,7 +114,9 @@ impl Run<'_> {
         let hearing = |text: &str| (self.hearing)(name, text);
         let ran = program::run(self.maker.engine, &container, test, &hearing).await?;
         if ran.survived {
-            self.maker.observer.note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
+            self.maker
+                .observer
+                .note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
             self.restart(&container, &test.r#in).await?;
         }
         let cases = match (before, self.report(&container, test).await?) {
