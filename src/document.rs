@@ -124,6 +124,25 @@ fn position_of(text: &str, needle: &str) -> usize {
     text.find(needle).unwrap_or(0)
 }
 
+/// Where a key stands in a text, in bytes; none where the text does not have it.
+pub fn offset_of(text: &str, keys: &[&str]) -> Option<usize> {
+    let document = toml_edit::Document::parse(text).ok()?;
+    let mut table: &dyn toml_edit::TableLike = document.as_table();
+    let (last, parents) = keys.split_last()?;
+    for key in parents {
+        table = table.get(key)?.as_table_like()?;
+    }
+    let (key, item) = table.get_key_value(last)?;
+    // A table's header may write its key more than once; its own place is the header's, if it has one.
+    let header = item.as_table().and_then(toml_edit::Table::span);
+    header.or_else(|| key.span()).map(|span| span.start)
+}
+
+/// The line of a key, from 1; none where the text does not have it.
+pub fn line_of(text: &str, keys: &[&str]) -> Option<usize> {
+    offset_of(text, keys).map(|offset| line_column(text, offset).0)
+}
+
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> DocumentError {
     let offset = error.span().map_or(0, |span| span.start);
     let (line, column) = line_column(text, offset);
@@ -185,6 +204,17 @@ mod tests {
         assert!(matches!(error("schema = 2\nnew_key = 1\n"), DocumentError::Newer { found: 2, .. }));
         assert_eq!(error("").to_string(), "x.toml:1:1: schema is missing");
         assert_eq!(error("a = 1\nschema = \"1\"\n").to_string(), "x.toml:2:1: schema must be 1");
+    }
+
+    #[test]
+    fn keys_have_lines_however_they_are_written() {
+        let text =
+            "a = 1\n\n[s.web]\nenv = { X = 1,\n Y = 2 }\n\n[s.db.env]\nX = 3\n\n[s.mail]\nenv.X = 4\n\"q.r\" = 5\n";
+        let line = |keys: &[&str]| line_of(text, keys);
+        assert_eq!((line(&["a"]), line(&["s", "web"]), line(&["s", "db", "env"])), (Some(1), Some(3), Some(7)));
+        let x = |service| line(&["s", service, "env", "X"]);
+        assert_eq!((x("web"), x("db"), x("mail"), x("none")), (Some(4), Some(8), Some(11), None));
+        assert_eq!((line(&["s", "web", "env", "Y"]), line(&["s", "mail", "q.r"])), (Some(5), Some(12)));
     }
 
     proptest::proptest! {

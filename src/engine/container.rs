@@ -1,6 +1,6 @@
 //! Containers: made from a specification, watched, read, removed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::container::LogOutput;
 use bollard::models::{
@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Engine, Error, is_status, label, label_filter};
+use super::{Engine, Error, Limits, is_status, label, label_filter};
 use crate::text::neutral;
 
 /// How long copying between volumes may take.
@@ -31,6 +31,10 @@ pub struct ContainerSpec {
     pub image: String,
     /// The program to run instead of the image's own.
     pub command: Option<Vec<String>>,
+    /// Who it runs as instead of the image's own user. Where it says nothing, containers that were made before it was there
+    /// stay the same; so it is with the limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
     /// Labels, the owner's and the specification's aside.
@@ -47,6 +51,9 @@ pub struct ContainerSpec {
     pub port: Option<PortBinding>,
     /// What is mounted.
     pub mounts: Vec<Mount>,
+    /// What it may take.
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
     /// Whether the engine starts it again when it or the engine ends.
     pub restart: bool,
 }
@@ -106,10 +113,18 @@ pub struct Container {
 pub struct ContainerFacts {
     /// The id of its image.
     pub image_id: String,
+    /// The program that it runs, the image's own where nothing else was said.
+    pub command: Vec<String>,
+    /// Who it runs as, likewise; empty is the superuser.
+    pub user: String,
     /// Its environment variables, the image's own among them.
     pub env: BTreeMap<String, String>,
     /// The ports of it that are published.
     pub ports: Vec<u16>,
+    /// What it may take.
+    pub limits: Limits,
+    /// Where something is mounted.
+    pub mounts: BTreeSet<String>,
 }
 
 /// How a container that was waited for ended.
@@ -164,7 +179,7 @@ impl ContainerSpec {
             name: Some(bollard::models::RestartPolicyNameEnum::UNLESS_STOPPED),
             ..Default::default()
         });
-        let host_config = HostConfig {
+        let mut host_config = HostConfig {
             network_mode: Some(self.network.clone()),
             port_bindings: exposed
                 .clone()
@@ -175,13 +190,14 @@ impl ContainerSpec {
             dns: (!self.egress).then(|| vec!["127.0.0.1".to_owned()]),
             cap_drop: Some(vec!["NET_RAW".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            pids_limit: Some(4096),
             restart_policy: restart,
             ..Default::default()
         };
+        self.limits.put(&mut host_config);
         ContainerCreateBody {
             image: Some(self.image.clone()),
             cmd: self.command.clone(),
+            user: self.user.clone(),
             env: Some(self.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
             labels: Some(labels),
             exposed_ports: exposed.map(|port| vec![port]),
@@ -287,19 +303,16 @@ impl Engine {
             .inspect_container(name, None)
             .await
             .map_err(|e| Self::failed(format!("inspect container {name}"), e))?;
-        let config = inspect.config.unwrap_or_default();
-        let pair = |line: &String| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let (config, host) = (inspect.config.unwrap_or_default(), inspect.host_config.unwrap_or_default());
         let port = |spec: &String| spec.strip_suffix("/tcp")?.parse().ok();
         Ok(ContainerFacts {
             image_id: inspect.image.unwrap_or_default(),
-            env: config.env.iter().flatten().filter_map(pair).collect(),
-            ports: inspect
-                .host_config
-                .and_then(|host| host.port_bindings)
-                .unwrap_or_default()
-                .keys()
-                .filter_map(port)
-                .collect(),
+            command: config.cmd.unwrap_or_default(),
+            user: config.user.unwrap_or_default(),
+            env: variables(config.env),
+            ports: host.port_bindings.iter().flatten().filter_map(|(spec, _)| port(spec)).collect(),
+            limits: Limits::of(&host),
+            mounts: inspect.mounts.into_iter().flatten().filter_map(|mount| mount.destination).collect(),
         })
     }
 
@@ -370,6 +383,12 @@ impl Engine {
         let sent = patient.upload_to_container(into.0, Some(options), body).await;
         sent.map_err(|e| Self::failed(format!("copy {} of {} into {}", from.1, from.0, into.0), e))
     }
+}
+
+/// Variables as the engine writes them: `NAME=value`.
+pub(super) fn variables(lines: Option<Vec<String>>) -> BTreeMap<String, String> {
+    let pair = |line: String| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    lines.into_iter().flatten().filter_map(pair).collect()
 }
 
 fn log_line(output: &LogOutput) -> LogLine {

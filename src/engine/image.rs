@@ -12,6 +12,7 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
+use super::container::variables;
 use super::{Engine, Error, is_status, label, label_filter};
 use crate::reference::{Digest, ImageRef};
 use crate::text::neutral_line;
@@ -31,6 +32,19 @@ pub struct ImageFacts {
     pub size: u64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What its containers are where nothing else is said; nothing in a list of images.
+    pub defaults: ImageDefaults,
+}
+
+/// What an image says of its containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageDefaults {
+    /// The program.
+    pub command: Vec<String>,
+    /// Who runs it; empty is the superuser.
+    pub user: String,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
 }
 
 impl ImageFacts {
@@ -248,6 +262,7 @@ impl Engine {
             platform: String::new(),
             size: u64::try_from(image.size).unwrap_or_default(),
             labels: image.labels.into_iter().collect(),
+            defaults: ImageDefaults::default(),
         };
         Ok(found.into_iter().map(facts).collect())
     }
@@ -295,13 +310,19 @@ fn facts(inspect: ImageInspect) -> ImageFacts {
         (Some(os), Some(architecture)) => format!("{os}/{architecture}"),
         _ => String::new(),
     };
+    let config = inspect.config.unwrap_or_default();
     ImageFacts {
         id: inspect.id.unwrap_or_default(),
         repo_digests: inspect.repo_digests.unwrap_or_default(),
         repo_tags: inspect.repo_tags.unwrap_or_default(),
         platform,
         size: inspect.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-        labels: inspect.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        defaults: ImageDefaults {
+            command: config.cmd.unwrap_or_default(),
+            user: config.user.unwrap_or_default(),
+            env: variables(config.env),
+        },
     }
 }
 

@@ -5,13 +5,15 @@
 mod container;
 mod exec;
 mod image;
+mod limits;
 mod network;
 mod place;
 mod volume;
 
 pub use container::{Container, ContainerFacts, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
 pub use exec::{ExecSpec, Interactive, Output};
-pub use image::{BuildSpec, Credentials, ImageFacts, LayerProgress};
+pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
+pub use limits::Limits;
 pub use network::NetworkSpec;
 pub use place::Place;
 pub use volume::{Backing, Volume, VolumeSpec};

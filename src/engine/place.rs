@@ -11,6 +11,8 @@ use crate::text::neutral_line;
 pub struct Place {
     /// What it runs without emulation: `linux/amd64`.
     pub platform: String,
+    /// How many processors it can share out; none where it cannot limit them.
+    pub processors: Option<u32>,
     /// Where it keeps images, if that is on this machine.
     pub root: Option<PathBuf>,
     /// Whether it is on this machine, in no machine or network of its own: what listens on loopback here it can reach.
@@ -30,9 +32,11 @@ impl Place {
         let here = host.starts_with("unix://") && is_this_machine(info);
         let os = info.os_type.as_deref().unwrap_or("linux");
         let platform = format!("{os}/{}", architecture(info.architecture.as_deref().unwrap_or_default()));
+        let limits = info.cpu_cfs_period == Some(true) && info.cpu_cfs_quota == Some(true);
+        let processors = info.ncpu.filter(|_| limits).and_then(|count| u32::try_from(count).ok());
         let root = info.docker_root_dir.as_deref().filter(|root| here && root.starts_with('/')).map(PathBuf::from);
         let graph_driver = info.driver.as_deref() == Some(GRAPH_DRIVER);
-        Self { platform: neutral_line(&platform, 60), root, here, graph_driver }
+        Self { platform: neutral_line(&platform, 60), processors, root, here, graph_driver }
     }
 }
 
@@ -73,6 +77,14 @@ mod tests {
             docker_root_dir: Some("/var/lib/docker".to_owned()),
             ..SystemInfo::default()
         }
+    }
+
+    #[test]
+    fn processors_count_where_they_can_be_limited() {
+        let eight = SystemInfo { ncpu: Some(8), ..info() };
+        assert_eq!(Place::of("unix:///s", &eight).processors, None);
+        let limited = SystemInfo { cpu_cfs_period: Some(true), cpu_cfs_quota: Some(true), ..eight };
+        assert_eq!(Place::of("unix:///s", &limited).processors, Some(8));
     }
 
     #[test]

@@ -119,16 +119,13 @@ async fn start_registry(engine: &Engine, playground: &Playground, image: &Defini
     let spec = ContainerSpec {
         name: name.clone(),
         image: local_name(image),
-        command: None,
-        env: [].into(),
         labels: labels.clone().into(),
         network: "bridge".to_owned(),
-        aliases: Vec::new(),
-        links: [].into(),
         egress: true,
         port: Some(PortBinding { container: 5000, host: Some(playground.port) }),
         mounts: vec![Mount { target: "/var/lib/registry".to_owned(), source: Source::Volume(name.clone()) }],
         restart: true,
+        ..ContainerSpec::default()
     };
     let existing = engine.containers(&[(label::PLAYGROUND, playground.id.as_str())]).await?;
     let same = existing.iter().find(|container| container.labels.get(label::SPEC) == Some(&spec.digest().to_string()));

@@ -66,6 +66,8 @@ pub struct Project {
     pub root: PathBuf,
     /// Its `onramp.toml`.
     pub manifest: Manifest,
+    /// The text that it was read from.
+    pub text: String,
 }
 
 impl Project {
@@ -79,7 +81,7 @@ impl Project {
         let path = root.join(FILE);
         let text = files::read_text(&path, document::CAP)?;
         let manifest = parse(&path, &text)?;
-        Ok(Self { root: root.to_owned(), manifest })
+        Ok(Self { root: root.to_owned(), manifest, text })
     }
 }
 
@@ -139,6 +141,9 @@ pub fn check_service(service: &Service) -> Result<(), String> {
     if service.publish.is_some() && service.port.is_none() {
         return Err("`publish` needs a `port`".to_owned());
     }
+    if let Some(user) = service.user.as_ref().filter(|user| !is_user(user)) {
+        return Err(format!("`{}` is no user: write a name or a number, with a group `33:33`", user.escape_debug()));
+    }
     if !service.seed.is_empty() && service.data.is_none() {
         return Err("`seed` needs `data`: seeds are applied to empty data".to_owned());
     }
@@ -147,6 +152,15 @@ pub fn check_service(service: &Service) -> Result<(), String> {
         return Err(format!("`{}` is not an absolute path in the container", target.escape_debug()));
     }
     Ok(())
+}
+
+/// Whether an engine can read it: a name or a number, and maybe one of a group.
+fn is_user(text: &str) -> bool {
+    let is_part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    text.splitn(2, ':').all(is_part)
 }
 
 #[cfg(test)]
@@ -168,6 +182,14 @@ mod tests {
             (
                 "[services.db]\nseed = [\"a.sql\"]\n",
                 "onramp.toml:3:1: services.db: `seed` needs `data`: seeds are applied to empty data",
+            ),
+            (
+                "[services.web]\nuser = \"www data\"\n",
+                "onramp.toml:3:1: services.web: `www data` is no user: write a name or a number, with a group `33:33`",
+            ),
+            (
+                "[services.web]\nlimits = { memory = \"1 MB\" }\n",
+                "onramp.toml:4:21: `1 MB` is less than the 6 MiB that an engine gives at least",
             ),
             (
                 "[tests.unit]\nin = \"web\"\nrun = [\"true\"]\n",

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 use crate::name::Name;
 use crate::reference::ImageRef;
 
@@ -37,6 +38,12 @@ pub struct Service {
     /// The program to run instead of the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// Who runs it instead of the image's own user: a name or number of the image, and maybe a group, `www-data:www-data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// How much it may take.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
     /// Services that must be ready before this one starts: `db`, or another app's `auth/api`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,

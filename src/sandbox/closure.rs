@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Error;
 use crate::name::Name;
 use crate::project::Manifest;
-use crate::project::service::{EnvValue, Service};
+use crate::project::service::{EnvValue, Need, Service};
 
 /// A service of an app.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -18,6 +18,13 @@ pub struct ServiceId {
     pub app: Name,
     /// The service.
     pub service: Name,
+}
+
+impl ServiceId {
+    /// The service that one of this app needs.
+    pub fn of(need: &Need, app: &Name) -> Self {
+        Self { app: need.app.clone().unwrap_or_else(|| app.clone()), service: need.service.clone() }
+    }
 }
 
 impl fmt::Display for ServiceId {
@@ -70,6 +77,20 @@ pub fn resolve(manifest: &Manifest, environment: &str, lookup: &mut Lookup<'_>) 
     Ok(walk.done)
 }
 
+/// What an environment declares of the project's app and the sandbox does not run: `onramp.toml` does not have it, and
+/// nothing in it needs it.
+pub fn left_out(app: &Name, declared: BTreeMap<Name, Service>, members: &[Member]) -> Vec<Member> {
+    let member = |(service, declared): (Name, Service)| Member {
+        id: ServiceId { app: app.clone(), service },
+        needs: declared.needs.iter().map(|need| ServiceId::of(need, app)).collect(),
+        service: declared.clone(),
+        declared: Some(declared),
+        own: true,
+    };
+    let runs = |left: &Member| members.iter().any(|member| member.id == left.id);
+    declared.into_iter().map(member).filter(|left| !runs(left)).collect()
+}
+
 struct Walk<'a, 'l> {
     manifest: &'a Manifest,
     environment: &'a str,
@@ -107,8 +128,7 @@ impl Walk<'_, '_> {
         self.path.push(id.clone());
         let mut needs = Vec::new();
         for need in &service.needs {
-            let app = need.app.clone().unwrap_or_else(|| id.app.clone());
-            let other = ServiceId { app, service: need.service.clone() };
+            let other = ServiceId::of(need, &id.app);
             self.visit(&other, Some(id))?;
             needs.push(other);
         }
@@ -142,6 +162,8 @@ fn overlay(declared: &Service, local: &Service) -> Service {
     merged.port = local.port.or(declared.port);
     merged.platform = local.platform.clone().or_else(|| declared.platform.clone());
     merged.command = local.command.clone().or_else(|| declared.command.clone());
+    merged.user = local.user.clone().or_else(|| declared.user.clone());
+    merged.limits = local.limits.or(&declared.limits);
     merged.ready = local.ready.clone().or_else(|| declared.ready.clone());
     merged.data = local.data.clone().or_else(|| declared.data.clone());
     for need in &declared.needs {
@@ -217,6 +239,25 @@ image = "r.test/base/db:2"
         };
         assert_eq!(image(0), (None, Some("r.test/base/redis:7".into())));
         assert_eq!(image(1), (Some("r.test/base/db:1".into()), None));
+    }
+
+    #[test]
+    fn what_the_environment_runs_of_the_app_and_the_sandbox_does_not_is_known() {
+        let members = resolved("[services.db]\nseed = []\n", PRODUCTION).unwrap();
+        let declared = environment(PRODUCTION).remove("shop").unwrap();
+        let left = left_out(&"shop".parse().unwrap(), declared, &members);
+        let names: Vec<String> = left.iter().map(|member| member.id.to_string()).collect();
+        assert_eq!(names, ["shop/web"]);
+        assert_eq!(left[0].needs, [members[0].id.clone()]);
+    }
+
+    #[test]
+    fn a_user_and_limits_are_laid_over_one_by_one() {
+        let declared = "[shop.db]\nimage = \"r.test/base/db:1\"\nuser = \"999\"\nlimits = { pids = 50, cpus = 1 }\n";
+        let members = resolved("[services.db]\nlimits = { cpus = 2 }\n", declared).unwrap();
+        let db = &members[0].service;
+        assert_eq!(db.user.as_deref(), Some("999"));
+        assert_eq!(toml::to_string(&db.limits).unwrap(), "pids = 50\ncpus = 2.0\n");
     }
 
     #[test]

@@ -1,23 +1,25 @@
 //! What `up` will do: the wanted sandbox compared with what is there. Pure: data in, plan out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::closure::{Member, ServiceId};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
 use super::{Error, SandboxId, SandboxKey};
-use crate::engine::{Container, ContainerSpec, Mount, NetworkSpec, PortBinding, Source, label};
+use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Source, label};
 use crate::git::Commit;
 use crate::name::Name;
+use crate::project::limits::Memory;
 use crate::project::service::{EnvValue, Service};
 use crate::project::{Lock, Project};
 use crate::reference::{Digest, ImageRef};
 
 /// The environment that a sandbox is made from, at a commit of the state repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentAt {
     /// The environment.
     pub environment: Name,
@@ -79,6 +81,8 @@ pub struct Existing {
     pub data: Inventory,
     /// Those of the wanted images that are there.
     pub images: BTreeSet<String>,
+    /// How many processors it can share out; none where it cannot limit them.
+    pub processors: Option<u32>,
 }
 
 /// The image that a service under development is built as.
@@ -263,7 +267,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
                 RunImage::Pinned(_) => {}
             }
         }
-        let mut spec = wanted.container(member, &name);
+        let mut spec = wanted.container(member, &name, existing.processors);
         let data = member.service.data.as_ref().map(|target| plan.add_data(target, &spec, member, wanted, existing));
         let (volume, golden) = data.unzip();
         if let (Some(name), Some(target)) = (&volume, &member.service.data) {
@@ -411,7 +415,7 @@ impl Wanted<'_> {
     }
 
     /// The container of a service, its data aside.
-    fn container(&self, member: &Member, image: &str) -> ContainerSpec {
+    fn container(&self, member: &Member, image: &str, processors: Option<u32>) -> ContainerSpec {
         let ServiceId { app, service } = &member.id;
         let mut labels: BTreeMap<String, String> = sandbox_labels(self.id).collect();
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
@@ -438,6 +442,7 @@ impl Wanted<'_> {
             name: self.id.container(app, service),
             image: image.to_owned(),
             command: member.service.command.clone(),
+            user: member.service.user.clone(),
             env: env.collect(),
             labels,
             network: self.id.network(),
@@ -446,8 +451,19 @@ impl Wanted<'_> {
             egress: self.project.manifest.sandbox.egress,
             port: member.service.port.map(|container| PortBinding { container, host: publish }),
             mounts,
+            limits: limits(&member.service, processors),
             restart: false,
         }
+    }
+}
+
+/// What a service may take here. An engine refuses more processors than it has.
+fn limits(service: &Service, processors: Option<u32>) -> Limits {
+    let most = processors.map(|count| count.saturating_mul(1000));
+    Limits {
+        memory: service.limits.memory.map(Memory::bytes),
+        pids: service.limits.pids.map(NonZeroU32::get),
+        cpus: service.limits.cpus.zip(most).map(|(cpus, most)| cpus.thousandths().min(most)),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct View {
     pub environment: EnvironmentAt,
     /// The services, those needed first.
     pub members: Vec<Member>,
+    /// Those of the project's app that the environment runs and the sandbox does not.
+    pub left_out: Vec<Member>,
 }
 
 impl View {
@@ -41,13 +43,20 @@ impl View {
         }
         let id = id(&project);
         let commit = state.map(State::head).transpose()?;
-        let mut lookup = |app: &Name| match (state, &commit) {
-            (Some(state), Some(commit)) => Ok(state.app(commit, environment, app)?.map(|app| app.services)),
-            _ => Ok(None),
+        let own = &project.manifest.name;
+        let mut of_own = BTreeMap::new();
+        let mut lookup = |app: &Name| {
+            let (Some(state), Some(commit)) = (state, &commit) else { return Ok(None) };
+            let services = state.app(commit, environment, app)?.map(|app| app.services);
+            if app == own {
+                of_own = services.clone().unwrap_or_default();
+            }
+            Ok(services)
         };
         let members = closure::resolve(&project.manifest, environment.as_str(), &mut lookup)?;
+        let left_out = closure::left_out(own, of_own, &members);
         let environment = EnvironmentAt { environment: environment.clone(), commit };
-        Ok(Self { project, id, environment, members })
+        Ok(Self { project, id, environment, members, left_out })
     }
 
     /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
@@ -72,7 +81,7 @@ impl View {
     /// Compares what is wanted with what the engine has.
     pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey, begin: &Begin) -> Result<Plan, Error> {
         let (view, locked) = (self.clone(), lock.clone());
-        let (builds, seeds) = blocking(move || view.read_sources(&locked)).await?;
+        let (builds, seeds) = blocking(move || Ok::<_, Error>((view.builds(&locked)?, view.seeds()?))).await?;
         let mut names: BTreeSet<String> = BTreeSet::new();
         for member in &self.members {
             if let Some(build) = builds.get(&member.id.service).filter(|_| member.own) {
@@ -105,21 +114,24 @@ impl View {
         let ((containers, (networks, data)), present) = try_join(things, try_join_all(presence)).await?;
         let images = present.into_iter().flatten().collect();
         let network = networks.first().map(|(_, labels)| labels.get(label::EGRESS).is_some_and(|open| open == "true"));
-        Ok(Existing { containers, network, data, images })
+        Ok(Existing { containers, network, data, images, processors: engine.place().processors })
     }
 
-    /// What the project's own files decide: the names of its builds, and the digests of its seeds.
-    #[expect(clippy::type_complexity, reason = "two maps")]
-    fn read_sources(&self, lock: &Lock) -> Result<(BTreeMap<Name, BuildTag>, BTreeMap<Name, Digest>), Error> {
+    /// The digests of the seed files as they are now. Blocking: reads them.
+    pub fn seeds(&self) -> Result<BTreeMap<Name, Digest>, Error> {
+        let seeded = self.members.iter().filter(|member| member.own && !member.service.seed.is_empty());
+        let digest = |member: &Member| seed_digest(&self.project.root, &member.service.seed);
+        seeded.map(|member| Ok((member.id.service.clone(), digest(member)?))).collect()
+    }
+
+    /// The names of the images that the project's own services are built as.
+    fn builds(&self, lock: &Lock) -> Result<BTreeMap<Name, BuildTag>, Error> {
         let root = &self.project.root;
-        let (mut builds, mut seeds) = (BTreeMap::new(), BTreeMap::new());
+        let mut builds = BTreeMap::new();
         for member in self.members.iter().filter(|member| member.own) {
             let name = &member.id.service;
             for local in member.service.sync.keys() {
                 files::confined(root, Path::new(local))?;
-            }
-            if !member.service.seed.is_empty() {
-                seeds.insert(name.clone(), seed_digest(root, &member.service.seed)?);
             }
             let Some(build) = &member.service.build else { continue };
             let directory = files::confined(root, Path::new(&build.context))?;
@@ -136,7 +148,7 @@ impl View {
             let tag = format!("{}{name}:{}", self.id.image_prefix(), &key.hex()[..16]);
             builds.insert(name.clone(), BuildTag { tag, context: directory, base });
         }
-        Ok((builds, seeds))
+        Ok(builds)
     }
 }
 

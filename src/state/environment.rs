@@ -43,7 +43,9 @@ pub fn check(path: &Path, text: &str) -> Result<BTreeMap<Name, Service>, Documen
     for (name, service) in &file.services {
         let wrong = |key: &str, message: String| {
             let place = ["services", name.as_str(), key];
-            let offset = offset_of(text, &place).or_else(|| offset_of(text, &place[..2])).unwrap_or_default();
+            let offset = document::offset_of(text, &place)
+                .or_else(|| document::offset_of(text, &place[..2]))
+                .unwrap_or_default();
             document::wrong(path, text, offset, format!("services.{name}: {message}"))
         };
         if let Some(key) = project_only(service) {
@@ -71,22 +73,6 @@ fn project_only(service: &Service) -> Option<&'static str> {
         ("publish", service.publish.is_some()),
     ];
     set.into_iter().find(|(_, set)| *set).map(|(key, _)| key)
-}
-
-/// Where a key stands in a text, in bytes.
-fn offset_of(text: &str, keys: &[&str]) -> Option<usize> {
-    let document = toml_edit::Document::parse(text).ok()?;
-    let mut table: &dyn toml_edit::TableLike = document.as_table();
-    let (last, parents) = keys.split_last()?;
-    for key in parents {
-        table = table.get(key)?.as_table_like()?;
-    }
-    let (key, item) = table.get_key_value(last)?;
-    // A table's header may write its key more than once; its own place is the header's.
-    match item {
-        toml_edit::Item::Table(table) => table.span().map(|span| span.start),
-        _ => key.span().map(|span| span.start),
-    }
 }
 
 #[cfg(test)]

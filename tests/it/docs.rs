@@ -91,6 +91,7 @@ fn every_key_of_every_file_is_described() {
         ("onramp.toml", "[blocks.web]\n".to_owned()),
         ("onramp.toml", service.to_owned()),
         ("onramp.toml", format!("{service}[services.web.build]\n")),
+        ("onramp.toml", format!("{service}[services.web.limits]\n")),
         ("onramp.toml", format!("{service}[services.web.ready]\n")),
         ("onramp.toml", "[tests.unit]\n".to_owned()),
         ("onramp.toml", "[sandbox]\n".to_owned()),

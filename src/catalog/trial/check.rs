@@ -1,6 +1,5 @@
 //! A block's own checks: a program in a container, in the directory of a fresh render, without a way out.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -58,15 +57,9 @@ async fn in_container(
         name: format!("onramp-check-{block}-{name}-{}", unique.short()),
         image: check.image.clone(),
         command: Some(command.collect()),
-        env: BTreeMap::new(),
         labels: [(label::CHECK_UNTIL.to_owned(), until(Timestamp::now()).to_string())].into(),
         network: "none".to_owned(),
-        aliases: Vec::new(),
-        links: BTreeMap::new(),
-        egress: false,
-        port: None,
-        mounts: Vec::new(),
-        restart: false,
+        ..ContainerSpec::default()
     };
     let container = spec.name.clone();
     let mut made = Made { engine, container: Some(container.clone()) };

@@ -12,7 +12,7 @@ const KEPT: usize = 3;
 /// The golden copy that a service is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Golden {
-    /// What it is made from: image, program, environment, place of the data and seeds.
+    /// What it is made from: image, program, user, environment, place of the data and seeds.
     pub key: Digest,
     /// The labels of a sandbox's data.
     pub labels: Vec<(String, String)>,
@@ -23,7 +23,7 @@ pub struct Golden {
 impl Golden {
     /// The key of what decides what a seeded service holds.
     pub fn key(spec: &ContainerSpec, data: &str, seed: &str) -> Digest {
-        let parts = serde_json::json!([spec.image, spec.command, spec.env, data, seed]);
+        let parts = serde_json::json!([spec.image, spec.command, spec.user, spec.env, data, seed]);
         Digest::of(parts.to_string().as_bytes())
     }
 
