@@ -13,10 +13,11 @@ use crate::files;
 use crate::name::Name;
 use crate::project::{Lock, Project};
 use crate::sandbox::beside::{self, Maker};
+use crate::sandbox::parity::{Parity, Summary};
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
 use crate::sandbox::run::{self, Case, CaseResult, Ending, Outcome, Run};
-use crate::sandbox::{SandboxKey, View, parity, source};
+use crate::sandbox::{SandboxKey, View, source};
 use crate::task::blocking;
 use crate::text::did_you_mean;
 
@@ -51,7 +52,8 @@ pub struct Arguments {
 struct Results {
     passed: bool,
     tests: Vec<Outcome>,
-    parity: String,
+    parity: Summary,
+    parity_line: String,
 }
 
 impl Arguments {
@@ -68,8 +70,7 @@ impl Arguments {
             return Ok(Verdict::Ok);
         };
         let tests = self.outcomes(cx, &view).await?;
-        let observed = parity::observe(&cx.engine().await?, &view.id).await?;
-        let parity = parity::compare(view.environment.clone(), &view.members, &observed).line();
+        let parity = Parity::of(&cx.engine().await?, &view).await?.summary();
         // An edit is live in the sandbox: results of code that changed meanwhile are nobody's evidence.
         let same_code = now().await? == fingerprint;
         if let Some(file) = &self.junit {
@@ -88,7 +89,7 @@ impl Arguments {
             cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
         }
         let passed = tests.iter().all(|outcome| outcome.passed);
-        cx.report(&Results { passed, tests, parity });
+        cx.report(&Results { passed, tests, parity_line: parity.to_string(), parity });
         Ok(if passed { Verdict::Ok } else { Verdict::Failed })
     }
 

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
-use crate::sandbox::parity::{self, Parity};
+use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
 use crate::sandbox::up::{self, Running};
 use crate::sandbox::{SandboxKey, View};
@@ -57,13 +57,12 @@ impl Arguments {
 pub async fn bring_up_and_report(cx: &Context, environment: &Name, begin: &Begin) -> Result<Verdict, Failure> {
     let Some((view, services, notes)) = bring_up(cx, environment, begin).await? else { return Ok(Verdict::Ok) };
     let engine = cx.engine().await?;
-    let observed = parity::observe(&engine, &view.id).await?;
-    let parity = parity::compare(view.environment.clone(), &view.members, &observed);
+    let parity = Parity::of(&engine, &view).await?;
     cx.report(&Up {
         sandbox: view.id.to_string(),
         environment: view.environment.to_string(),
         services,
-        parity_line: parity.line(),
+        parity_line: parity.summary().to_string(),
         parity,
         notes,
     });

@@ -9,6 +9,7 @@ use crate::files::{self, FileError};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::reference::Digest;
+use crate::sandbox::parity::Summary;
 
 /// The latest test results of a project directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +22,8 @@ pub struct Record {
     pub state_commit: Option<Commit>,
     /// Whether each test passed.
     pub tests: BTreeMap<Name, bool>,
-    /// Parity at that time, one line.
-    pub parity: String,
+    /// Parity at that time.
+    pub parity: Summary,
 }
 
 impl Record {
@@ -61,6 +62,39 @@ fn place(state: &Path, root: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::parity::Score;
+    use crate::sandbox::plan::EnvironmentAt;
+
+    fn parity() -> Summary {
+        let environment = EnvironmentAt { environment: "production".parse().unwrap(), commit: None };
+        let score = Score { percent: Some(75), equal: 3, overridden: 1, ..Score::default() };
+        Summary {
+            environment,
+            services: 2,
+            at_digests: 1,
+            score,
+            others: vec!["shop/web: built from your code".into()],
+        }
+    }
+
+    #[test]
+    fn a_record_of_an_older_onramp_is_no_evidence() {
+        let (state, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let fingerprint = super::super::source::fingerprint(root.path()).unwrap();
+        let mut record = serde_json::json!({
+            "fingerprint": fingerprint, "environment": "production", "state_commit": null, "tests": { "unit": true },
+            "parity": "parity with production: 1 of 2 services at its digests",
+        });
+        let mut find = |parity: Option<serde_json::Value>| {
+            if let Some(parity) = parity {
+                record["parity"] = parity;
+            }
+            files::write(&place(state.path(), root.path()), record.to_string().as_bytes()).unwrap();
+            Record::find(state.path(), root.path()).unwrap().map(|record| record.parity)
+        };
+        assert_eq!(find(None), None);
+        assert_eq!(find(Some(serde_json::to_value(parity()).unwrap())), Some(parity()));
+    }
 
     #[test]
     fn a_record_counts_only_for_the_code_it_was_made_on() {
@@ -70,7 +104,7 @@ mod tests {
             environment: "production".parse().unwrap(),
             state_commit: None,
             tests: [(test.parse().unwrap(), passed)].into(),
-            parity: String::new(),
+            parity: parity(),
         };
         std::fs::write(root.path().join("a"), "1").unwrap();
         record("unit", true).keep(state.path(), root.path()).unwrap();

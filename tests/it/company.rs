@@ -81,6 +81,16 @@ impl Developer {
         self.git("", &["--git-dir", state.to_str().unwrap(), "show", &format!("main:{path}")])
     }
 
+    /// Changes a file in the state repository's default branch.
+    pub fn declare(&self, path: &str, change: impl FnOnce(String) -> String) {
+        let state = self.elsewhere("state.git");
+        self.git("", &["clone", "--quiet", state.to_str().unwrap(), "declared"]);
+        self.write(Path::new("declared").join(path), change(self.declared(path)));
+        self.git("declared", &["commit", "--quiet", "--all", "--message", "Declare otherwise"]);
+        self.git("declared", &["push", "--quiet"]);
+        self.remove("declared");
+    }
+
     /// Commits everything in the project `shop`.
     pub fn commit(&self, message: &str) {
         self.git("shop", &["add", "--all"]);

@@ -53,6 +53,13 @@ pub fn remove(container: &str, volume: &str) {
     });
 }
 
+/// Ends a container, and leaves it there.
+pub fn stop(container: &str) {
+    with_engine(async |docker| {
+        docker.stop_container(container, None::<bollard::query_parameters::StopContainerOptions>).await.unwrap();
+    });
+}
+
 /// The names of the images that were built for the sandboxes of a project on its branch `main`.
 pub fn images_of(project: &Path) -> Vec<String> {
     let id = sandbox_of(project);

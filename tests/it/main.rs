@@ -29,6 +29,7 @@ mod killed;
 mod layers;
 mod many;
 mod new;
+mod parity;
 mod playground;
 mod prompts;
 mod pty;

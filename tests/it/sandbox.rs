@@ -113,6 +113,7 @@ fn tests_run_in_the_sandbox_and_red_is_failed() {
     let red = dev.in_shop("test unit --json").fails(Class::Failed).json();
     assert_eq!(red["passed"], false);
     assert_eq!(red["tests"].as_array().unwrap().len(), 1, "only the one that was asked for");
+    assert_eq!(red["parity"]["score"]["percent"], 86, "{red:#}");
     let unknown = dev.in_shop("test unti").fails(Class::Usage);
     assert!(unknown.stderr.contains("did you mean `unit`?"), "{unknown}");
 }

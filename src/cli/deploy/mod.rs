@@ -109,7 +109,7 @@ async fn evidence(cx: &Context, root: &Path) -> Result<Evidence, Failure> {
     let record = blocking(move || Record::find(&state, &root)).await?;
     Ok(record.map_or_else(Evidence::default, |record| Evidence {
         tests: record.tests,
-        parity: Some(record.parity),
+        parity: Some(record.parity.to_string()),
         state_commit: record.state_commit,
         images: BTreeMap::new(),
     }))
