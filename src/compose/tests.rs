@@ -386,7 +386,8 @@ fn view(root: &Path, services: &BTreeMap<Name, Service>) -> View {
     let members = closure::resolve(&manifest, "production", &mut |_| Ok(None)).unwrap();
     let id = SandboxId::new(&manifest.name, None, root);
     let environment = EnvironmentAt { environment: name("production"), commit: None };
-    View { project: Project { root: root.to_owned(), manifest }, id, environment, members }
+    let project = Project { root: root.to_owned(), manifest, text: String::new() };
+    View { project, id, environment, members, left_out: Vec::new() }
 }
 
 proptest! {
