@@ -104,8 +104,8 @@ pub fn check(manifest: &Manifest) -> Result<(), Mistake> {
         }
         let mut names: Vec<&str> = test.artifacts.iter().filter_map(|path| path.rsplit('/').next()).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(mistake(format!("tests.{name}: two of its `artifacts` are called `{}`", twice[0])));
+        if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
+            return Err(mistake(format!("tests.{name}: two of its `artifacts` are called `{twice}`")));
         }
         if test.retries > MOST_RETRIES {
             return Err(mistake(format!("tests.{name}: `retries` is {MOST_RETRIES} at most")));

@@ -52,13 +52,12 @@ pub async fn run(engine: &Engine, container: &str, test: &Test, hearing: Hearing
     let mut words = Words { kept: String::new(), pending: Vec::new(), hearing };
     let limit = test.timeout.map_or(Duration::MAX, |limit| limit.0);
     let mut ran = Ran { exit_code: None, survived: false, duration_ms: 0, output: String::new() };
-    match tokio::time::timeout(limit, ended(engine, &id, &mut output, &mut words)).await {
-        Ok(exit_code) => ran.exit_code = Some(exit_code?),
-        Err(_) => {
-            end(engine, container, &mark).await;
-            let gone = tokio::time::timeout(GRACE, ended(engine, &id, &mut output, &mut words)).await;
-            ran.survived = gone.is_err();
-        }
+    if let Ok(exit_code) = tokio::time::timeout(limit, ended(engine, &id, &mut output, &mut words)).await {
+        ran.exit_code = Some(exit_code?);
+    } else {
+        end(engine, container, &mark).await;
+        let gone = tokio::time::timeout(GRACE, ended(engine, &id, &mut output, &mut words)).await;
+        ran.survived = gone.is_err();
     }
     words.tell_rest();
     ran.output = words.kept;

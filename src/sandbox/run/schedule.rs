@@ -19,15 +19,17 @@ pub struct Lane {
 /// The chosen tests, all where none is chosen, and those that they need, in one lane a group: first that of the tests
 /// without a group.
 ///
-/// Every lane keeps to one order of all tests, in which each comes after those that it needs. So among the tests that did
-/// not run yet there is always one that need not wait, whichever lanes wait for each other.
+/// Every lane keeps to one order of all tests: those first that need none, then those that need only these, and so on. So
+/// among the tests that did not run yet there is always one that need not wait, whichever lanes wait for each other.
 pub fn schedule(tests: &BTreeMap<Name, Test>, chosen: &[Name]) -> Vec<Lane> {
-    let mut order = Vec::new();
+    let mut ranks = BTreeMap::new();
     for name in tests.keys().filter(|name| chosen.is_empty() || chosen.contains(name)) {
-        after_needs(tests, name, &mut order);
+        rank(tests, name, &mut ranks);
     }
+    let mut order: Vec<(&Name, usize)> = ranks.into_iter().collect();
+    order.sort_by_key(|(_, rank)| *rank);
     let mut lanes: BTreeMap<Option<&Name>, Vec<Name>> = BTreeMap::new();
-    for name in order {
+    for (name, _) in order {
         lanes.entry(tests[name].group(name)).or_default().push(name.clone());
     }
     let isolated: Vec<&Name> =
@@ -40,15 +42,14 @@ pub fn schedule(tests: &BTreeMap<Name, Test>, chosen: &[Name]) -> Vec<Lane> {
     lanes.into_iter().map(lane).collect()
 }
 
-/// Adds a test after those that it needs. A project's tests do not need each other in a circle.
-fn after_needs<'a>(tests: &'a BTreeMap<Name, Test>, name: &'a Name, order: &mut Vec<&'a Name>) {
-    if order.contains(&name) {
-        return;
+/// How many tests come one after the other before this one. A project's tests do not need each other in a circle.
+fn rank<'a>(tests: &'a BTreeMap<Name, Test>, name: &'a Name, ranks: &mut BTreeMap<&'a Name, usize>) -> usize {
+    if let Some(known) = ranks.get(name) {
+        return *known;
     }
-    for need in &tests[name].needs {
-        after_needs(tests, need, order);
-    }
-    order.push(name);
+    let found = tests[name].needs.iter().map(|need| rank(tests, need, ranks) + 1).max().unwrap_or(0);
+    ranks.insert(name, found);
+    found
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_group_is_a_lane_and_needs_come_first() {
-        let expected = [lane("-", &["z", "a", "d"]), lane("browser", &["y"]), lane("db", &["b", "c"])];
+        let expected = [lane("-", &["d", "z", "a"]), lane("browser", &["y"]), lane("db", &["b", "c"])];
         assert_eq!(lanes(TESTS, &[]), expected);
     }
 
