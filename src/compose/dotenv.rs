@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use super::interpolate;
 
-/// The variables of a `.env`, those of later lines made from those before. A line that is none is passed over.
+/// The variables of a `.env`, those of later lines made from those before. A line that is none is passed over, and so is
+/// what is written to blow up.
 pub(super) fn read(text: &str) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
+    let mut size = 0;
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     while !rest.is_empty() {
         let line = rest.split('\n').next().unwrap_or_default();
@@ -19,7 +21,10 @@ pub(super) fn read(text: &str) -> BTreeMap<String, String> {
         };
         let begin = line.len() - assigned.len() + name.len() + 1;
         let (value, end) = value(&rest[begin..], &variables);
-        variables.extend(value.map(|value| (name.trim().to_owned(), value)));
+        if let Some(value) = value.filter(|value| size + value.len() <= interpolate::MOST) {
+            size += value.len();
+            variables.insert(name.trim().to_owned(), value);
+        }
         let after = &rest[begin + end..];
         rest = after.split_once('\n').map_or("", |(_, after)| after);
     }
@@ -98,6 +103,18 @@ mod tests {
             ("I", "a#b"),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_is_written_to_blow_up_is_passed_over() {
+        let mut text = "A0=laugh\n".to_owned();
+        for level in 1..60 {
+            text.push_str(&format!("A{level}=$A{0}$A{0}\n", level - 1));
+        }
+        text.push_str(&(0..100_000).map(|number| format!("B{number}=$A14\n")).collect::<String>());
+        let read = read(&text);
+        assert!(read.contains_key("A14") && !read.contains_key("A15"));
+        assert!(read.values().map(String::len).sum::<usize>() <= interpolate::MOST);
     }
 
     proptest::proptest! {

@@ -58,6 +58,9 @@ pub fn plan(directory: &Path, from: &Path, name: Option<Name>) -> Result<Init, E
         return Err(Error::Nothing { file: from, why });
     }
     let manifest = manifest::render(&read, &from);
+    if manifest.len() as u64 > document::CAP {
+        return Err(FileError::TooLarge { path: FILE.into(), cap: document::CAP }.into());
+    }
     // What is written must be what is read: our own parser has the last word.
     parse(Path::new(FILE), &manifest)?;
     let planned = |Taken { name, service }| Planned { name, service };

@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 
 /// How deep defaults may lie in one another.
 const DEEPEST: usize = 10;
+/// The longest text that comes of it, in bytes: what Linux lets a variable be.
+const LONGEST: usize = 128 * 1024;
+/// The most bytes that all the texts of a file may come to.
+pub(super) const MOST: usize = 8 * 1024 * 1024;
 
 /// A text with its variables filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +28,9 @@ pub(super) enum Unfilled {
     /// It is no text of the grammar.
     #[error("`{0}` is no variable; a dollar is written `$$`")]
     Malformed(String),
+    /// Variables of variables, or long ones many times.
+    #[error("filled in, it is longer than a variable may be")]
+    TooLong,
 }
 
 /// Fills in the variables that `value` knows.
@@ -84,6 +91,9 @@ fn expand(
         (Some('+'), Some(_)) | (Some('-'), None) => fill_into(filled, &word[1..], value, depth + 1),
         (Some('+'), None) => Ok(()),
         (None | Some('-' | '?'), Some(value)) => {
+            if filled.text.len() + value.len() > LONGEST {
+                return Err(Unfilled::TooLong);
+            }
             filled.text.push_str(&value);
             filled.used.insert(name.to_owned());
             Ok(())

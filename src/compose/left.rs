@@ -53,6 +53,8 @@ pub(super) struct Ledger {
     pub service: Option<String>,
     /// What was found.
     pub left: Vec<Left>,
+    /// How many bytes of text were taken so far.
+    pub taken: usize,
 }
 
 impl Ledger {

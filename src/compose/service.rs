@@ -111,6 +111,11 @@ impl Taking<'_> {
     pub fn text(&mut self, text: &str, line: usize, key: &str) -> Option<String> {
         match interpolate::fill(text, &|name| self.around.variables.get(name).cloned()) {
             Ok(filled) => {
+                self.ledger.taken += filled.text.len();
+                if self.ledger.taken > interpolate::MOST {
+                    self.ledger.left(line, key, "the file is more than is read, its variables filled in");
+                    return None;
+                }
                 let Some(secret) = filled.used.iter().find(|name| self.around.secrets.contains(*name)) else {
                     return Some(filled.text);
                 };

@@ -315,6 +315,21 @@ fn mistakes_are_named_where_they_are() {
 }
 
 #[test]
+fn what_is_written_to_blow_up_is_refused() {
+    let services = |count: usize, one: &str| (0..count).map(|at| format!("  s{at}: {one}\n")).collect::<String>();
+    // Small there, and too large for a manifest.
+    let words = format!("{}, ", "x".repeat(40)).repeat(900);
+    let many = format!("x-a: &a {{image: 'x:1', command: [{words}]}}\nservices:\n{}", services(60, "*a"));
+    assert!(failure(&many).starts_with("onramp.toml is larger than"));
+    let dir = project(&[(".env", &format!("BIG={}\n", "x".repeat(100_000)))]);
+    let text = format!("services:\n{}", services(2000, "{image: 'x:1', command: [$BIG]}"));
+    let read = read(dir.path(), Path::new("compose.yaml"), &text, None).unwrap();
+    let taken = read.services.iter().filter_map(|one| one.service.command.as_ref()).count();
+    assert!((1..100).contains(&taken), "{taken}");
+    assert!(read.left.iter().any(|left| left.why.contains("more than is read")));
+}
+
+#[test]
 fn a_file_elsewhere_is_not_read() {
     let dir = project(&[("compose.yaml", "services: {web: {image: x:1}}\n"), ("sub/a.txt", "")]);
     let error = init::plan(&dir.path().join("sub"), Path::new("../compose.yaml"), None).unwrap_err();
