@@ -108,7 +108,7 @@ fn groups_run_at_the_same_time_and_each_line_says_whose_it_is() {
     ];
     let dev = shop(&tests.concat());
     let run = dev.in_shop("test").ok();
-    for line in ["left: met right\nleft: end\n", "right: met left\nright: end\n", "last passed"] {
+    for line in ["left: met right\n", "left: end\n", "right: met left\n", "right: end\n", "last passed"] {
         assert!(run.stdout.contains(line), "{run}");
     }
 }
