@@ -15,8 +15,8 @@ use crate::text;
 /// everything that is not onramp's. Images of the playground go with `onramp playground down`.
 ///
 /// One limit holds for all that the cache has of images: blobs, what was read of layers, manifests and configs, signatures, what
-/// tags meant, listings. What a lock or a sandbox needs of manifests, configs, layers that were read and signatures stays whatever the
-/// limit; blobs, tags and listings go, for they can be had again.
+/// tags meant, listings. What a lock or a sandbox needs of manifests, configs, layers that were read and signatures stays
+/// whatever the limit; blobs, tags and listings go, for they can be had again.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp image prune --dry-run
