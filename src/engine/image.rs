@@ -147,6 +147,19 @@ impl Engine {
         credentials: Option<&Credentials>,
         progress: &mut (dyn FnMut(LayerProgress) + Send),
     ) -> Result<Digest, Error> {
+        match self.push_once(image, credentials, progress).await {
+            // Its answer was cut off. What the registry has of the image by now is not sent again.
+            Err(Error::Broken { .. }) => self.push_once(image, credentials, progress).await,
+            done => done,
+        }
+    }
+
+    async fn push_once(
+        &self,
+        image: &ImageRef,
+        credentials: Option<&Credentials>,
+        progress: &mut (dyn FnMut(LayerProgress) + Send),
+    ) -> Result<Digest, Error> {
         let options = PushImageOptions { tag: image.tag().map(str::to_owned), platform: None };
         let stream = self.docker.push_image(&image.repository(), Some(options), credentials.map(raw_credentials));
         let name = image.to_string();
