@@ -116,13 +116,13 @@ def edit(project, count):
     git(project, "commit", "-q", "-m", "ours")
 
 
-def many(times, prepare, command, codes=(0,)):
-    """The median of some runs, each on what was prepared for it: seconds and MiB."""
+def many(times, prepare, command, codes=(0,), rest=0):
+    """The median of some runs, each on what was prepared for it and after a rest of some seconds: seconds and MiB."""
     figures = []
     for _ in range(times):
         cwd = prepare()
         # What the run before removed of its own is no longer recently deleted then.
-        time.sleep(SETTLED)
+        time.sleep(rest)
         figures.append(run(command, cwd=cwd, codes=codes)[:2])
     return median([f[0] for f in figures]), max(f[1] for f in figures)
 
@@ -131,18 +131,19 @@ def copies(count, venv, cargo_generate, times):
     """Seconds to make a project of `count` files."""
     note(f"new projects of {count} files")
     made, data = PLACE / "made", answers_file()
+    rest = SETTLED if count > 500 else 0
     nothing = lambda: fresh(made) and None
     copier, cutter = template("copier", count), template("cookiecutter", count)
     figures = {
-        "onramp": many(times, nothing, [ONRAMP, "new", copier, made, "--version", "v1.0.0", "--data-file", data, "--defaults", "-q"]),
-        "copier": many(min(times, 3), nothing, [venv / "bin/copier", "copy", "-q", "--defaults", "--vcs-ref", "v1.0.0", "--data-file", data, copier, made]),
-        "cookiecutter": many(min(times, 3), nothing, [venv / "bin/cookiecutter", "--no-input", "-o", PLACE, cutter, *(f"{k}={v}" for k, v in ANSWERS.items())]),
+        "onramp": many(times, nothing, [ONRAMP, "new", copier, made, "--version", "v1.0.0", "--data-file", data, "--defaults", "-q"], rest=rest),
+        "copier": many(min(times, 3), nothing, [venv / "bin/copier", "copy", "-q", "--defaults", "--vcs-ref", "v1.0.0", "--data-file", data, copier, made], rest=rest),
+        "cookiecutter": many(min(times, 3), nothing, [venv / "bin/cookiecutter", "--no-input", "-o", PLACE, cutter, *(f"{k}={v}" for k, v in ANSWERS.items())], rest=rest),
     }
     if cargo_generate:
         generated = template("cargo-generate", count)
         define = [word for key, value in ANSWERS.items() for word in ("--define", f"{key}={value}")]
         figures["cargo-generate"] = many(min(times, 5), nothing, [
-            cargo_generate, "generate", "--git", generated, "--tag", "v1.0.0", "--name", "made", "--destination", PLACE, "--silent", *define])
+            cargo_generate, "generate", "--git", generated, "--tag", "v1.0.0", "--name", "made", "--destination", PLACE, "--silent", *define], rest=rest)
     return figures
 
 
@@ -151,6 +152,7 @@ def updates(count, venv, times):
     note(f"updates of {count} files")
     data, copier = answers_file(), PLACE / f"copier-{count}"
     original, project = fresh(PLACE / "original"), PLACE / "project"
+    rest = SETTLED if count > 500 else 0
     run([ONRAMP, "new", copier, original, "--version", "v1.0.0", "--data-file", data, "--defaults", "-q"])
     edit(original, count)
 
@@ -159,11 +161,11 @@ def updates(count, venv, times):
         shutil.copytree(original, project, symlinks=True)
         return project
 
-    figures = {"onramp": many(times, prepare, [ONRAMP, "update", "-q", "--defaults"], codes=(1,))}
+    figures = {"onramp": many(times, prepare, [ONRAMP, "update", "-q", "--defaults"], codes=(1,), rest=rest)}
     conflicts = sum("<<<<<<<" in (project / name).read_text() for name in names(count))
     assert conflicts == EDITED, f"{conflicts} conflicts of onramp, {EDITED} expected"
     # Copier knows no onramp.lock, and wants nothing uncommitted.
-    figures["copier"] = many(1 if count > 500 else 3, prepare, [venv / "bin/copier", "update", "-q", "--defaults"])
+    figures["copier"] = many(1 if count > 500 else 3, prepare, [venv / "bin/copier", "update", "-q", "--defaults"], rest=rest)
     cutter, cruft_original = PLACE / f"cookiecutter-{count}", PLACE / "cruft"
     fresh(cruft_original)
     extra = json.dumps(ANSWERS | {"slug": "cruft"})
@@ -175,7 +177,7 @@ def updates(count, venv, times):
         shutil.copytree(cruft_original, project, symlinks=True)
         return project
 
-    figures["cruft"] = many(1 if count > 500 else 3, prepare_cruft, [venv / "bin/cruft", "update", "-y", "-c", "v2.0.0"])
+    figures["cruft"] = many(1 if count > 500 else 3, prepare_cruft, [venv / "bin/cruft", "update", "-y", "-c", "v2.0.0"], rest=rest)
     return figures
 
 
