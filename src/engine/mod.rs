@@ -131,6 +131,12 @@ pub enum Error {
         /// What onramp needs.
         needed: String,
     },
+    /// A volume that others lie on was taken away by hand.
+    #[error("what volume {volume} lies on is gone from the engine")]
+    LayerGone {
+        /// The volume that is of no use without it.
+        volume: String,
+    },
     /// It has no such image.
     #[error("the engine has no image {image}")]
     NoImage {
@@ -181,6 +187,7 @@ impl Fault for Error {
             Self::NoEngine { .. }
             | Self::NotAllowed { .. }
             | Self::Version { .. }
+            | Self::LayerGone { .. }
             | Self::Refused { .. }
             | Self::Broken { .. } => Class::Env,
             Self::BadHost { .. } => Class::Usage,
@@ -198,6 +205,7 @@ impl Fault for Error {
             Self::NoEngine { .. } => {
                 Some("onramp runs sandboxes with Docker Engine 20.10 or newer, or Podman's socket".into())
             }
+            Self::LayerGone { .. } => Some("somebody removed it by hand; what it held is lost".into()),
             Self::NotAllowed { .. } => Some("the engine's socket belongs to root and the group docker".into()),
             Self::NoTls { .. } => Some("unset DOCKER_TLS_VERIFY, or use a unix:// socket (ssh -L forwards one)".into()),
             Self::Stream { tail, .. } if !tail.is_empty() => Some(tail.join("\n")),
@@ -217,6 +225,7 @@ impl Fault for Error {
             }
             Self::PortTaken { port } => vec![format!("ss -ltnp 'sport = :{port}'")],
             Self::Broken { .. } => vec!["onramp doctor".into()],
+            Self::LayerGone { .. } => vec!["onramp snapshot list".into(), "onramp up --fresh".into()],
             _ => Vec::new(),
         }
     }

@@ -42,6 +42,14 @@ fn seeds_go_in_once_and_every_later_sandbox_begins_with_a_clone() {
     dev.onramp("down --data --yes").dir("feature").ok();
     let left = engine::volumes_of(&dev.path(""));
     assert_eq!(left.len(), 2, "the golden copy and what it lies on: {left:?}");
+
+    let layer = left.iter().find(|name| !name.starts_with("onramp.golden.")).unwrap();
+    assert!(engine::remove_volume(layer));
+    let anew = dev.in_shop("up").ok();
+    assert!(!anew.stderr.contains("clone"), "a golden copy that lost what it lies on is none: {anew}");
+    assert_eq!(products(&dev, "shop"), "5");
+    dev.in_shop("down --data --yes").ok();
+    assert!(dev.in_shop("up").ok().stderr.contains("clone   shop/db"), "and was made again");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_fact_is_what_the_engine_says_and_a_difference_names_its_line() {
       command               equal
       user                  equal
       env.MARIADB_DATABASE  equal
-      env.MARIADB_PASSWORD  unknown          a secret; this sandbox has its own
+      env.MARIADB_PASSWORD  unknown          a secret; this machine has its own
       env.MARIADB_USER      equal
       port                  equal
       limits.pids           overridden here  onramp.toml:26: 400 here, 300 declared
@@ -73,7 +73,7 @@ fn a_fact_is_what_the_engine_says_and_a_difference_names_its_line() {
       env.AUTH_URL          overridden here  onramp.toml:17: "http://api.auth:80" here, "http://api.auth" declared
       env.DB_HOST           equal
       env.DB_NAME           equal
-      env.DB_PASSWORD       unknown          a secret; this sandbox has its own
+      env.DB_PASSWORD       unknown          a secret; this machine has its own
       env.DB_USER           equal
       port                  equal
       needs.db              equal

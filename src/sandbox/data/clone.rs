@@ -34,10 +34,7 @@ pub(super) struct Lower {
 /// Finds the layers of a volume.
 pub(super) async fn lower(maker: &Maker<'_>, layers: &[String], volume: &str) -> Result<Lower, Error> {
     let paths = Inventory::read(maker.engine).await?.paths(layers);
-    let paths = paths.ok_or_else(|| Error::Broken {
-        verb: format!("read volume {volume}"),
-        detail: "a layer that it lies on is gone".to_owned(),
-    })?;
+    let paths = paths.ok_or_else(|| Error::LayerGone { volume: volume.to_owned() })?;
     Ok(Lower { names: layers.to_vec(), paths })
 }
 

@@ -36,6 +36,10 @@ impl Golden {
             // Another sandbox was first.
             return Ok(volume.to_owned());
         };
+        if inventory.marked(label::GOLDEN).any(|golden| golden.name == name) {
+            // It has lost what it lies on, and would keep its name.
+            maker.engine.remove_volume(&name).await?;
+        }
         let marks = [(label::GOLDEN.to_owned(), self.key.to_string())];
         let freezing = Freezing { data: seeded, labels: &self.labels, next: &self.next, name: &name, marks: &marks };
         let now = freeze(maker, &freezing).await?;

@@ -72,9 +72,10 @@ impl Inventory {
         latest.into_values().collect()
     }
 
-    /// The golden copy that was made from this.
+    /// The golden copy that was made from this, if all that it lies on is there.
     pub fn golden(&self, key: &Digest) -> Option<Frozen> {
-        self.labelled(label::GOLDEN, &key.to_string()).find_map(Frozen::of)
+        let found = self.labelled(label::GOLDEN, &key.to_string()).find_map(Frozen::of);
+        found.filter(|golden| self.paths(&golden.layers).is_some())
     }
 
     /// The golden copies of a project's service, the newest first.

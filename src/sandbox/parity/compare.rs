@@ -211,7 +211,7 @@ impl Comparison<'_> {
             declared: declared.map(text),
             wanted: wanted.map(text),
             here,
-            untold: secret.then(|| "a secret; this sandbox has its own".to_owned()),
+            untold: secret.then(|| "a secret; this machine has its own".to_owned()),
             why: None,
         })
     }

@@ -118,7 +118,7 @@ fn a_sandbox_of_what_is_declared_is_equal_as_far_as_anybody_can_tell() {
     shop/db seed Unknown - no seed files say what its data is
     shop/db platform Unknown - linux/amd64 here, none declared
     auth/api platform Unknown - linux/amd64 here, none declared
-    shop/web env.PASSWORD Unknown - a secret; this sandbox has its own
+    shop/web env.PASSWORD Unknown - a secret; this machine has its own
     "#);
     let parity = compare(&sandbox.view, &sandbox.seeds, &sandbox.observed);
     let web = parity.services.iter().find(|service| service.service.to_string() == "shop/web").unwrap();
@@ -184,7 +184,7 @@ fn what_does_not_run_is_missing_with_all_that_is_declared_of_it() {
     shop/db data Missing - the service does not run
     auth/api platform Unknown - linux/amd64 here, none declared
     shop/web env.MODE Missing - "fast" declared
-    shop/web env.PASSWORD Unknown - a secret; this sandbox has its own
+    shop/web env.PASSWORD Unknown - a secret; this machine has its own
     shop/web port Missing - 80 declared
     shop/web limits.memory Missing - 512 MB declared
     shop/web needs.db Missing - shop/db does not run
@@ -227,7 +227,7 @@ fn a_container_of_another_declaration_is_told_and_its_values_are_not() {
     shop/web digest Overridden - another image here, DIGEST declared; `onramp up` renews it
     shop/web command Overridden - ["old"] here, ["serve", "--fast"] declared; `onramp up` renews it
     shop/web env.HOST Overridden - another value here, "db" declared; `onramp up` renews it
-    shop/web env.PASSWORD Unknown - a secret; this sandbox has its own
+    shop/web env.PASSWORD Unknown - a secret; this machine has its own
     shop/web env.GONE Overridden - another value here, none declared; `onramp up` renews it
     "#);
 }
@@ -255,7 +255,7 @@ fn what_onramp_itself_does_otherwise_has_a_reason() {
     shop/db seed Unknown - no seed files say what its data is
     shop/db platform Unknown - linux/amd64 here, none declared
     auth/api platform Unknown - linux/amd64 here, none declared
-    shop/web env.PASSWORD Unknown - a secret; this sandbox has its own
+    shop/web env.PASSWORD Unknown - a secret; this machine has its own
     shop/web limits.cpus Overridden - 2 here, 16 declared: the engine has no more
     shop/web platform Overridden - linux/amd64 here, linux/arm64 declared: it is the engine's
     shop/web replicas Overridden - 1 here, 3 declared: a sandbox runs one of each
