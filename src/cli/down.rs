@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use crate::sandbox::{beside, down, view};
+use crate::sandbox::{beside, down, turn_on, view};
 use crate::turn::Turn;
 
 /// Stop and remove the sandbox; its data stays unless asked.
@@ -25,7 +25,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
-        let _turn = Turn::take(&cx.paths.state, &format!("sandbox {id}"))?;
+        let _turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
         let plan = down::plan(&engine, id.as_str(), self.data).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);

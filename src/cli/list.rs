@@ -53,5 +53,5 @@ pub fn row(found: &Found) -> Vec<String> {
         Some(Gone::Directory) => format!("{directory} (gone)"),
         Some(Gone::Branch) => format!("{directory} (its branch is gone)"),
     };
-    vec![found.sandbox.clone(), services, age, place]
+    vec![text::neutral_line(&found.sandbox, 120), services, age, place]
 }

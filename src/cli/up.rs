@@ -9,7 +9,7 @@ use crate::name::Name;
 use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
 use crate::sandbox::up::{self, Running};
-use crate::sandbox::{SandboxKey, View};
+use crate::sandbox::{SandboxKey, View, turn_on};
 use crate::task::blocking;
 use crate::text;
 use crate::turn::Turn;
@@ -75,7 +75,7 @@ pub type BroughtUp = (View, Vec<Running>, Vec<String>);
 /// Brings the project's sandbox up; none after `--dry-run`.
 pub async fn bring_up(cx: &Context, environment: &Name, begin: &Begin) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
-    let turn = Turn::take(&cx.paths.state, &format!("sandbox {}", view.id))?;
+    let turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;

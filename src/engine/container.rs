@@ -134,6 +134,13 @@ pub struct Watch {
     pub exit_code: i64,
 }
 
+impl Watch {
+    /// Whether it was ended by force: it exits with 128 and the signal's number.
+    pub fn by_force(self) -> bool {
+        self.exit_code == 128 + 9
+    }
+}
+
 /// One line of a container's output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {

@@ -131,7 +131,7 @@ pub enum Error {
         /// What onramp needs.
         needed: String,
     },
-    /// A volume that others lie on was taken away by hand.
+    /// A volume that others lie on was taken away.
     #[error("what volume {volume} lies on is gone from the engine")]
     LayerGone {
         /// The volume that is of no use without it.
@@ -205,7 +205,9 @@ impl Fault for Error {
             Self::NoEngine { .. } => {
                 Some("onramp runs sandboxes with Docker Engine 20.10 or newer, or Podman's socket".into())
             }
-            Self::LayerGone { .. } => Some("somebody removed it by hand; what it held is lost".into()),
+            Self::LayerGone { .. } => {
+                Some("another onramp or somebody removed it; `onramp up` seeds anew what has no golden copy".into())
+            }
             Self::NotAllowed { .. } => Some("the engine's socket belongs to root and the group docker".into()),
             Self::NoTls { .. } => Some("unset DOCKER_TLS_VERIFY, or use a unix:// socket (ssh -L forwards one)".into()),
             Self::Stream { tail, .. } if !tail.is_empty() => Some(tail.join("\n")),
@@ -225,7 +227,7 @@ impl Fault for Error {
             }
             Self::PortTaken { port } => vec![format!("ss -ltnp 'sport = :{port}'")],
             Self::Broken { .. } => vec!["onramp doctor".into()],
-            Self::LayerGone { .. } => vec!["onramp snapshot list".into(), "onramp up --fresh".into()],
+            Self::LayerGone { .. } => vec!["onramp up".into(), "onramp snapshot list".into()],
             _ => Vec::new(),
         }
     }

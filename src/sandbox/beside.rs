@@ -9,7 +9,7 @@ use futures_util::future::{try_join, try_join_all};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::plan::Begin;
-use super::{Error, SandboxId, SandboxKey, View, down, up};
+use super::{Error, SandboxId, SandboxKey, View, down, turn_on, up};
 use crate::engine::{Engine, label};
 use crate::event::{Observer, Silent};
 use crate::name::Name;
@@ -99,10 +99,6 @@ pub async fn sweep(engine: &Engine, state: &Path, id: &SandboxId) -> Result<(), 
     }))
     .await?;
     Ok(())
-}
-
-fn turn_on(sandbox: &str) -> String {
-    format!("sandbox {sandbox}")
 }
 
 /// Takes it away, and what the engine was still at for it meanwhile.

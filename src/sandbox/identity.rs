@@ -100,6 +100,11 @@ impl SandboxId {
     }
 }
 
+/// What whoever changes the sandbox of this name has the turn on.
+pub fn turn_on(sandbox: &str) -> String {
+    format!("sandbox {sandbox}")
+}
+
 /// What the names of the images begin with that are built for the sandbox of this name.
 pub fn image_prefix(sandbox: &str) -> String {
     format!("onramp-sandbox/{sandbox}.")

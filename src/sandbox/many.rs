@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::data::{self, Inventory, layers};
-use super::{Error, down};
+use super::{Error, down, turn_on};
 use crate::engine::{Engine, Volume, label};
 use crate::git::Worktree;
 use crate::text::neutral_line;
-use crate::turn::Turn;
+use crate::turn::{self, Turn};
 
 /// A sandbox as the engine knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,7 +51,9 @@ pub async fn list(engine: &Engine) -> Result<Vec<Found>, Error> {
     let (containers, volumes) = try_join(engine.containers(&any), engine.volumes(&any)).await?;
     let mut all: BTreeMap<String, Found> = BTreeMap::new();
     for container in &containers {
-        if let Some(found) = Found::entry(&mut all, &container.labels, container.created) {
+        if let Some(found) = Found::entry(&mut all, &container.labels, container.created)
+            && container.labels.contains_key(label::SERVICE)
+        {
             found.containers += 1;
             found.running += usize::from(container.running);
         }
@@ -78,7 +80,7 @@ impl Found {
         let text = |key: &str| labels.get(key).filter(|text| !text.is_empty());
         let sandbox = text(label::SANDBOX)?;
         let found = all.entry(sandbox.clone()).or_insert_with(|| Self {
-            sandbox: neutral_line(sandbox, 80),
+            sandbox: sandbox.clone(),
             directory: text(label::PROJECT_DIR).map(PathBuf::from).unwrap_or_default(),
             branch: text(label::BRANCH).map(|branch| neutral_line(branch, 200)),
             running: 0,
@@ -92,16 +94,22 @@ impl Found {
     }
 }
 
-/// A directory that cannot be looked at is not gone: it may be on a disk that is not there at the moment.
 fn gone(directory: &Path, branch: Option<&str>) -> Option<Gone> {
     match directory.try_exists() {
-        Ok(false) if directory.is_absolute() => Some(Gone::Directory),
+        Ok(false) if vanished(directory) => Some(Gone::Directory),
         Ok(true) => {
             let here = branch.map(|branch| Worktree::has_branch(directory, branch));
             (here == Some(Some(false))).then_some(Gone::Branch)
         }
         _ => None,
     }
+}
+
+/// Whether what is missing was removed. Where its neighbours are missing, too, it may be on a disk that is not there at the
+/// moment.
+fn vanished(path: &Path) -> bool {
+    let neighbours = path.parent().and_then(|parent| std::fs::read_dir(parent).ok());
+    neighbours.is_some_and(|mut neighbours| neighbours.next().is_some())
 }
 
 /// What `prune` will take away.
@@ -141,18 +149,29 @@ pub async fn plan_prune(engine: &Engine, older_than: Option<SignedDuration>, gol
 fn lost(volume: &Volume, now: Timestamp) -> bool {
     let repository = volume.labels.get(label::REPOSITORY).map(Path::new);
     let settled = volume.created.is_some_and(|made| now.duration_since(made) > data::LEFT_BEHIND);
-    settled && repository.is_some_and(|path| gone(path, None).is_some())
+    // A repository lies in its first work tree, and goes with it.
+    let place = repository.map(|path| if path.ends_with(".git") { path.parent().unwrap_or(path) } else { path });
+    settled && place.is_some_and(|path| gone(path, None).is_some())
 }
 
-/// Takes it away. A sandbox that somebody is at work on stays.
-pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<(), Error> {
+/// Takes it away, and says which sandboxes stay because somebody is at work on them.
+pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<Vec<String>, Error> {
+    let mut busy = Vec::new();
     for found in &plan.sandboxes {
-        let Ok(_turn) = Turn::take(state, &format!("sandbox {}", found.sandbox)) else { continue };
+        let _turn = match Turn::take(state, &turn_on(&found.sandbox)) {
+            Ok(turn) => turn,
+            Err(turn::Error::Busy { .. }) => {
+                busy.push(found.sandbox.clone());
+                continue;
+            }
+            Err(turn::Error::File(error)) => return Err(error.into()),
+        };
         let down = down::plan(engine, &found.sandbox, true).await?;
         down::apply(engine, &down).await?;
     }
     try_join_all(plan.frozen.iter().map(|name| engine.remove_volume(name))).await?;
-    Ok(data::sweep(engine, "", &plan.freed).await?)
+    data::sweep(engine, "", &plan.freed).await?;
+    Ok(busy)
 }
 
 #[cfg(test)]
@@ -164,13 +183,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(gone(dir.path(), None), None);
         assert_eq!(gone(dir.path(), Some("main")), None, "no repository, no branch to miss");
-        assert_eq!(gone(&dir.path().join("x"), Some("main")), Some(Gone::Directory));
+        let missing = dir.path().join("missing");
+        assert_eq!(gone(&missing, Some("main")), None, "a disk that is not there is an empty directory");
+        std::fs::write(dir.path().join("neighbour"), "").unwrap();
+        assert_eq!(gone(&missing, Some("main")), Some(Gone::Directory));
+        assert_eq!(gone(&missing.join("deeper"), None), None, "nor is where it was");
         assert_eq!(gone(Path::new(""), None), None, "an older onramp did not write it down");
     }
 
     #[test]
     fn a_frozen_volume_is_lost_a_day_after_it_was_made_and_its_repository_is_gone() {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("neighbour"), "").unwrap();
         let now = Timestamp::now();
         let volume = |repository: &Path, hours| Volume {
             name: "frozen".into(),
@@ -179,6 +203,7 @@ mod tests {
             created: Some(now - SignedDuration::from_hours(hours)),
         };
         assert!(lost(&volume(&dir.path().join("gone"), 25), now));
+        assert!(lost(&volume(&dir.path().join("gone/.git"), 25), now), "it went with its work tree");
         assert!(!lost(&volume(&dir.path().join("gone"), 23), now));
         assert!(!lost(&volume(dir.path(), 25), now));
     }

@@ -4,6 +4,7 @@
 //! probes, [`parity`] tells how far the result equals the environment, [`run`] runs tests in it or [`beside`] it.
 
 pub mod beside;
+mod bring;
 pub mod closure;
 pub mod data;
 pub mod down;
@@ -21,7 +22,7 @@ pub mod up;
 pub mod view;
 
 pub use closure::{Member, ServiceId};
-pub use identity::SandboxId;
+pub use identity::{SandboxId, turn_on};
 pub use plan::Plan;
 pub use secret::SandboxKey;
 pub use view::View;
@@ -147,6 +148,16 @@ pub enum Error {
         /// Those of its services that are not in the sandbox.
         services: Vec<String>,
     },
+    /// A service was ended by force, so that what it held may be torn.
+    #[error(
+        "{container} was ended by force, at once or after {seconds} s, so its data may not be whole and is not saved"
+    )]
+    NotWhole {
+        /// The container.
+        container: String,
+        /// How long it had.
+        seconds: u8,
+    },
     /// An engine whose sandboxes may be other people's.
     #[error(
         "the engine at {host} is not on this machine, so which sandboxes have lost their directories cannot be told"
@@ -190,7 +201,7 @@ impl Fault for Error {
             | Self::NothingToRun { .. }
             | Self::NotLocked { .. }
             | Self::NoDockerfile { .. } => Class::Config,
-            Self::Ended { .. } | Self::NotReady { .. } => Class::Failed,
+            Self::Ended { .. } | Self::NotReady { .. } | Self::NotWhole { .. } => Class::Failed,
             Self::NotUp { .. }
             | Self::NoService { .. }
             | Self::NoSnapshot { .. }
@@ -230,7 +241,11 @@ impl Fault for Error {
         match self {
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
-            Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } => vec!["onramp up".into()],
+            Self::NotOurs { .. } => vec!["onramp snapshot list".into()],
+            Self::Elsewhere { .. } => vec!["onramp list".into()],
+            Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } | Self::NotWhole { .. } => {
+                vec!["onramp up".into()]
+            }
             Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],
             Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
             Self::Engine(error) => error.next(),

@@ -24,7 +24,9 @@ pub struct ServiceStatus {
 pub async fn services(engine: &Engine, id: &SandboxId) -> Result<Vec<ServiceStatus>, Error> {
     let mut containers = engine.containers(&[(label::SANDBOX, id.as_str())]).await?;
     containers.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(containers.into_iter().map(status).collect())
+    // What only carries files to volumes is none.
+    let services = containers.into_iter().filter(|container| container.labels.contains_key(label::SERVICE));
+    Ok(services.map(status).collect())
 }
 
 fn status(container: Container) -> ServiceStatus {

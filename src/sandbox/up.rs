@@ -5,26 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join_all, join3, try_join_all};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::data::{self, Golden, Maker};
-use super::plan::{Action, BuildPlan, Filling, Plan, ServicePlan, VolumePlan};
+use super::bring::Bringing;
+use super::data::{self, Maker};
+use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan};
 use super::source::Context;
-use super::{Error, SandboxId, ServiceId, ready};
+use super::{Error, ServiceId};
 use crate::engine::{BuildSpec, Engine, label};
 use crate::event::Observer;
 use crate::files::{self, FileError};
-use crate::project::service::Service;
 use crate::task::blocking;
 
 /// Where images with database seeds look for them, by the convention of Docker's official images.
 const SEED_DIRECTORY: &str = "docker-entrypoint-initdb.d";
-/// How long a service may take to end cleanly after its seeds went in, in seconds.
-const GRACE: u8 = 60;
-/// What a program ends with that was ended by force: 128 and the signal's number.
-const KILLED: i64 = 137;
 /// The largest seed file, in bytes.
 pub(super) const SEED_CAP: u64 = 256 * 1024 * 1024;
 
@@ -63,7 +59,9 @@ pub async fn apply(
     let running = match make(engine, plan, limit, observer, began).await {
         Ok(running) => running,
         Err(error) => {
-            go_back(engine, plan, observer).await?;
+            if let Err(left) = go_back(engine, plan, observer).await {
+                observer.note(&format!("the data that was there before could not be brought back: {left}"));
+            }
             return Err(error);
         }
     };
@@ -86,23 +84,34 @@ async fn make(
             None => Ok(()),
         }
     };
-    let volumes = try_join_all(plan.volumes.iter().map(|volume| fill(engine, plan, volume)));
-    let remove = try_join_all(plan.remove.iter().map(|name| engine.remove_container(name)));
-    try_join(network, try_join(volumes, remove)).await?;
+    // All of it comes to its end, also where a part fails: what goes back must not be overtaken.
+    let volumes = join_all(plan.volumes.iter().map(|volume| fill(engine, plan, volume)));
+    let remove = join_all(plan.remove.iter().map(|name| engine.remove_container(name)));
+    let (network, volumes, remove) = join3(network, volumes, remove).await;
+    volumes.into_iter().chain(remove).chain([network]).collect::<Result<(), _>>()?;
 
     let gates: BTreeMap<&ServiceId, watch::Sender<bool>> =
         plan.services.iter().map(|service| (&service.service, watch::Sender::new(false))).collect();
+    let failed = watch::Sender::new(false);
     let services = plan.services.iter().map(|service| {
         let needs: Vec<watch::Receiver<bool>> = service.needs.iter().map(|need| gates[need].subscribe()).collect();
-        let gate = &gates[&service.service];
+        let (gate, failed) = (&gates[&service.service], &failed);
+        let bringing = Bringing { engine, sandbox: &plan.sandbox, limit, observer, failed: failed.subscribe() };
         async move {
-            let (url, answer) = bring(engine, &plan.sandbox, service, needs, limit, observer).await?;
-            gate.send_replace(true);
+            let brought = bringing.service(service, needs).await;
+            match &brought {
+                Ok(Some(_)) => drop(gate.send_replace(true)),
+                Ok(None) => {}
+                Err(_) => drop(failed.send_replace(true)),
+            }
             let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Ok::<_, Error>(Running { service: service.service.clone(), action: service.action, url, answer, ready_ms })
+            let (id, action) = (service.service.clone(), service.action);
+            let running = |(url, answer)| Running { service: id, action, url, answer, ready_ms };
+            Ok::<_, Error>(brought?.map(running))
         }
     });
-    try_join_all(services).await
+    let brought: Result<Vec<Option<Running>>, Error> = join_all(services).await.into_iter().collect();
+    Ok(brought?.into_iter().flatten().collect())
 }
 
 /// Makes a data volume as it is to begin.
@@ -133,9 +142,9 @@ async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> 
     for volume in plan.volumes.iter().filter(|volume| volume.takes_over) {
         let Some(service) = plan.services.iter().find(|service| service.service == volume.service) else { continue };
         engine.remove_container(&service.spec.name).await?;
-        engine.remove_volume(&volume.name).await?;
-        if let Some(golden) = &service.golden {
-            engine.remove_volume(&golden.next).await?;
+        for name in std::iter::once(&volume.name).chain(service.golden.iter().map(|golden| &golden.next)) {
+            engine.remove_container(&plan.sandbox.carrier(name)).await?;
+            engine.remove_volume(name).await?;
         }
         observer.note(&format!("the data of {} is as it was before; `onramp up` starts it again", volume.service));
     }
@@ -177,127 +186,8 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
     Ok(())
 }
 
-/// Brings one service to where it answers: its URL and what it answered.
-async fn bring(
-    engine: &Engine,
-    sandbox: &SandboxId,
-    plan: &ServicePlan,
-    needs: Vec<watch::Receiver<bool>>,
-    limit: Duration,
-    observer: &Arc<dyn Observer>,
-) -> Result<(Option<String>, String), Error> {
-    let name = &plan.spec.name;
-    let task = plan.service.to_string();
-    if plan.action != Action::Keep {
-        observer.started(&task);
-    }
-    if plan.action == Action::Replace {
-        engine.remove_container(name).await?;
-    }
-    if matches!(plan.action, Action::Create | Action::Replace) {
-        engine.create_container(&plan.spec).await?;
-        if !plan.seed.is_empty() {
-            engine.put_files(name, "/", seed_tar(&plan.seed).await?).await?;
-        }
-    }
-    for mut need in needs {
-        // The sender lives as long as this future: only readiness ends the wait.
-        let _ = need.wait_for(|ready| *ready).await;
-    }
-    if plan.action != Action::Keep {
-        observer.step(&task, "starting");
-        start(engine, name).await?;
-    }
-    observer.step(&task, "waiting for an answer");
-    let answered = || answered(engine, name, &plan.service, &plan.definition, limit);
-    let (mut port, mut answer) = answered().await?;
-    if let Some(golden) = &plan.golden
-        && let Some(volume) = &plan.volume
-    {
-        observer.step(&task, "keeping a golden copy of its data");
-        keep_golden(engine, sandbox, plan, golden, volume).await?;
-        (port, answer) = answered().await?;
-    }
-    let url = port.map(|port| match plan.definition.ready {
-        Some(_) => format!("http://127.0.0.1:{port}/"),
-        None => format!("127.0.0.1:{port}"),
-    });
-    if plan.action != Action::Keep {
-        observer.finished(&task, &answer);
-    }
-    Ok((url, answer))
-}
-
-/// Starts a container. One whose port was taken is made anew by the next `up`, since it holds no port at all.
-async fn start(engine: &Engine, name: &str) -> Result<(), Error> {
-    match engine.start_container(name).await {
-        Err(error @ crate::engine::Error::PortTaken { .. }) => {
-            engine.remove_container(name).await?;
-            Err(error.into())
-        }
-        other => Ok(other?),
-    }
-}
-
-/// Ends a service whose seeds are in, freezes its data as the golden copy, and starts it on a clone.
-async fn keep_golden(
-    engine: &Engine,
-    sandbox: &SandboxId,
-    plan: &ServicePlan,
-    golden: &Golden,
-    volume: &str,
-) -> Result<(), Error> {
-    let name = &plan.spec.name;
-    engine.stop_container(name, GRACE).await?;
-    if engine.wait_for_exit(name).await?.exit_code == KILLED {
-        // What was not closed cleanly is no golden copy. It is this sandbox's data all the same.
-        return start(engine, name).await;
-    }
-    engine.remove_container(name).await?;
-    let now = golden.make(&Maker { engine, id: sandbox, image: &plan.image }, volume).await?;
-    engine.create_container(&plan.spec.on(volume, &now)).await?;
-    start(engine, name).await
-}
-
-/// Waits until the service answers, it ends, or the time is over: whichever is first. The loopback port it answers on, and
-/// what it answered.
-pub(super) async fn answered(
-    engine: &Engine,
-    name: &str,
-    service: &ServiceId,
-    definition: &Service,
-    limit: Duration,
-) -> Result<(Option<u16>, String), Error> {
-    let port = match definition.port {
-        Some(port) => engine.host_port(name, port).await?,
-        None => None,
-    };
-    let mut last = String::new();
-    let probing = async {
-        match port {
-            Some(port) => ready::wait(definition, port, &mut last).await,
-            // A service without a port has nothing to answer with; running is all it can do.
-            None if definition.port.is_none() => "running".to_owned(),
-            None => std::future::pending().await,
-        }
-    };
-    let ended = tokio::select! {
-        // A container that ended is told before a port that somebody else may have taken over.
-        biased;
-        ended = engine.wait_for_exit(name) => Some(ended?.exit_code),
-        answer = probing => return Ok((port, answer)),
-        () = tokio::time::sleep(limit) => None,
-    };
-    let service = service.to_string();
-    let log = engine.last_words(name, 20).await;
-    Err(match ended {
-        Some(exit_code) => Error::Ended { service, exit_code, log },
-        None => Error::NotReady { service, seconds: limit.as_secs(), last, log },
-    })
-}
-
 /// The seed files under the names that their order gives them.
-async fn seed_tar(files: &[std::path::PathBuf]) -> Result<Vec<u8>, FileError> {
+pub(super) async fn seed_tar(files: &[std::path::PathBuf]) -> Result<Vec<u8>, FileError> {
     let files = files.to_vec();
     let pack = move || {
         let mut tar = tar::Builder::new(Vec::new());

@@ -119,6 +119,57 @@ fn a_snapshot_brings_the_data_back_in_every_sandbox_of_the_project() {
 }
 
 #[test]
+fn a_snapshot_holds_only_what_is_whole_and_of_now() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    dev.in_shop("snapshot save first").ok();
+    // What a save of two services leaves that was cut off after the first of them.
+    let volumes = engine::volumes_of(&dev.path("shop"));
+    let first = volumes.iter().find(|name| engine::label_of(name, "dev.onramp.snapshot") == "first").unwrap();
+    let cut_off = first.replace(".first.", ".second.");
+    engine::imitate(first, &cut_off, &[("dev.onramp.snapshot", "second"), ("dev.onramp.parts", "shop/db,shop/search")]);
+    forget(&dev, "shop");
+    dev.in_shop("snapshot save second").ok();
+    dev.in_shop("snapshot restore first --yes").ok();
+    assert_eq!(products(&dev, "shop"), "5");
+    dev.in_shop("snapshot restore second --yes").ok();
+    assert_eq!(products(&dev, "shop"), "0", "the data of when it was saved, not of when it was cut off");
+
+    let status = dev.in_shop("status --json").ok().json();
+    let services = status["services"].as_array().unwrap();
+    let db = services.iter().find(|service| service["service"] == "shop/db").unwrap();
+    engine::kill(db["container"].as_str().unwrap());
+    let torn = dev.in_shop("snapshot save torn").fails(Class::Failed);
+    assert!(torn.stderr.contains("was ended by force"), "{torn}");
+    assert_eq!(products(&dev, "shop"), "0", "it is up again");
+    for name in ["first", "second"] {
+        dev.in_shop(&format!("snapshot rm {name} --yes")).ok();
+    }
+}
+
+#[test]
+fn a_service_that_fails_beside_fresh_data_leaves_the_data_that_was_there() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    forget(&dev, "shop");
+    let (manifest, seeds) = (dev.read("shop/onramp.toml"), dev.read("shop/db/seed.sql"));
+    let image = manifest.lines().find(|line| line.starts_with("fallback")).unwrap();
+    let side = format!("\n[services.side]\n{image}\nport = 1\ncommand = [\"sh\", \"-c\", \"sleep 2; exit 3\"]\n");
+    dev.write("shop/onramp.toml", format!("{manifest}{side}"));
+    dev.write("shop/db/seed.sql", format!("{seeds}-- beside {:?}\n", dev.path("shop")));
+    let failed = dev.in_shop("up --fresh --yes").fails(Class::Failed);
+    assert!(failed.stderr.contains("shop/side ended with exit code 3"), "{failed}");
+    assert!(failed.stderr.contains("the data of shop/db is as it was before"), "{failed}");
+    assert_eq!(engine::data_of(&dev.path("shop")).len(), 1);
+    dev.write("shop/onramp.toml", manifest);
+    dev.write("shop/db/seed.sql", seeds);
+    dev.in_shop("up").ok();
+    assert_eq!(products(&dev, "shop"), "0", "what was there is there again");
+}
+
+#[test]
 fn data_on_many_layers_is_copied_when_it_is_saved_again() {
     let dev = Developer::new();
     dev.shop();

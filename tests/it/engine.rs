@@ -131,6 +131,25 @@ fn all_volumes() -> Vec<bollard::models::Volume> {
     })
 }
 
+/// Ends a container by force.
+pub fn kill(container: &str) {
+    with_engine(async |docker| {
+        docker.kill_container(container, None::<bollard::query_parameters::KillContainerOptions>).await.unwrap();
+    });
+}
+
+/// Makes a volume with the labels of another one, but for these.
+pub fn imitate(volume: &str, name: &str, others: &[(&str, &str)]) {
+    let found = all_volumes().into_iter().find(|found| found.name == volume).unwrap();
+    let mut labels = found.labels;
+    labels.extend(others.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    with_engine(async |docker| {
+        let request =
+            VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels.clone()), ..Default::default() };
+        docker.create_volume(request).await.unwrap();
+    });
+}
+
 /// Makes a volume that is nobody's.
 pub fn create_volume(name: &str) {
     with_engine(async |docker| {

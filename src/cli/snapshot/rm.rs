@@ -8,7 +8,7 @@ use crate::cli::output::{Report, Verdict};
 use crate::name::Name;
 use crate::sandbox::data::Inventory;
 use crate::sandbox::data::snapshot::{self, Snapshot};
-use crate::sandbox::view;
+use crate::sandbox::{turn_on, view};
 use crate::turn::Turn;
 
 /// Remove a snapshot. Sandboxes that were given it keep their data.
@@ -31,7 +31,8 @@ impl Arguments {
     /// Plans, asks, removes.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let (id, engine) = (view::id(&cx.project()?), cx.engine().await?);
-        let _turn = Turn::take(&cx.paths.state, &format!("sandbox {id}"))?;
+        let _turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
+        let _names = Turn::take(&cx.paths.state, &format!("snapshots {}", id.home()))?;
         let found = snapshot::find(&Inventory::read(&engine).await?, &id, &self.name)?;
         let plan = Removal { remove: found };
         if !cx.proceed(&plan) {

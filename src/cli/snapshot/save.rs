@@ -7,7 +7,7 @@ use crate::cli::up;
 use crate::name::Name;
 use crate::sandbox::data::snapshot::{self, SavePlan};
 use crate::sandbox::plan::Begin;
-use crate::sandbox::view;
+use crate::sandbox::{turn_on, view};
 use crate::turn::Turn;
 
 /// Save the data of the sandbox.
@@ -31,16 +31,21 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
-        let turn = Turn::take(&cx.paths.state, &format!("sandbox {id}"))?;
+        let turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
+        let _names = Turn::take(&cx.paths.state, &format!("snapshots {}", id.home()))?;
         let plan = snapshot::plan_save(&engine, &id, &self.name).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
-        snapshot::save(&engine, &plan).await?;
+        let saved = snapshot::save(&engine, &plan).await;
         drop(turn);
-        if !plan.stop.is_empty() {
-            up::bring_up(cx, &self.environment, &Begin::AsItWas).await?;
-        }
+        // Its services start again also where nothing was saved.
+        let up = match plan.stop.as_slice() {
+            [] => Ok(None),
+            _ => up::bring_up(cx, &self.environment, &Begin::AsItWas).await,
+        };
+        saved?;
+        up?;
         if cx.json {
             cx.report(&plan);
         }

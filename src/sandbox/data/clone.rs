@@ -18,7 +18,13 @@ pub async fn clone(maker: &Maker<'_>, frozen: &Frozen, name: &str, labels: &[(St
     if frozen.overlay {
         let lower = lower(maker, &frozen.layers, &frozen.name).await?;
         let upper = upper(maker, &Root::of_label(&frozen.root)).await?;
-        over(maker, name, labels, &upper, Some(lower)).await
+        over(maker, name, labels, &upper, Some(lower)).await?;
+        // Whoever took them away in between did not see this one on them.
+        let still = self::lower(maker, &frozen.layers, &frozen.name).await;
+        if still.is_err() {
+            maker.engine.remove_volume(name).await?;
+        }
+        still.map(drop)
     } else {
         let copy = copy(maker, &frozen.name).await?;
         over(maker, name, labels, &copy, None).await
@@ -26,6 +32,7 @@ pub async fn clone(maker: &Maker<'_>, frozen: &Frozen, name: &str, labels: &[(St
 }
 
 /// Layers that another one is laid over.
+#[derive(Clone)]
 pub(super) struct Lower {
     names: Vec<String>,
     paths: Vec<String>,

@@ -1,9 +1,9 @@
 //! Freezing a data volume that no container uses: what it holds stays for good, and its sandbox goes on with a clone.
 
 use super::carrier::{Carrier, Root};
-use super::clone::{copy, lower, over, upper};
+use super::clone::{Lower, copy, lower, over, upper};
 use super::{DataVolume, Maker};
-use crate::engine::{Backing, Error, VolumeSpec, label};
+use crate::engine::{Backing, Error, Volume, VolumeSpec, label};
 
 /// How many layers a volume may lie on: the kernel takes their paths in one page. Above that, freezing copies.
 const DEEPEST: usize = 16;
@@ -36,11 +36,12 @@ pub async fn freeze(maker: &Maker<'_>, what: &Freezing<'_>) -> Result<String, Er
     labels.extend(data.seed.iter().map(|seed| (label::SEED.to_owned(), seed.clone())));
     let cloned = |how: &str| (label::CLONE.to_owned(), how.to_owned());
 
-    let shallow = (1..DEEPEST).contains(&data.layers.len());
-    if shallow {
+    let deep = data.layers.len() >= DEEPEST;
+    if !deep && !data.layers.is_empty() {
         let below = lower(maker, &data.layers, &data.name).await?;
-        over(maker, next, what.labels, &upper(maker, &root).await?, Some(below)).await?;
-        if mounts(maker, next).await? {
+        let highest = upper(maker, &root).await?;
+        if lays(maker, next, &highest, below.clone()).await? {
+            over(maker, next, what.labels, &highest, Some(below)).await?;
             labels.extend([cloned("overlay"), (label::LAYERS.to_owned(), data.layers.join(","))]);
             // Nobody mounts it: what it lies on is all that it has to say.
             let frozen = VolumeSpec { name: Some((*name).to_owned()), labels, backing: Backing::Own };
@@ -48,9 +49,9 @@ pub async fn freeze(maker: &Maker<'_>, what: &Freezing<'_>) -> Result<String, Er
             maker.engine.remove_volume(&data.name).await?;
             return Ok((*next).to_owned());
         }
-        maker.engine.remove_volume(next).await?;
     }
-    labels.push(cloned(if shallow { "copy" } else { "overlay" }));
+    // So many layers are there only where they can be laid over each other.
+    labels.push(cloned(if deep { "overlay" } else { "copy" }));
     over(maker, name, &labels, &copy(maker, &data.name).await?, None).await?;
     Ok(data.name.clone())
 }
@@ -62,9 +63,16 @@ async fn root(maker: &Maker<'_>, volume: &str) -> Result<Root, Error> {
     root
 }
 
-/// Whether the engine's machine can mount a volume.
-async fn mounts(maker: &Maker<'_>, volume: &str) -> Result<bool, Error> {
-    match root(maker, volume).await {
+/// Whether the engine's machine can lay a layer over others. It is tried under a name that is nobody's data, and goes as a
+/// layer does on which nothing lies.
+async fn lays(maker: &Maker<'_>, next: &str, highest: &Volume, below: Lower) -> Result<bool, Error> {
+    let trial = format!("{next}.trial");
+    let labels: Vec<(String, String)> =
+        maker.marks().into_iter().chain([(label::LAYER.to_owned(), "trial".to_owned())]).collect();
+    over(maker, &trial, &labels, highest, Some(below)).await?;
+    let mounted = root(maker, &trial).await;
+    maker.engine.remove_volume(&trial).await?;
+    match mounted {
         Ok(_) => Ok(true),
         Err(Error::Refused { .. }) => Ok(false),
         Err(error) => Err(error),

@@ -102,7 +102,9 @@ impl Inventory {
 
     /// Layers that nothing lies on.
     pub fn strays(&self) -> Vec<&Volume> {
-        let used: BTreeSet<String> = self.volumes.values().flat_map(layers).collect();
+        // A trial of laying layers over each other is a stray itself.
+        let data = self.volumes.values().filter(|volume| !volume.labels.contains_key(label::LAYER));
+        let used: BTreeSet<String> = data.flat_map(layers).collect();
         self.marked(label::LAYER).filter(|volume| !used.contains(&volume.name)).collect()
     }
 
@@ -209,8 +211,9 @@ mod tests {
             volume("c", &[(label::LAYER, "base")]),
             volume("data", &[(label::LAYERS, "b,a")]),
             volume("plain", &[]),
+            volume("trial", &[(label::LAYER, "trial"), (label::LAYERS, "c,a")]),
         ]);
-        assert_eq!(all.strays().iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(all.strays().iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>(), ["c", "trial"]);
         assert_eq!(all.paths(&["b".into(), "a".into()]), Some(vec!["/v/b/upper".to_owned(), "/v/a".to_owned()]));
         assert_eq!(all.paths(&["b".into(), "gone".into()]), None);
         assert_eq!(all.only_of(|volume| volume.name.len() == 1), ["c"], "the others carry what is elsewhere");

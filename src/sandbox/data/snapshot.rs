@@ -119,11 +119,19 @@ pub async fn plan_save(engine: &Engine, id: &SandboxId, name: &Name) -> Result<S
 
 /// Ends the services, so that what they hold is whole, and freezes it. The next `up` starts them again.
 pub async fn save(engine: &Engine, plan: &SavePlan) -> Result<(), Error> {
-    try_join_all(plan.stop.iter().map(|name| async move {
-        engine.stop_container(name, GRACE).await?;
-        engine.remove_container(name).await
-    }))
-    .await?;
+    try_join_all(plan.stop.iter().map(|name| engine.stop_container(name, GRACE))).await?;
+    for name in &plan.stop {
+        if engine.wait_for_exit(name).await?.by_force() {
+            return Err(Error::NotWhole { container: name.clone(), seconds: GRACE });
+        }
+    }
+    try_join_all(plan.stop.iter().map(|name| engine.remove_container(name))).await?;
+    // Parts of one that was cut off would keep their names, and what they hold.
+    let inventory = Inventory::read(engine).await?;
+    let of_this = |volume: &&Volume| volume.labels[label::SNAPSHOT] == plan.snapshot.as_str();
+    let home = plan.id.home();
+    let cut_off = inventory.snapshots(&home).filter(of_this);
+    try_join_all(cut_off.map(|volume| engine.remove_volume(&volume.name))).await?;
     let maker = Maker { engine, id: &plan.id, image: &plan.image };
     let marks = [
         (label::SNAPSHOT.to_owned(), plan.snapshot.to_string()),

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Inventory, snapshot};
 use crate::engine::{Engine, Error, Volume, label};
 
-/// What is this old and belongs to nothing was left behind: no other sandbox is about to use it.
+/// What was made so long ago and belongs to nothing was left behind by whoever made it. A golden copy that has just lost its
+/// name may be in another sandbox's plan all the same: making the clone looks again, and fails.
 pub const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(24);
 
 /// Sweeps what was made for this sandbox, whose turn is held; what the volumes that were just removed lay on; and what was
-/// left behind for long. Another sandbox's layer may be about to be used.
+/// left behind for long. What another sandbox made lately may be about to be used.
 pub async fn sweep(engine: &Engine, sandbox: &str, freed: &[String]) -> Result<(), Error> {
     let inventory = Inventory::read(engine).await?;
     let now = Timestamp::now();

@@ -18,7 +18,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
 use super::beside::{Beside, Maker};
-use super::{Error, SandboxId, status, up};
+use super::{Error, SandboxId, bring, status};
 use crate::name::Name;
 use crate::project::test::Test;
 
@@ -145,7 +145,7 @@ impl Run<'_> {
         self.maker.engine.start_container(container).await?;
         let member = self.maker.view.members.iter().find(|member| member.own && member.id.service == *service);
         let member = member.expect("a test runs in a service of its project");
-        up::answered(self.maker.engine, container, &member.id, &member.service, self.maker.limit).await?;
+        bring::answered(self.maker.engine, container, &member.id, &member.service, self.maker.limit).await?;
         Ok(())
     }
 }

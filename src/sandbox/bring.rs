@@ -1,0 +1,159 @@
+//! Bringing one service to where it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::data::{Golden, Maker};
+use super::plan::{Action, ServicePlan};
+use super::up::seed_tar;
+use super::{Error, SandboxId, ServiceId, ready};
+use crate::engine::Engine;
+use crate::event::Observer;
+use crate::project::service::Service;
+
+/// How long a service may take to end cleanly after its seeds went in, in seconds.
+const GRACE: u8 = 60;
+
+/// What services are brought up with.
+pub struct Bringing<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Whose services they are.
+    pub sandbox: &'a SandboxId,
+    /// How long one may take to answer.
+    pub limit: Duration,
+    /// Who is told what happens.
+    pub observer: &'a Arc<dyn Observer>,
+    /// Whether another service failed: then there is nothing to wait for.
+    pub failed: watch::Receiver<bool>,
+}
+
+impl Bringing<'_> {
+    /// Brings a service to where it answers, once its needs do: its URL and what it answered. None where another one failed
+    /// meanwhile; what changes data is at its end then, because nothing breaks it off.
+    pub async fn service(
+        &self,
+        plan: &ServicePlan,
+        needs: Vec<watch::Receiver<bool>>,
+    ) -> Result<Option<(Option<String>, String)>, Error> {
+        let (engine, name) = (self.engine, &plan.spec.name);
+        let task = plan.service.to_string();
+        if plan.action != Action::Keep {
+            self.observer.started(&task);
+        }
+        if plan.action == Action::Replace {
+            engine.remove_container(name).await?;
+        }
+        if matches!(plan.action, Action::Create | Action::Replace) {
+            engine.create_container(&plan.spec).await?;
+            if !plan.seed.is_empty() {
+                engine.put_files(name, "/", seed_tar(&plan.seed).await?).await?;
+            }
+        }
+        for mut need in needs {
+            // The sender lives as long as this future: only readiness ends the wait.
+            let ready = async { drop(need.wait_for(|ready| *ready).await) };
+            if self.unless_failed(ready).await.is_none() {
+                return Ok(None);
+            }
+        }
+        if plan.action != Action::Keep {
+            self.observer.step(&task, "starting");
+            start(engine, name).await?;
+        }
+        self.observer.step(&task, "waiting for an answer");
+        let answered = || self.unless_failed(answered(engine, name, &plan.service, &plan.definition, self.limit));
+        let Some(mut found) = answered().await.transpose()? else { return Ok(None) };
+        if let Some(golden) = &plan.golden
+            && let Some(volume) = &plan.volume
+        {
+            self.observer.step(&task, "keeping a golden copy of its data");
+            self.keep_golden(plan, golden, volume).await?;
+            let Some(again) = answered().await.transpose()? else { return Ok(None) };
+            found = again;
+        }
+        let (port, answer) = found;
+        let url = port.map(|port| match plan.definition.ready {
+            Some(_) => format!("http://127.0.0.1:{port}/"),
+            None => format!("127.0.0.1:{port}"),
+        });
+        if plan.action != Action::Keep {
+            self.observer.finished(&task, &answer);
+        }
+        Ok(Some((url, answer)))
+    }
+
+    /// What a wait comes to, unless another service fails before.
+    async fn unless_failed<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let mut failed = self.failed.clone();
+        tokio::select! {
+            biased;
+            done = wait => Some(done),
+            Ok(_) = failed.wait_for(|failed| *failed) => None,
+        }
+    }
+
+    /// Ends a service whose seeds are in, freezes its data as the golden copy, and starts it on a clone.
+    async fn keep_golden(&self, plan: &ServicePlan, golden: &Golden, volume: &str) -> Result<(), Error> {
+        let (engine, name) = (self.engine, &plan.spec.name);
+        engine.stop_container(name, GRACE).await?;
+        if engine.wait_for_exit(name).await?.by_force() {
+            // What was not closed cleanly is no golden copy. It is this sandbox's data all the same.
+            return start(engine, name).await;
+        }
+        engine.remove_container(name).await?;
+        let now = golden.make(&Maker { engine, id: self.sandbox, image: &plan.image }, volume).await?;
+        engine.create_container(&plan.spec.on(volume, &now)).await?;
+        start(engine, name).await
+    }
+}
+
+/// Starts a container. One whose port was taken is made anew by the next `up`, since it holds no port at all.
+async fn start(engine: &Engine, name: &str) -> Result<(), Error> {
+    match engine.start_container(name).await {
+        Err(error @ crate::engine::Error::PortTaken { .. }) => {
+            engine.remove_container(name).await?;
+            Err(error.into())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Waits until the service answers, it ends, or the time is over: whichever is first. The loopback port it answers on, and
+/// what it answered.
+pub(super) async fn answered(
+    engine: &Engine,
+    name: &str,
+    service: &ServiceId,
+    definition: &Service,
+    limit: Duration,
+) -> Result<(Option<u16>, String), Error> {
+    let port = match definition.port {
+        Some(port) => engine.host_port(name, port).await?,
+        None => None,
+    };
+    let mut last = String::new();
+    let probing = async {
+        match port {
+            Some(port) => ready::wait(definition, port, &mut last).await,
+            // A service without a port has nothing to answer with; running is all it can do.
+            None if definition.port.is_none() => "running".to_owned(),
+            None => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        // A container that ended is told before a port that somebody else may have taken over.
+        biased;
+        ended = engine.wait_for_exit(name) => Some(ended?.exit_code),
+        answer = probing => return Ok((port, answer)),
+        () = tokio::time::sleep(limit) => None,
+    };
+    let service = service.to_string();
+    let log = engine.last_words(name, 20).await;
+    Err(match ended {
+        Some(exit_code) => Error::Ended { service, exit_code, log },
+        None => Error::NotReady { service, seconds: limit.as_secs(), last, log },
+    })
+}
