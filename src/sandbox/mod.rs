@@ -241,12 +241,11 @@ impl Fault for Error {
         match self {
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
-            Self::NotOurs { .. } => vec!["onramp snapshot list".into()],
+            Self::NotOurs { .. } | Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],
             Self::Elsewhere { .. } => vec!["onramp list".into()],
             Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } | Self::NotWhole { .. } => {
                 vec!["onramp up".into()]
             }
-            Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],
             Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
             Self::Engine(error) => error.next(),
             Self::File(error) => error.next(),
