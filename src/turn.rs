@@ -101,10 +101,20 @@ impl Turn {
             }
             Err((_, TryLockError::Error(error))) => return Err(FileError::io("lock", &path)(error).into()),
         };
+        Self::held(lock).map_err(|error| FileError::io("write", &path)(error).into())
+    }
+
+    /// Takes the turn once nobody else has it.
+    pub fn wait(state: &Path, what: &str) -> Result<Self, FileError> {
+        let (path, file) = file_of(state, what)?;
+        let lock = Lock::wait(file).map_err(FileError::io("lock", &path))?;
+        Self::held(lock).map_err(FileError::io("write", &path))
+    }
+
+    fn held(lock: Lock) -> std::io::Result<Self> {
         // Only for the message that others see.
         let mut file = &lock.0;
-        let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-        write.map_err(FileError::io("write", &path))?;
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()))?;
         Ok(Self(lock))
     }
 

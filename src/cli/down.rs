@@ -3,7 +3,9 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use crate::sandbox::{beside, down, turn_on, view};
+use crate::sandbox::reaper::{self, Process};
+use crate::sandbox::{SandboxId, beside, down, turn_on, view};
+use crate::task::blocking;
 use crate::turn::Turn;
 
 /// Stop and remove the sandbox; its data stays unless asked.
@@ -11,35 +13,76 @@ use crate::turn::Turn;
 /// Only what carries this sandbox's label is touched.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
-  onramp down            the data stays for the next `onramp up`
-  onramp down --data     remove the data too; the next `onramp up` seeds anew
+  onramp down                 the data stays for the next `onramp up`
+  onramp down --data          remove the data too; the next `onramp up` seeds anew
+  onramp down --after 4711    once that process has ended
 ")]
 pub struct Arguments {
     /// Remove the data too
     #[arg(long)]
     data: bool,
+    /// Wait for the end of this process first, unless `onramp up` is asked in between to keep the sandbox
+    #[arg(long, value_name = "PID")]
+    after: Option<u32>,
 }
 
 impl Arguments {
-    /// Plans, asks where data would be lost, removes.
+    /// Plans, asks where data would be lost, waits where that was asked for, removes.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
-        let _turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
-        let plan = down::plan(&engine, id.as_str(), self.data).await?;
+        let after = self.after.map(|number| process(cx, &id, number)).transpose()?;
+        let mut turn = match after {
+            None => Some(Turn::take(&cx.paths.state, &turn_on(id.as_str()))?),
+            Some(_) => None,
+        };
+        let mut plan = down::plan(&engine, id.as_str(), self.data).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
-        if !plan.volumes.is_empty() {
+        if !plan.volumes.is_empty() || (self.data && after.is_some()) {
             cx.confirm(&format!("Remove the data of sandbox {id}?"))?;
+        }
+        if let Some(process) = after {
+            turn = wait(cx, &id, &process).await?;
+            if turn.is_none() {
+                cx.observer
+                    .note(&format!("sandbox {id} stays: it does not end with process {} any more", process.number));
+                return Ok(Verdict::Ok);
+            }
+            plan = down::plan(&engine, id.as_str(), self.data).await?;
         }
         down::apply(&engine, &plan).await?;
         beside::sweep(&engine, &cx.paths.state, &id).await?;
+        reaper::forget(&cx.paths.state, id.as_str())?;
+        drop(turn);
         if cx.json {
             cx.report(&plan);
         }
         Ok(Verdict::Ok)
     }
+}
+
+/// The process to wait for. One that has ended since the sandbox was tied to it will do.
+fn process(cx: &Context, id: &SandboxId, number: u32) -> Result<Process, Failure> {
+    let tied = || reaper::asker(&cx.paths.state, id.as_str()).filter(|process| process.number == number);
+    Process::of(number).or_else(tied).ok_or_else(|| no_process(number))
+}
+
+/// There is no process with this number.
+pub fn no_process(number: u32) -> Failure {
+    Failure::usage(format!("no process {number} runs on this machine"))
+}
+
+/// Waits for the end of the process, then for the turn on the sandbox; none if the sandbox is not tied to it any more.
+async fn wait(cx: &Context, id: &SandboxId, process: &Process) -> Result<Option<Turn>, Failure> {
+    let state = cx.paths.state.clone();
+    reaper::remember(&state, id.as_str(), process)?;
+    process.ended().await?;
+    let what = turn_on(id.as_str());
+    let turn = blocking(move || Turn::wait(&state, &what)).await?;
+    let tied = reaper::asker(&cx.paths.state, id.as_str()).as_ref() == Some(process);
+    Ok(tied.then_some(turn))
 }
 
 impl Report for down::Plan {

@@ -25,7 +25,7 @@ struct List {
 impl Arguments {
     /// Asks the engine once.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        cx.report(&List { sandboxes: many::list(&cx.engine().await?).await? });
+        cx.report(&List { sandboxes: many::list(&cx.engine().await?, &cx.paths.state).await? });
         Ok(Verdict::Ok)
     }
 }
@@ -52,6 +52,7 @@ pub fn row(found: &Found) -> Vec<String> {
         None => directory,
         Some(Gone::Directory) => format!("{directory} (gone)"),
         Some(Gone::Branch) => format!("{directory} (its branch is gone)"),
+        Some(Gone::Process) => format!("{directory} (the process that it should end with is gone)"),
     };
     vec![text::neutral_line(&found.sandbox, 120), services, age, place]
 }

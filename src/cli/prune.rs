@@ -8,8 +8,8 @@ use super::output::{Report, Verdict};
 use crate::sandbox::many::{self, PrunePlan};
 use crate::text;
 
-/// Remove sandboxes whose directory or branch is gone, with their data, and the golden copies and snapshots of repositories
-/// that are gone.
+/// Remove sandboxes whose directory, branch or process is gone, with their data, and the golden copies and snapshots of
+/// repositories that are gone.
 ///
 /// Only what carries onramp's labels is touched. Images go with `onramp image prune`.
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let engine = cx.engine().await?;
         let age = self.older_than.and_then(|span| span.0.try_into().ok());
-        let plan = many::plan_prune(&engine, age, self.golden).await?;
+        let plan = many::plan_prune(&engine, &cx.paths.state, age, self.golden).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }

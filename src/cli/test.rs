@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::junit;
 use super::output::{self, Report, Verdict};
-use super::{junit, up};
+use super::up::{self, Reap};
 use crate::files;
 use crate::name::Name;
 use crate::project::{Lock, Project};
 use crate::sandbox::beside::{self, Maker};
+use crate::sandbox::changed::{self, Passed};
 use crate::sandbox::parity::{Parity, Summary};
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
@@ -31,12 +33,17 @@ const SHOWN: usize = 20;
 #[command(before_help = "Examples:
   onramp test                       all of [tests]
   onramp test unit                  one of them, and what it needs
+  onramp test --changed             those that a change since they passed can affect
   onramp test --junit report.xml    for Jenkins
+  onramp test --reap                in CI: the sandbox ends, with its data, when the job's shell does
   onramp test --artifacts out       screenshots, coverage: what [tests] names
 ")]
 pub struct Arguments {
     /// Only these tests, and those that they need
     tests: Vec<Name>,
+    /// Only tests of which something is not as it was when they last passed, and those that they need
+    #[arg(long)]
+    changed: bool,
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Name,
@@ -46,12 +53,15 @@ pub struct Arguments {
     /// Copy what the tests leave behind here, instead of `.onramp/artifacts` in the project
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
+    #[command(flatten)]
+    reap: Reap,
 }
 
 #[derive(Serialize)]
 struct Results {
     passed: bool,
     tests: Vec<Outcome>,
+    unchanged: Vec<Name>,
     parity: Summary,
     parity_line: String,
 }
@@ -66,11 +76,19 @@ impl Arguments {
             blocking(move || source::fingerprint(&root))
         };
         let fingerprint = now().await?;
+        self.reap.tie(cx)?;
         let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas).await? else {
             return Ok(Verdict::Ok);
         };
-        let tests = self.outcomes(cx, &view).await?;
-        let parity = Parity::of(&cx.engine().await?, &view).await?.summary();
+        let engine = cx.engine().await?;
+        let (inputs, before) = (changed::inputs(&engine, &view).await?, Passed::find(&cx.paths.state, &project.root));
+        let chosen = self.tests.iter().chain(view.project.manifest.tests.keys().filter(|_| self.tests.is_empty()));
+        let (mut unchanged, chosen): (Vec<Name>, Vec<Name>) =
+            chosen.cloned().partition(|test| self.changed && before.with(test, &inputs));
+        let tests = self.outcomes(cx, &view, &chosen).await?;
+        // One that another needs has run all the same.
+        unchanged.retain(|test| tests.iter().all(|outcome| outcome.test != *test));
+        let parity = Parity::of(&engine, &view).await?.summary();
         // An edit is live in the sandbox: results of code that changed meanwhile are nobody's evidence.
         let same_code = now().await? == fingerprint;
         if let Some(file) = &self.junit {
@@ -84,12 +102,13 @@ impl Arguments {
         let state_commit = view.environment.commit.clone();
         let record = Record { fingerprint, environment, state_commit, tests: found, parity: parity.clone() };
         if same_code {
+            before.keep(&green(&tests), &inputs)?;
             record.keep(&cx.paths.state, &project.root)?;
         } else {
             cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
         }
         let passed = tests.iter().all(|outcome| outcome.passed);
-        cx.report(&Results { passed, tests, parity_line: parity.to_string(), parity });
+        cx.report(&Results { passed, tests, unchanged, parity_line: parity.to_string(), parity });
         Ok(if passed { Verdict::Ok } else { Verdict::Failed })
     }
 
@@ -111,7 +130,7 @@ impl Arguments {
     }
 
     /// Runs the tests in the sandbox and beside it.
-    async fn outcomes(&self, cx: &Context, view: &View) -> Result<Vec<Outcome>, Failure> {
+    async fn outcomes(&self, cx: &Context, view: &View, chosen: &[Name]) -> Result<Vec<Outcome>, Failure> {
         let engine = cx.engine().await?;
         beside::sweep(&engine, &cx.paths.state, &view.id).await?;
         let (lock, state) = (Lock::load(&view.project.root)?, cx.paths.state.clone());
@@ -125,7 +144,7 @@ impl Arguments {
             limit: cx.timeout,
             observer: &cx.observer,
         };
-        let lanes = run::schedule(&view.project.manifest.tests, &self.tests);
+        let lanes = run::schedule(&view.project.manifest.tests, chosen);
         let hearing = |name: &Name, text: &str| {
             // Of tests that run at the same time each line says whose it is.
             let named = || text.lines().map(|line| format!("{name}: {line}\n")).collect();
@@ -140,9 +159,15 @@ impl Arguments {
     }
 }
 
+/// Which tests need not run again until something changes. A flaky one may be red the next time.
+fn green(tests: &[Outcome]) -> BTreeMap<Name, bool> {
+    tests.iter().map(|outcome| (outcome.test.clone(), outcome.result == Ending::Passed)).collect()
+}
+
 impl Report for Results {
     fn text(&self) -> String {
-        self.tests.iter().map(told).collect()
+        let unchanged = self.unchanged.iter().map(|test| format!("{test} unchanged since it passed\n"));
+        self.tests.iter().map(told).chain(unchanged).collect()
     }
 }
 

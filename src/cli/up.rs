@@ -3,13 +3,15 @@
 use serde::Serialize;
 
 use super::context::Context;
+use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
 use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
+use crate::sandbox::reaper::{self, Process};
 use crate::sandbox::up::{self, Running};
-use crate::sandbox::{SandboxKey, View, turn_on};
+use crate::sandbox::{SandboxKey, View, turn_on, view};
 use crate::task::blocking;
 use crate::text;
 use crate::turn::Turn;
@@ -23,6 +25,7 @@ use crate::turn::Turn;
   onramp up                    against production
   onramp up --env staging      against another environment
   onramp up --fresh            with the data as the seeds have it
+  onramp up --reap             in CI: it ends, with its data, when the job's shell does
   onramp up --dry-run          only show what would be done
 ")]
 pub struct Arguments {
@@ -32,6 +35,32 @@ pub struct Arguments {
     /// Make the data of this project's services anew, from their seeds
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    reap: Reap,
+}
+
+/// What a sandbox ends with.
+#[derive(clap::Args)]
+pub struct Reap {
+    /// Remove the sandbox, with its data, when this process ends; without a number, the one that started onramp
+    #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true)]
+    reap: Option<Option<u32>>,
+}
+
+impl Reap {
+    /// Ties the project's sandbox to the process.
+    pub fn tie(&self, cx: &Context) -> Result<(), Failure> {
+        let Some(asked) = self.reap.filter(|_| !cx.dry_run) else { return Ok(()) };
+        let process = match asked {
+            Some(number) => Process::of(number).ok_or_else(|| no_process(number))?,
+            None => Process::parent().ok_or_else(|| Failure::usage("the process that started onramp has ended"))?,
+        };
+        let project = cx.project()?;
+        let id = view::id(&project);
+        reaper::start(&cx.paths.state, &project.root, id.as_str(), &process)?;
+        cx.observer.note(&format!("sandbox {id} ends with process {}", process.number));
+        Ok(())
+    }
 }
 
 /// A sandbox that is up.
@@ -48,6 +77,7 @@ struct Up {
 impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
+        self.reap.tie(cx)?;
         let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
         bring_up_and_report(cx, &self.environment, &begin).await
     }
@@ -76,6 +106,10 @@ pub type BroughtUp = (View, Vec<Running>, Vec<String>);
 pub async fn bring_up(cx: &Context, environment: &Name, begin: &Begin) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
     let turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
+    // Whoever brings it up again after the process has ended wants it to stay.
+    if reaper::asker(&cx.paths.state, view.id.as_str()).is_some_and(|process| !cx.dry_run && !process.runs()) {
+        reaper::forget(&cx.paths.state, view.id.as_str())?;
+    }
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;

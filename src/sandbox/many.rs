@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::data::{self, Inventory, layers};
-use super::{Error, down, turn_on};
+use super::{Error, down, reaper, turn_on};
 use crate::engine::{Engine, Volume, label};
 use crate::git::Worktree;
 use crate::text::neutral_line;
@@ -43,10 +43,12 @@ pub enum Gone {
     Directory,
     /// Its branch is not in the repository.
     Branch,
+    /// The process that it should end with has ended.
+    Process,
 }
 
 /// Every sandbox, by name.
-pub async fn list(engine: &Engine) -> Result<Vec<Found>, Error> {
+pub async fn list(engine: &Engine, state: &Path) -> Result<Vec<Found>, Error> {
     let any = [(label::SANDBOX, "")];
     let (containers, volumes) = try_join(engine.containers(&any), engine.volumes(&any)).await?;
     let mut all: BTreeMap<String, Found> = BTreeMap::new();
@@ -67,6 +69,10 @@ pub async fn list(engine: &Engine) -> Result<Vec<Found>, Error> {
     let mut all: Vec<Found> = all.into_values().collect();
     for found in all.iter_mut().filter(|_| here) {
         found.gone = gone(&found.directory, found.branch.as_deref());
+        let asker = reaper::asker(state, &found.sandbox);
+        if found.gone.is_none() && asker.is_some_and(|process| !process.runs()) {
+            found.gone = Some(Gone::Process);
+        }
     }
     Ok(all)
 }
@@ -124,14 +130,19 @@ pub struct PrunePlan {
 }
 
 /// Looks for what nobody can come back to, of what nothing was made for since so long; with `golden`, for every golden copy.
-pub async fn plan_prune(engine: &Engine, older_than: Option<SignedDuration>, golden: bool) -> Result<PrunePlan, Error> {
+pub async fn plan_prune(
+    engine: &Engine,
+    state: &Path,
+    older_than: Option<SignedDuration>,
+    golden: bool,
+) -> Result<PrunePlan, Error> {
     if !engine.place().here {
         return Err(Error::Elsewhere { host: engine.host().to_owned() });
     }
     let now = Timestamp::now();
     let old =
         |last: Option<Timestamp>| older_than.is_none_or(|age| last.is_some_and(|last| now.duration_since(last) > age));
-    let all = list(engine).await?;
+    let all = list(engine, state).await?;
     let sandboxes = all.into_iter().filter(|found| found.gone.is_some() && old(found.last)).collect();
     let inventory = Inventory::read(engine).await?;
     let marked = inventory.marked(label::GOLDEN).chain(inventory.marked(label::SNAPSHOT));
@@ -168,6 +179,7 @@ pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<Ve
         };
         let down = down::plan(engine, &found.sandbox, true).await?;
         down::apply(engine, &down).await?;
+        reaper::forget(state, &found.sandbox)?;
     }
     try_join_all(plan.frozen.iter().map(|name| engine.remove_volume(name))).await?;
     data::sweep(engine, "", &plan.freed).await?;

@@ -5,6 +5,7 @@
 
 pub mod beside;
 mod bring;
+pub mod changed;
 pub mod closure;
 pub mod data;
 pub mod down;
@@ -13,6 +14,7 @@ pub mod many;
 pub mod parity;
 pub mod plan;
 pub mod ready;
+pub mod reaper;
 pub mod record;
 pub mod run;
 mod secret;

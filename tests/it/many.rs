@@ -1,9 +1,20 @@
 //! `list` and `prune`, on the real engine.
 
+use std::path::Path;
+
 use onramp::error::Class;
+use onramp::sandbox::reaper::{self, Process};
+use onramp::sandbox::turn_on;
+use onramp::turn::Turn;
 
 use crate::company::Developer;
 use crate::engine;
+
+/// The sandbox of a directory in what `list` and `prune` tell of all on the engine.
+fn of(directory: &Path, told: &serde_json::Value) -> Option<serde_json::Value> {
+    let directory = directory.display().to_string();
+    told["sandboxes"].as_array().unwrap().iter().find(|found| found["directory"] == directory.as_str()).cloned()
+}
 
 #[test]
 fn sandboxes_whose_branch_or_directory_is_gone_are_removed_with_their_data() {
@@ -14,11 +25,7 @@ fn sandboxes_whose_branch_or_directory_is_gone_are_removed_with_their_data() {
         dev.project(branch);
         dev.onramp("up").dir(branch).ok();
     }
-    let here = |listed: &serde_json::Value, branch: &str| {
-        let directory = dev.path(branch).display().to_string();
-        let all = listed["sandboxes"].as_array().unwrap().clone();
-        all.into_iter().find(|found| found["directory"] == directory.as_str())
-    };
+    let here = |listed: &serde_json::Value, branch: &str| of(&dev.path(branch), listed);
     let listed = dev.onramp("list --json").ok().json();
     let found = here(&listed, "busy").unwrap();
     assert_eq!((found["branch"].as_str(), found["running"].as_u64()), (Some("busy"), Some(3)), "{found}");
@@ -50,4 +57,60 @@ fn sandboxes_whose_branch_or_directory_is_gone_are_removed_with_their_data() {
     assert!(!data("merged") && !data("moved") && data("busy"));
     let listed = dev.onramp("list --json").ok().json();
     assert!(here(&listed, "merged").is_none() && here(&listed, "busy").is_some());
+}
+
+/// A process that a sandbox can end with.
+fn job() -> std::process::Child {
+    std::process::Command::new("sleep").arg("600").spawn().unwrap()
+}
+
+#[test]
+fn a_sandbox_ends_with_the_process_that_asked_for_it() {
+    let dev = Developer::new();
+    dev.shop();
+    let shop = dev.path("shop").canonicalize().unwrap();
+    let mut asker = job();
+    dev.in_shop(&format!("up --reap={}", asker.id())).ok();
+    let up = of(&shop, &dev.onramp("list --json").ok().json()).unwrap();
+    assert_eq!((up["running"].as_u64(), &up["gone"]), (Some(3), &serde_json::Value::Null), "{up}");
+
+    let label = format!("dev.onramp.project-dir={}", shop.display());
+    engine::until("destroy", ("label", &label), || asker.kill().unwrap());
+    // Whoever removes it has the turn until all of it is gone.
+    let sandbox = engine::sandbox_of(&shop);
+    let state = dev.elsewhere("home/.local/state/onramp");
+    drop(Turn::wait(&state, &turn_on(sandbox.as_str())).unwrap());
+    assert_eq!(of(&shop, &dev.onramp("list --json").ok().json()), None);
+    assert_eq!(engine::data_of(&shop), Vec::<String>::new());
+    assert_eq!(reaper::asker(&state, sandbox.as_str()), None);
+
+    asker.wait().unwrap();
+    let gone = dev.in_shop(&format!("up --reap={}", asker.id())).fails(Class::Usage);
+    assert!(gone.stderr.contains(&format!("no process {} runs", asker.id())), "{gone}");
+}
+
+#[test]
+fn where_the_reaper_is_killed_too_the_sandbox_is_known_to_be_left() {
+    let dev = Developer::new();
+    dev.shop();
+    let shop = dev.path("shop").canonicalize().unwrap();
+    dev.in_shop("up").ok();
+    let (mut asker, state, sandbox) = (job(), dev.elsewhere("home/.local/state/onramp"), engine::sandbox_of(&shop));
+    let mut reaper = dev.in_shop(&format!("down --data --yes --after {}", asker.id())).start();
+    while reaper::asker(&state, sandbox.as_str()).is_none() {
+        std::thread::yield_now();
+    }
+    reaper.kill().unwrap();
+    reaper.wait().unwrap();
+    let left = || of(&shop, &dev.onramp("prune --dry-run --json").ok().json());
+    assert_eq!(left(), None, "whoever asked for it is there");
+    asker.kill().unwrap();
+    asker.wait().unwrap();
+    assert_eq!(left().unwrap()["gone"], "process");
+
+    dev.in_shop("up").ok();
+    assert_eq!(left(), None, "whoever brings it up again wants it");
+    reaper::remember(&state, sandbox.as_str(), &Process::of(std::process::id()).unwrap()).unwrap();
+    dev.in_shop("down").ok();
+    assert_eq!(reaper::asker(&state, sandbox.as_str()), None, "what was taken down ends with nothing");
 }

@@ -218,3 +218,44 @@ fn what_a_test_leaves_behind_is_copied_out() {
     dev.in_shop("test alone --artifacts ../out").ok();
     assert_eq!(dev.read("out/alone/b"), "b\n");
 }
+
+#[test]
+fn a_change_runs_the_tests_that_it_can_affect() {
+    let tests = [
+        test("unit", "true", ""),
+        test("data", "true", "").replace("\"web\"", "\"db\""),
+        test("smoke", "[ -e /tmp/red ] && exit 1; true", "needs = ['data']"),
+    ];
+    let dev = shop(&tests.concat());
+    let ran = |line: &str, class: Option<Class>| {
+        let run = dev.in_shop(line);
+        let told = if let Some(class) = class { run.fails(class) } else { run.ok() }.json();
+        let names = |key: &str, name: fn(&Value) -> &Value| -> String {
+            let all = told[key].as_array().unwrap().iter();
+            all.map(|found| name(found).as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        (names("tests", |outcome| &outcome["test"]), names("unchanged", |name| name))
+    };
+    let all = |names: (&str, &str)| (names.0.to_owned(), names.1.to_owned());
+    assert_eq!(ran("test --changed --json", None), all(("data smoke unit", "")), "nothing has passed yet");
+    assert_eq!(ran("test --changed --json", None), all(("", "data smoke unit")));
+    assert_eq!(ran("test --json", None), all(("data smoke unit", "")), "what is asked for without it runs");
+
+    // The code of one service: those tests that reach it, and what they need.
+    dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "All products"));
+    assert_eq!(ran("test data --changed --json", None), all(("", "data")));
+    assert_eq!(ran("test --changed --json", None), all(("data smoke unit", "")));
+    // The lines of one test.
+    dev.write("shop/onramp.toml", dev.read("shop/onramp.toml").replace("exit 1; true", "exit 1; exit 0"));
+    assert_eq!(ran("test --changed --json", None), all(("data smoke", "unit")), "it needs data");
+    // A red one runs until it is green.
+    dev.in_shop("exec web -- touch /tmp/red").ok();
+    assert_eq!(ran("test --json", Some(Class::Failed)), all(("data smoke unit", "")));
+    assert_eq!(ran("test --changed --json", Some(Class::Failed)), all(("data smoke", "unit")));
+    let text = dev.in_shop("test unit --changed").ok();
+    assert_eq!(text.stdout, "unit unchanged since it passed\n");
+    // The service that both reach.
+    let seed = dev.read("shop/db/schema.sql");
+    dev.write("shop/db/schema.sql", format!("{seed}\n-- more\n"));
+    assert_eq!(ran("test --changed --json", Some(Class::Failed)), all(("data smoke unit", "")));
+}

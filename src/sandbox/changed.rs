@@ -1,0 +1,113 @@
+//! Which tests a change can affect: those of which something is not as it was when they last passed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::source::Context;
+use super::up::SEED_CAP;
+use super::{Error, ServiceId, View};
+use crate::engine::{Engine, label};
+use crate::files::{self, FileError};
+use crate::name::Name;
+use crate::reference::Digest;
+use crate::task::blocking;
+
+/// For each test what it depends on, as a digest: its own definition, that of the tests it needs, and each service that it can
+/// reach: what its container was made from, the files that are shown in it, its seeds. What other tests did to the data is
+/// not in it.
+pub type Inputs = BTreeMap<Name, Digest>;
+
+/// Looks at what the tests of a sandbox that is up depend on.
+pub async fn inputs(engine: &Engine, view: &View) -> Result<Inputs, Error> {
+    let containers = engine.containers(&[(label::SANDBOX, view.id.as_str())]).await?;
+    let label_of = |container: &crate::engine::Container, key: &str| container.labels.get(key).cloned();
+    let made: BTreeMap<String, String> = containers
+        .iter()
+        .filter_map(|container| Some((label_of(container, label::SERVICE)?, label_of(container, label::SPEC)?)))
+        .collect();
+    let view = view.clone();
+    blocking(move || of_tests(&view, &made)).await
+}
+
+/// Blocking: reads the files that are shown in containers, and the seeds.
+fn of_tests(view: &View, made: &BTreeMap<String, String>) -> Result<Inputs, Error> {
+    let tests = &view.project.manifest.tests;
+    let seeds = view.seeds()?;
+    let mut services: BTreeMap<&ServiceId, String> = BTreeMap::new();
+    for member in &view.members {
+        // What does not run is like nothing that ran before.
+        let mut told = made.get(&member.id.to_string()).cloned().unwrap_or_default();
+        for local in member.service.sync.keys().filter(|_| member.own) {
+            told.push_str(&format!(" {}", shown(&view.project.root, local)?));
+        }
+        if let Some(seed) = seeds.get(&member.id.service).filter(|_| member.own) {
+            told.push_str(&format!(" {seed}"));
+        }
+        services.insert(&member.id, told);
+    }
+    let needs = |id: &ServiceId| view.members.iter().find(|member| member.id == *id).map(|member| &member.needs[..]);
+    let mut inputs = Inputs::new();
+    for name in tests.keys() {
+        let mut told = String::new();
+        let mut reached = BTreeSet::new();
+        for test in reach(name.clone(), |name| &tests[name].needs) {
+            let definition = &tests[&test];
+            told.push_str(&format!("{test} {definition:?}\n"));
+            let service = ServiceId { app: view.project.manifest.name.clone(), service: definition.r#in.clone() };
+            reached.extend(reach(service, |id| needs(id).unwrap_or_default()));
+        }
+        for id in &reached {
+            told.push_str(&format!("{id} {}\n", services.get(id).map(String::as_str).unwrap_or_default()));
+        }
+        inputs.insert(name.clone(), Digest::of(told.as_bytes()));
+    }
+    Ok(inputs)
+}
+
+/// Everything that can be reached from there, itself included.
+fn reach<'a, T: Ord + Clone + 'a>(from: T, needs: impl Fn(&T) -> &'a [T]) -> BTreeSet<T> {
+    let mut reached = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(one) = next.pop() {
+        if reached.insert(one.clone()) {
+            next.extend(needs(&one).iter().cloned());
+        }
+    }
+    reached
+}
+
+/// The digest of a file or directory of the project that a container is shown.
+fn shown(root: &Path, local: &str) -> Result<Digest, FileError> {
+    let place = files::confined(root, Path::new(local))?;
+    if place.is_dir() { Context::read(&place)?.digest(&[]) } else { Ok(Digest::of(&files::read(&place, SEED_CAP)?)) }
+}
+
+/// With which inputs the tests of a project directory passed last.
+pub struct Passed {
+    place: PathBuf,
+    inputs: Inputs,
+}
+
+impl Passed {
+    /// Reads it. What cannot be read was written by another onramp: then no test has passed.
+    pub fn find(state: &Path, root: &Path) -> Self {
+        let key = Digest::of(root.as_os_str().as_encoded_bytes());
+        let place = state.join("records").join(format!("{}.passed.json", key.short()));
+        let inputs = files::read(&place, crate::document::CAP).ok();
+        Self { inputs: inputs.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default(), place }
+    }
+
+    /// Whether the test passed with these inputs.
+    pub fn with(&self, test: &Name, inputs: &Inputs) -> bool {
+        inputs.get(test).is_some_and(|digest| self.inputs.get(test) == Some(digest))
+    }
+
+    /// Keeps how tests went: green with these inputs, or not.
+    pub fn keep(mut self, went: &BTreeMap<Name, bool>, inputs: &Inputs) -> Result<(), FileError> {
+        for (test, green) in went {
+            self.inputs.remove(test);
+            self.inputs.extend(inputs.get(test).filter(|_| *green).map(|digest| (test.clone(), digest.clone())));
+        }
+        files::write(&self.place, &serde_json::to_vec(&self.inputs).expect("digests are plain data"))
+    }
+}
