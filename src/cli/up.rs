@@ -1,5 +1,8 @@
 //! `onramp up`
 
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use serde::Serialize;
 
 use super::context::Context;
@@ -43,8 +46,25 @@ pub struct Arguments {
 #[derive(clap::Args)]
 pub struct Reap {
     /// Remove the sandbox, with its data, when this process ends; without a number, the one that started onramp
-    #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true)]
-    reap: Option<Option<u32>>,
+    #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true, default_missing_value = "parent")]
+    reap: Option<Asker>,
+}
+
+/// Whom a sandbox ends with.
+#[derive(Clone, Copy)]
+enum Asker {
+    /// The process that started onramp.
+    Parent,
+    /// The process with this number.
+    Process(u32),
+}
+
+impl FromStr for Asker {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "parent" { Ok(Self::Parent) } else { text.parse().map(Self::Process) }
+    }
 }
 
 impl Reap {
@@ -52,8 +72,10 @@ impl Reap {
     pub fn tie(&self, cx: &Context) -> Result<(), Failure> {
         let Some(asked) = self.reap.filter(|_| !cx.dry_run) else { return Ok(()) };
         let process = match asked {
-            Some(number) => Process::of(number).ok_or_else(|| no_process(number))?,
-            None => Process::parent().ok_or_else(|| Failure::usage("the process that started onramp has ended"))?,
+            Asker::Process(number) => Process::of(number).ok_or_else(|| no_process(number))?,
+            Asker::Parent => {
+                Process::parent().ok_or_else(|| Failure::usage("the process that started onramp has ended"))?
+            }
         };
         let project = cx.project()?;
         let id = view::id(&project);

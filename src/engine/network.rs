@@ -1,6 +1,6 @@
 //! Networks of sandboxes: one bridge each, closed to the outside.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
@@ -58,8 +58,11 @@ impl NetworkSpec {
 impl Engine {
     /// Makes a network on the first free subnet from the preferred one on; its id.
     pub async fn create_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
-        for step in 0..SUBNETS {
-            let subnet = u8::try_from((u16::from(spec.preferred) + u16::from(step)) % u16::from(SUBNETS)).unwrap_or(0);
+        // The engine looks at its own networks only.
+        let routes = if self.place().here { std::fs::read_to_string("/proc/net/route") } else { Ok(String::new()) };
+        let taken = taken(&routes.unwrap_or_default());
+        let turns = (0..SUBNETS).map(|step| (u16::from(spec.preferred) + u16::from(step)) % u16::from(SUBNETS));
+        for subnet in turns.filter_map(|subnet| u8::try_from(subnet).ok()).filter(|subnet| !taken.contains(subnet)) {
             match self.docker.create_network(spec.request(subnet)).await {
                 Ok(made) => return Ok(made.id),
                 Err(bollard::errors::Error::DockerResponseServerError { message, .. })
@@ -88,5 +91,45 @@ impl Engine {
             Err(error) if is_status(&error, 404) => Ok(()),
             Err(error) => Err(Self::failed(format!("remove network {name}"), error)),
         }
+    }
+}
+
+/// Those of onramp's subnets that the machine has a route into already, from its table: a VPN's, or that of a
+/// bridge which an engine left behind that is no more. A wider route does not matter, since the narrower one counts.
+fn taken(routes: &str) -> BTreeSet<u8> {
+    // The kernel writes an address as the number that its bytes are on this machine.
+    let address = |word: &str| Some(u32::from_str_radix(word, 16).ok()?.to_ne_bytes());
+    let subnet = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (destination, mask) = (address(words.get(1)?)?, address(words.get(7)?)?);
+        match (destination, mask) {
+            ([10, 231, subnet, _], [255, 255, 255, _]) => Some(subnet),
+            _ => None,
+        }
+    };
+    routes.lines().filter_map(subnet).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subnet_that_the_machine_has_a_route_into_is_taken() {
+        let word = |address: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(address));
+        let route = |to: [u8; 4], mask: [u8; 4]| {
+            format!("br0\t{}\t{}\t1\t0\t0\t0\t{}\t0\t0\t0", word(to), word([0; 4]), word(mask))
+        };
+        let table = [
+            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT".to_owned(),
+            route([0, 0, 0, 0], [0, 0, 0, 0]),
+            route([10, 0, 0, 0], [255, 0, 0, 0]),
+            route([10, 231, 7, 0], [255, 255, 255, 0]),
+            route([10, 231, 9, 130], [255, 255, 255, 255]),
+            route([10, 232, 5, 0], [255, 255, 255, 0]),
+            "br1\tgarbage".to_owned(),
+        ];
+        assert_eq!(taken(&table.join("\n")), [7, 9].into());
+        assert_eq!(taken(""), [].into());
     }
 }

@@ -510,7 +510,8 @@ fn services_of_other_apps_are_called_as_in_the_sandbox_and_compose_accepts_it_al
     // A secret that nobody set stops Compose, too.
     let mut without = Command::new(oracle());
     without.args(["-f", "compose.yaml", "config", "--quiet"]).current_dir(machine.path("shop/deploy"));
-    let refused = without.env_clear().envs(machine.environment()).output().unwrap();
+    let others = [("AUTH_DB_PASSWORD", "a")];
+    let refused = without.env_clear().envs(machine.environment()).envs(others).output().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("secret shop/db-password"), "{refused:?}");
 }
 

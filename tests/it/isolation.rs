@@ -1,6 +1,7 @@
 //! What a sandbox cannot reach, and who cannot reach it. Test traffic stays on networks that the tests made.
 
 use crate::company::Developer;
+use crate::engine;
 
 #[test]
 fn nothing_leaves_and_no_other_sandbox_is_reached() {
@@ -44,6 +45,42 @@ fn egress_is_open_where_the_file_says_so() {
 fn gateway(routes: &str) -> &str {
     let gateways = routes.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2));
     gateways.into_iter().find(|gateway| *gateway != "00000000").expect("a default route")
+}
+
+/// A bridge of the machine's own, which the engine does not know of.
+struct Bridge(String);
+
+impl Bridge {
+    fn with(address: &str) -> Self {
+        let bridge = Self(format!("onrf{}", std::process::id()));
+        for line in [
+            format!("link add {bridge} type bridge", bridge = bridge.0),
+            format!("address add {address} dev {}", bridge.0),
+            format!("link set {} up", bridge.0),
+        ] {
+            let done = std::process::Command::new("ip").args(line.split(' ')).output().expect("iproute2 is installed");
+            assert!(done.status.success(), "ip {line}: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        bridge
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("ip").args(["link", "delete", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_subnet_that_somebody_else_has_is_passed_by() {
+    let dev = Developer::new();
+    dev.shop();
+    let preferred = engine::sandbox_of(&dev.path("shop")).preferred_subnet();
+    let _foreign = Bridge::with(&format!("10.231.{preferred}.1/24"));
+    dev.in_shop("up").ok();
+    assert!(dev.page("shop", "shop/web", "/").contains("Fountain pen"));
+    let address = dev.in_shop("exec web -- hostname -i").ok().stdout;
+    assert!(address.starts_with("10.231.") && !address.starts_with(&format!("10.231.{preferred}.")), "{address}");
 }
 
 #[test]
