@@ -45,16 +45,18 @@ impl Arguments {
         }
         if let Some(process) = after {
             turn = wait(cx, &id, &process).await?;
-            if turn.is_none() {
-                cx.observer
-                    .note(&format!("sandbox {id} stays: it does not end with process {} any more", process.number));
-                return Ok(Verdict::Ok);
-            }
-            plan = down::plan(&engine, id.as_str(), self.data).await?;
+            plan = match turn {
+                Some(_) => down::plan(&engine, id.as_str(), self.data).await?,
+                None => down::Plan::nothing(id.as_str()),
+            };
         }
-        down::apply(&engine, &plan).await?;
-        beside::sweep(&engine, &cx.paths.state, &id).await?;
-        reaper::forget(&cx.paths.state, id.as_str())?;
+        if turn.is_some() {
+            down::apply(&engine, &plan).await?;
+            beside::sweep(&engine, &cx.paths.state, &id).await?;
+            reaper::forget(&cx.paths.state, id.as_str())?;
+        } else {
+            cx.observer.note(&format!("sandbox {id} stays: it does not end with that process any more"));
+        }
         drop(turn);
         if cx.json {
             cx.report(&plan);

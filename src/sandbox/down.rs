@@ -32,6 +32,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Nothing goes.
+    pub fn nothing(sandbox: &str) -> Self {
+        Self {
+            sandbox: sandbox.to_owned(),
+            containers: Vec::new(),
+            networks: Vec::new(),
+            volumes: Vec::new(),
+            images: Vec::new(),
+            kept: Vec::new(),
+            freed: Vec::new(),
+        }
+    }
+
     /// Whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
         self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty() && self.images.is_empty()

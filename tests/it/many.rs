@@ -110,6 +110,19 @@ fn where_the_reaper_is_killed_too_the_sandbox_is_known_to_be_left() {
 
     dev.in_shop("up").ok();
     assert_eq!(left(), None, "whoever brings it up again wants it");
+
+    // One that waits finds that out, too.
+    let mut asker = job();
+    let mut waiting = dev.in_shop(&format!("down --data --yes --after {}", asker.id())).start();
+    while reaper::asker(&state, sandbox.as_str()).is_none() {
+        std::thread::yield_now();
+    }
+    reaper::forget(&state, sandbox.as_str()).unwrap();
+    asker.kill().unwrap();
+    asker.wait().unwrap();
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(of(&shop, &dev.onramp("list --json").ok().json()).unwrap()["running"], 3);
+
     reaper::remember(&state, sandbox.as_str(), &Process::of(std::process::id()).unwrap()).unwrap();
     dev.in_shop("down").ok();
     assert_eq!(reaper::asker(&state, sandbox.as_str()), None, "what was taken down ends with nothing");
