@@ -20,7 +20,7 @@ use onramp::reference::{Digest, ImageRef};
 use onramp::registry::{Access, Registry};
 use onramp::settings::Mirror;
 use registry_parts::liar::{Liar, Reply, Seen};
-use registry_parts::real::{RealRegistry, index_of};
+use registry_parts::real::RealRegistry;
 use serde_json::json;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -163,8 +163,7 @@ async fn a_platform_is_chosen() {
     let reader_cache = Cache::new();
     let reader = reader_cache.reader(false);
     let digest = reader.image(&one, None).await.unwrap().top;
-    let index = index_of(&[("amd64", &digest), ("s390x", &digest)]);
-    registry.put_manifest("base/a", "all", &index, "application/vnd.oci.image.index.v1+json").await;
+    registry.put_index("base/a", "all", &[("amd64", &digest), ("s390x", &digest)]).await;
     let all = registry.image("base/a:all");
     assert_eq!(reader.image(&all, Some("linux/amd64")).await.unwrap().manifest, digest);
     let error = reader.image(&all, Some("linux/arm64\x1b[31m")).await.unwrap_err();

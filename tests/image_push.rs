@@ -19,7 +19,7 @@ use onramp::images::signature::{SigningKey, sign};
 use onramp::paths::Paths;
 use onramp::reference::Digest;
 use onramp::registry::Registry;
-use registry_parts::real::{RealRegistry, Sample, index_of};
+use registry_parts::real::{RealRegistry, Sample};
 use serde_json::Value;
 
 /// A catalog of two images, one on the other, and the company's registry. The file system of the first is here already, so
@@ -184,8 +184,7 @@ async fn a_tag_that_another_moved_is_named_and_taken_only_when_told() {
     // An index is not ours for one image of ours in it.
     let path = format!("base/{}", desk.app());
     let other = desk.registry.push(&path, "other", &Sample::new("s390x", "theirs")).await;
-    let index = index_of(&[("amd64", &ours), ("s390x", &other)]);
-    let index = desk.registry.put_manifest(&path, "1", &index, "application/vnd.oci.image.index.v1+json").await;
+    let index = desk.registry.put_index(&path, "1", &[("amd64", &ours), ("s390x", &other)]).await;
     let dry = desk.push("home", &["--dry-run"]).json;
     assert_eq!(dry["images"][1]["foreign"], index.as_str(), "{dry}");
 }

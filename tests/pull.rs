@@ -7,8 +7,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use base64::Engine as _;
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
+use bollard::models::{ContainerCreateBody, HostConfig, VolumeCreateRequest};
+use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions, RemoveVolumeOptions};
 use onramp::engine::{BuildSpec, Engine, label};
 use onramp::images::build::TURN;
 use onramp::reference::{Digest, ImageRef};
@@ -16,7 +16,7 @@ use onramp::turn::Turn;
 use registry_parts::engine::OwnEngine;
 use registry_parts::liar::{Liar, Reply};
 use registry_parts::narrow::Narrow;
-use registry_parts::real::{RealRegistry, Sample, config_of, gzipped, index_of};
+use registry_parts::real::{RealRegistry, Sample, config_of, gzipped};
 
 /// How large a layer of the test images is.
 const LAYER: usize = 12_000_000;
@@ -268,8 +268,7 @@ async fn an_image_for_another_machine_is_named_before_anything_is_pulled() {
     let foreign = Sample::new("s390x", "for a mainframe");
     let digest = registry.push("base/far", "1", &foreign).await;
     let alone = registry.image("base/far:1").at(digest.clone());
-    let index = index_of(&[("s390x", &digest)]);
-    let top = registry.put_manifest("base/far", "2", &index, "application/vnd.oci.image.index.v1+json").await;
+    let top = registry.put_index("base/far", "2", &[("s390x", &digest)]).await;
     let indexed = registry.image("base/far:2").at(top);
     for image in [&alone, &indexed] {
         let (code, json) = machine.run(&["image", "pull", &image.to_string()]).await;
@@ -281,6 +280,11 @@ async fn an_image_for_another_machine_is_named_before_anything_is_pulled() {
         assert_eq!((code, &json["images"][0]["platform"]), (0, &"linux/s390x".into()), "{json}");
         let (code, json) = machine.run(&arguments).await;
         assert_eq!((code, &json["images"][0]["present"]), (0, &true.into()), "{json}");
+        engine().await.untag(&image.to_string()).await.unwrap();
+        let mut plainly = machine.plainly(&arguments);
+        let out = tokio::task::spawn_blocking(move || plainly.output().unwrap()).await.unwrap();
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert!(told.contains("base/far is for linux/s390x: "), "before it is pulled: {told}");
     }
     let engine = engine().await;
     for image in [alone, indexed] {
@@ -348,7 +352,10 @@ async fn an_engine_that_stays_away_is_named_and_the_next_run_goes_on() {
     let total = 2 * LAYER as u64;
     let way = Narrow::start(registry.host(), total * 7 / 10).await;
     let name = way.image("base/big:1").at(digest).to_string();
-    let pull = machine.start(&["--timeout", "2s", "image", "pull", &name]);
+    let project = format!("schema = 1\nname = \"shop\"\n[services.db]\nfallback = \"{}\"\n", way.image("base/big:1"));
+    std::fs::write(machine.dir.path().join("onramp.toml"), project).unwrap();
+    let lock = machine.dir.path().join("onramp.lock");
+    let pull = machine.start(&["--timeout", "2s", "image", "pull"]);
     way.reached(total * 7 / 10).await;
     own.stop();
     // The fetching goes on meanwhile, so that it is the engine alone that is waited for.
@@ -356,9 +363,16 @@ async fn an_engine_that_stays_away_is_named_and_the_next_run_goes_on() {
     way.widen();
     let (code, json) = ended(pull).await;
     assert_eq!((code, &json["error"]["class"]), (5, &"ENV".into()), "{json}");
+    let told = json["error"]["message"].as_str().unwrap();
+    assert!(
+        told.contains(&name) && !told.contains("/onramp/"),
+        "by its own name, not by the one it was fed under: {told}"
+    );
+    assert_eq!(json["error"]["next"][0], "onramp doctor");
+    assert!(!lock.exists(), "what was not pulled is not locked");
     let own = own.restart().await;
-    let (code, json) = machine.run(&["image", "pull", &name]).await;
-    assert_eq!(code, 0, "{json}");
+    let (code, json) = machine.run(&["image", "pull"]).await;
+    assert!(code == 0 && lock.exists(), "{json}");
     let after = way.take_count();
     assert!(after < total * 6 / 10, "{after} of {total} bytes at the second run");
     drop(own);
@@ -379,6 +393,7 @@ async fn a_pull_that_no_disk_holds_does_not_begin() {
     .await;
     let (code, json) = Machine::new().run(&["image", "pull", &liar.image("base/a:1").at(digest).to_string()]).await;
     assert_eq!((code, &json["error"]["class"]), (9, &"IO".into()), "{json}");
+    assert!(json["error"]["message"].as_str().unwrap().contains("the pull of base/a needs"), "{json}");
     assert!(json["error"]["next"].as_array().unwrap().contains(&"onramp image prune".into()), "{json}");
 }
 
@@ -447,20 +462,60 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
     drop(own);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_a_sandbox_stay_while_its_data_does_and_the_cache_is_told_before_and_after() {
+    let own = OwnEngine::start().await;
+    let machine = Machine { engine: Some(own.host()), ..Machine::new() };
+    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    let registry = RealRegistry::open().await;
+    let digest = registry.push("base/a", "1", &Sample::new("amd64", "of a sandbox")).await;
+    let base = registry.image("base/a:1").at(digest).to_string();
+    assert_eq!(machine.run(&["image", "pull", &base]).await.0, 0);
+    engine.tag(&base, "kept", "1").await.unwrap();
+    let labels = [(label::SANDBOX, "shop-main"), (label::OWNER, "onramp")];
+    let image = build(&engine, "onramp-sandbox/shop-main.web:1", "kept:1", &labels).await;
+    let docker = Docker::connect_with_host(engine.host()).unwrap().negotiate_version().await.unwrap();
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let data = VolumeCreateRequest { name: Some("shop-data".to_owned()), labels: Some(labels), ..Default::default() };
+    docker.create_volume(data).await.unwrap();
+
+    let blobs = || std::fs::read_dir(machine.cache().join("blobs")).unwrap();
+    let bytes = || blobs().map(|blob| blob.unwrap().metadata().unwrap().len()).sum::<u64>();
+    let before = bytes();
+    assert!(before > 0);
+    let (code, done) = machine.run(&["image", "prune", "--cache", "0"]).await;
+    assert_eq!((code, &done["images"]), (0, &0.into()), "{done}");
+    assert!(engine.image(&image).await.unwrap().is_some(), "the sandbox's next start needs it");
+    let told = |key: &str| done[key].as_u64().unwrap();
+    assert_eq!(bytes(), 0);
+    assert!(told("cache_before") >= before && told("cache_before") - told("cache_after") >= before, "{done}");
+
+    docker.remove_volume("shop-data", None::<RemoveVolumeOptions>).await.unwrap();
+    let (code, done) = machine.run(&["image", "prune"]).await;
+    assert_eq!((code, &done["images"]), (0, &1.into()), "{done}");
+    assert_eq!(engine.image(&image).await.unwrap(), None);
+    drop(own);
+}
+
 /// An image as `image build` leaves it in the engine; its name.
 async fn build_as_defined(engine: &Engine, base: &str) -> String {
-    let tag = "onramp-image/probe:0123456789abcdef".to_owned();
+    let digest = Digest::of(b"probe");
+    build(engine, "onramp-image/probe:0123456789abcdef", base, &[(label::DEFINITION, digest.as_str())]).await
+}
+
+/// Builds an image of these labels; its name.
+async fn build(engine: &Engine, tag: &str, base: &str, labels: &[(&str, &str)]) -> String {
     let dockerfile = format!("FROM {base}\n");
     let mut context = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(dockerfile.len() as u64);
     header.set_mode(0o644);
     context.append_data(&mut header, "Dockerfile", dockerfile.as_bytes()).unwrap();
-    let labels = [(label::DEFINITION.to_owned(), Digest::of(b"probe").to_string())].into();
+    let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let context = context.into_inner().unwrap();
-    let spec = BuildSpec { tag: tag.clone(), context, arguments: [].into(), labels };
+    let spec = BuildSpec { tag: tag.to_owned(), context, arguments: [].into(), labels };
     engine.build(spec, &mut |_| ()).await.unwrap();
-    tag
+    tag.to_owned()
 }
 
 /// A container that has the image; the way to take it away.

@@ -274,8 +274,7 @@ async fn a_tag_that_moved_has_no_signature() {
 async fn a_signed_index_does_not_sign_its_platforms_for_those_who_name_them() {
     let bench = Bench::new().await;
     let arm = bench.registry.push("base/php", "arm", &Sample::new("arm64", "one")).await;
-    let index = index_of(&[("amd64", bench.digest()), ("arm64", &arm)]);
-    let index = bench.registry.put_manifest("base/php", "all", &index, INDEX).await;
+    let index = bench.registry.put_index("base/php", "all", &[("amd64", bench.digest()), ("arm64", &arm)]).await;
     let all = bench.registry.image("base/php:all");
     let digests = sign::digests(&bench.client, &all, false).await.unwrap();
     assert_eq!(digests, std::slice::from_ref(&index));
@@ -325,7 +324,7 @@ async fn those_who_sign_at_once_undo_nobody() {
 #[tokio::test]
 async fn what_lies_under_the_tag_of_signatures_and_holds_none_stays() {
     let bench = Bench::new().await;
-    let index = index_of(&[("amd64", bench.digest())]);
+    let index = index_of(&[("amd64", bench.digest(), 500)]);
     let sample = Sample::new("amd64", "an image of that name").manifest();
     for (bytes, media_type) in [(&index, INDEX), (&sample, MANIFEST)] {
         bench.registry.push("base/php", "other", &Sample::new("amd64", "an image of that name")).await;

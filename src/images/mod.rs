@@ -87,6 +87,32 @@ pub enum Error {
         /// The engine's words.
         detail: String,
     },
+    /// The engine's disk is full.
+    #[error("the engine has no room for {image}{}: {detail}", root.as_ref().map(|root| format!(" in {}", root.display())).unwrap_or_default())]
+    EngineFull {
+        /// The reference, by digest.
+        image: Box<ImageRef>,
+        /// Where it keeps images, if that is on this machine.
+        root: Option<PathBuf>,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The engine went away, and did not come back.
+    #[error("the engine went away while it took {image}: {detail}")]
+    EngineGone {
+        /// The reference, by digest.
+        image: Box<ImageRef>,
+        /// What the connection said.
+        detail: String,
+    },
+    /// A part of an image could not be fetched into the store.
+    #[error("cannot pull {image}: {error}")]
+    Fetch {
+        /// The reference, by digest.
+        image: Box<ImageRef>,
+        /// What the store or the registry says.
+        error: store::Error,
+    },
     /// The image is not there for this machine.
     #[error("{image} is there for {}, not for {platform}", there.join(", "))]
     Foreign {
@@ -106,8 +132,10 @@ pub enum Error {
         engine: String,
     },
     /// The disk is too small for the pull.
-    #[error("{} has {} free, and the pull needs at least {}", path.display(), text::bytes(*free), text::bytes(*bytes))]
+    #[error("{} has {} free, and the pull of {} needs at least {}", path.display(), text::bytes(*free), images.join(", "), text::bytes(*bytes))]
     NoRoom {
+        /// The paths of the images that are missing.
+        images: Vec<String>,
         /// Some directory on that disk.
         path: PathBuf,
         /// Needed, in bytes.
@@ -115,6 +143,9 @@ pub enum Error {
         /// Free, in bytes.
         free: u64,
     },
+    /// A layer is what its digest names, and no honest layer.
+    #[error(transparent)]
+    Contents(Box<contents::Error>),
     /// The store of blobs failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -139,9 +170,10 @@ impl Fault for Error {
             Self::Offline { .. } | Self::Forgotten { .. } => Class::Net,
             Self::NotProven { .. } => Class::Security,
             Self::Refused { detail, .. } if is_mismatch(detail) => Class::Security,
-            Self::Refused { .. } | Self::Zstd { .. } => Class::Env,
-            Self::NoRoom { .. } => Class::Io,
-            Self::Store(error) => error.class(),
+            Self::Refused { .. } | Self::EngineGone { .. } | Self::Zstd { .. } => Class::Env,
+            Self::NoRoom { .. } | Self::EngineFull { .. } => Class::Io,
+            Self::Store(error) | Self::Fetch { error, .. } => error.class(),
+            Self::Contents(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Document(error) => error.class(),
             Self::Registry(error) => error.class(),
@@ -170,8 +202,13 @@ impl Fault for Error {
             Self::NoRoom { .. } => {
                 Some("onramp's cache and the engine's images share the disk with everything else".into())
             }
+            Self::EngineFull { .. } => {
+                Some("what was fetched is in onramp's cache; the engine's own disk is the one that is full".into())
+            }
+            Self::EngineGone { .. } => Some("when it answers again, the pull goes on where it was".into()),
             Self::Refused { .. } | Self::Offline { .. } | Self::Forgotten { .. } => None,
-            Self::Store(error) => error.hint(),
+            Self::Store(error) | Self::Fetch { error, .. } => error.hint(),
+            Self::Contents(_) => Some("it does not unpack to its end, and was not used; who made this image?".into()),
             Self::File(error) => error.hint(),
             Self::Document(error) => error.hint(),
             Self::Registry(error) => error.hint(),
@@ -190,9 +227,16 @@ impl Fault for Error {
             Self::NotProven { image, .. } => vec![format!("docker image inspect {image}")],
             Self::Refused { image, detail } if is_mismatch(detail) => vec![format!("onramp image inspect {image}")],
             Self::Foreign { image, .. } => vec![format!("onramp image inspect {image}")],
-            Self::Refused { .. } | Self::Zstd { .. } => vec!["onramp doctor".into()],
-            Self::NoRoom { .. } => vec!["onramp image prune".into(), "docker system df".into()],
-            Self::Store(error) => error.next(),
+            Self::Refused { .. } | Self::EngineGone { .. } | Self::Zstd { .. } => vec!["onramp doctor".into()],
+            Self::NoRoom { .. } | Self::EngineFull { .. } => {
+                vec!["onramp image prune".into(), "docker system df".into()]
+            }
+            // What came of it is kept: another try is worth it.
+            Self::Fetch { image, error } if error.class() == Class::Net => {
+                [format!("onramp image pull {image}")].into_iter().chain(error.next()).collect()
+            }
+            Self::Store(error) | Self::Fetch { error, .. } => error.next(),
+            Self::Contents(error) => error.next(),
             Self::File(error) => error.next(),
             Self::Document(error) => error.next(),
             Self::Registry(error) => error.next(),

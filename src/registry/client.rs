@@ -120,8 +120,20 @@ impl Registry {
 
     /// An image's config, verified (`GET /v2/<name>/blobs/<digest>`).
     pub async fn config(&self, path: &str, digest: &Digest) -> Result<Config, Error> {
-        let bytes = self.small_blob(path, digest, DOCUMENT_CAP).await?;
-        config::parse(&bytes).map_err(|wrong| self.transport().bad(&format!("the config of {path}"), wrong))
+        self.read_config(path, &self.small_blob(path, digest, DOCUMENT_CAP).await?)
+    }
+
+    /// The config of an image of `path`, whose bytes were fetched and verified.
+    pub fn read_config(&self, path: &str, bytes: &[u8]) -> Result<Config, Error> {
+        config::parse(bytes).map_err(|wrong| self.transport().bad(&format!("the config of {path}"), wrong))
+    }
+
+    /// The manifest that an index lists under a digest, as large as the index says.
+    pub async fn listed(&self, image: &ImageRef, index: &Manifest, digest: &Digest) -> Result<Manifest, Error> {
+        let manifest = self.manifest(&image.at(digest.clone())).await?;
+        let what = || format!("image {}", shown_path(image));
+        index.check_listed(&manifest).map_err(|wrong| self.transport().bad(&what(), wrong))?;
+        Ok(manifest)
     }
 
     /// What a reference means now: its digest, and the manifest for each platform.

@@ -48,6 +48,13 @@ pub struct Config {
     pub rootfs: RootFs,
 }
 
+impl Config {
+    /// A config that was kept. The error says what is wrong.
+    pub fn of(bytes: &[u8]) -> Result<Self, String> {
+        parse(bytes).map_err(Wrong::detail)
+    }
+}
+
 /// An image's file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct RootFs {
@@ -88,7 +95,7 @@ pub struct Runtime {
 
 /// Parses a config.
 pub fn parse(bytes: &[u8]) -> Result<Config, Wrong> {
-    json::check(bytes, Keys::Exact)?;
+    json::check(bytes, Keys::Config)?;
     serde_json::from_slice(bytes).map_err(Wrong::malformed)
 }
 

@@ -48,7 +48,7 @@ impl Registry {
             Content::Index(_) => {
                 let chosen = platforms.get(&here()).or_else(|| platforms.values().next());
                 let chosen = chosen.ok_or_else(|| self.transport().wrong(&what, "an index without images"))?;
-                self.manifest(&image.at(chosen.clone())).await?
+                self.listed(image, &top, chosen).await?
             }
         };
         let Content::Image { config, layers } = &own.content else {

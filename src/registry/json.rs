@@ -34,8 +34,33 @@ const FIELDS: [&str; 19] = [
     "os.features",
     "variant",
 ];
-/// The one field whose keys are free.
+/// The one of them whose keys are free.
 const FREE: &str = "annotations";
+/// The names that configs give to the fields that say what an image is and how it runs (the same, "Image Configuration").
+const CONFIG_FIELDS: [&str; 20] = [
+    "architecture",
+    "os",
+    "os.version",
+    "os.features",
+    "variant",
+    "created",
+    "config",
+    "rootfs",
+    "diff_ids",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "User",
+    "WorkingDir",
+    "ExposedPorts",
+    "Volumes",
+    "Labels",
+    "StopSignal",
+    "Healthcheck",
+    "Shell",
+];
+/// Those of them whose keys are free.
+const CONFIG_FREE: [&str; 3] = ["Labels", "ExposedPorts", "Volumes"];
 
 /// Where a descriptor names other places of its content. Following them would let a manifest choose with whom onramp speaks.
 const PLACES: &str = "urls";
@@ -73,6 +98,30 @@ pub enum Keys {
     Exact,
     /// A manifest's: what Go takes for a field must be written as the field is.
     Manifest,
+    /// The same of an image's config.
+    Config,
+}
+
+impl Keys {
+    /// The field that Go would take a key for that is written otherwise.
+    fn mistaken(self, key: &str) -> Option<&'static str> {
+        let fields: &[&'static str] = match self {
+            Self::Exact => return None,
+            Self::Manifest => &FIELDS,
+            Self::Config => &CONFIG_FIELDS,
+        };
+        fields.iter().copied().find(|field| *field != key && folded(field) == folded(key))
+    }
+
+    /// How the keys below a key are compared.
+    fn below(self, key: &str) -> Self {
+        let free = match self {
+            Self::Exact => true,
+            Self::Manifest => key == FREE,
+            Self::Config => CONFIG_FREE.contains(&key),
+        };
+        if free { Self::Exact } else { self }
+    }
 }
 
 /// Refuses a document that two readers could read differently. Needs no more memory than the document's longest path.
@@ -120,12 +169,10 @@ impl<'de> Visitor<'de> for Check {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = BTreeSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            if self.keys == Keys::Manifest
-                && let Some(field) = FIELDS.into_iter().find(|field| *field != key && folded(field) == folded(&key))
-            {
+            if let Some(field) = self.keys.mistaken(&key) {
                 return Err(A::Error::custom(format!("the key `{key}` could be taken for `{field}`")));
             }
-            let keys = if key == FREE { Keys::Exact } else { self.keys };
+            let keys = self.keys.below(&key);
             if seen.contains(&key) {
                 return Err(A::Error::custom(format!("the key `{key}` stands twice in one object")));
             }
@@ -213,6 +260,18 @@ mod tests {
             assert_eq!(check(text.as_bytes(), Keys::Manifest), Ok(()), "{text}");
         }
         assert_eq!(check(br#"{"Config":{},"config":{}}"#, Keys::Exact), Ok(()));
+        for text in [
+            r#"{"config":{},"config":{}}"#,
+            r#"{"Config":{}}"#,
+            r#"{"rootfs":{"Diff_IDs":[]}}"#,
+            r#"{"config":{"env":[]}}"#,
+            r#"{"config":{"Labels":{"a":"1","a":"2"}}}"#,
+        ] {
+            assert!(matches!(check(text.as_bytes(), Keys::Config), Err(Wrong::Refused(_))), "{text}");
+        }
+        let fine =
+            r#"{"config":{"Labels":{"os":"x","OS":"y"},"Volumes":{"/OS":{}}},"container_config":{"Hostname":""}}"#;
+        assert_eq!(check(fine.as_bytes(), Keys::Config), Ok(()));
     }
 
     #[test]

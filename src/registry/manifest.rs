@@ -201,6 +201,20 @@ impl Manifest {
         parse(bytes, digest, None).map_err(Wrong::detail)
     }
 
+    /// Checks a manifest that this index lists: one digest names one size.
+    pub(super) fn check_listed(&self, listed: &Self) -> Result<(), Wrong> {
+        let Content::Index(entries) = &self.content else { return Ok(()) };
+        let own = entries.iter().map(|entry| &entry.descriptor).filter(|own| own.digest == listed.digest);
+        let size = listed.bytes.len() as u64;
+        match own.into_iter().find(|own| own.size != size) {
+            Some(own) => {
+                let (short, told) = (own.digest.short(), own.size);
+                Err(Wrong::refused(format!("its index says that {short} has {told} bytes, and it has {size}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether an engine can make a container of it; else what it is instead, or has instead of a layer.
     pub fn is_runnable(&self) -> Result<(), String> {
         let Content::Image { config, layers } = &self.content else { return Ok(()) };

@@ -58,6 +58,21 @@ impl Origin {
         url.host_str() == self.base.host_str()
     }
 
+    /// Checks a token service that the registry names: what holds for every place, and no address of another host's. Whoever
+    /// gets credentials has a name, and a certificate for it.
+    pub fn allows_realm(&self, url: &Url) -> Result<(), Error> {
+        self.allows(url)?;
+        let loopback = is_loopback(url) && self.is_loopback();
+        if address(url).is_some() && !loopback && !self.same_host(url) {
+            return Err(self.refuse(url, "it is the address of another host, not a name"));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, url: &Url, why: &'static str) -> Error {
+        Error::Refused { host: self.host.clone(), what: "a token or blob".to_owned(), target: shown(url), why }
+    }
+
     /// Checks a place that the registry sends us to: a token service, or the storage that holds its blobs.
     ///
     /// The registry chooses it, so it must not make onramp talk to what only this machine reaches: https only, or plain
@@ -68,10 +83,7 @@ impl Origin {
     /// that resolves to something else each time, since whoever answers must show a certificate for that very name
     /// before the first byte of a request is sent: a metadata service or a printer cannot.
     pub fn allows(&self, url: &Url) -> Result<(), Error> {
-        let refuse = |why| {
-            let (host, what) = (self.host.clone(), "a token or blob".to_owned());
-            Err(Error::Refused { host, what, target: shown(url), why })
-        };
+        let refuse = |why| Err(self.refuse(url, why));
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("the URL carries credentials");
         }
@@ -204,6 +216,25 @@ mod tests {
         assert!(allows("10.0.0.1:5000", "https://10.0.0.1/token"));
         for bad in ["https://10.0.0.2/token", "https://169.254.169.254/", "https://127.0.0.1/token"] {
             assert!(!allows("10.0.0.1:5000", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn credentials_go_to_no_address_of_another_host() {
+        let realm = |registry: &str, url: &str| {
+            Origin::of(registry).unwrap().allows_realm(&Url::parse(url).unwrap()).map_err(|error| error.to_string())
+        };
+        for bad in ["https://93.184.216.34/token", "https://[2606:2800:220:1::1]/token", "https://0x5db8d822/token"] {
+            let refused = realm("registry.acme.test", bad).unwrap_err();
+            assert!(refused.ends_with("which is refused: it is the address of another host, not a name"), "{refused}");
+        }
+        for (registry, good) in [
+            ("registry.acme.test", "https://auth.acme.test/token"),
+            ("93.184.216.34:5000", "https://93.184.216.34/token"),
+            ("127.0.0.1:5000", "http://127.0.0.1:5001/token"),
+            ("localhost:5000", "http://127.0.0.1:5001/token"),
+        ] {
+            assert_eq!(realm(registry, good), Ok(()), "{good}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! When a request is tried again, and after which pause.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::Error;
@@ -30,18 +32,32 @@ impl From<Error> for Trouble {
 
 /// The tries of one request.
 #[derive(Default)]
-pub struct Tries(usize);
+pub struct Tries {
+    count: usize,
+    /// When nobody waits for it any more.
+    end: Option<Instant>,
+}
 
 impl Tries {
-    /// Waits before the next try; the error where there is none.
+    /// The tries of a request that may take so long, all of them together.
+    pub fn within(limit: Duration) -> Self {
+        Self { count: 0, end: Instant::now().checked_add(limit) }
+    }
+
+    /// Waits before the next try; the error where there is none, or where it would come too late: what a server said is
+    /// worth more than that the time ran out.
     pub async fn pause(&mut self, trouble: Trouble) -> Result<(), Error> {
         let (error, asked) = match trouble {
             Trouble::Lasting(error) => return Err(error),
             Trouble::Passing(error, asked) => (error, asked),
         };
-        let pause = PAUSES.get(self.0).ok_or(error)?;
-        self.0 += 1;
-        tokio::time::sleep(length(*pause, asked, chance())).await;
+        let Some(pause) = PAUSES.get(self.count) else { return Err(error) };
+        let pause = length(*pause, asked, chance());
+        if self.end.is_some_and(|end| end.saturating_duration_since(Instant::now()) < pause) {
+            return Err(error);
+        }
+        self.count += 1;
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 }
@@ -69,8 +85,16 @@ fn parse(text: &str, now: Timestamp) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let then = rfc2822::parse(text).ok()?.timestamp();
+    let then = rfc2822::parse(text).ok().map(|then| then.timestamp()).or_else(|| older_date(text))?;
     Some(Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+/// The two forms of a date that servers no longer write and clients still read (RFC 9110, section 5.6.7): RFC 850's, and
+/// that of C's `asctime`. Two digits of a year mean 1969 to 2068.
+fn older_date(text: &str) -> Option<Timestamp> {
+    let forms = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let then = forms.into_iter().find_map(|form| DateTime::strptime(form, text).ok())?;
+    then.to_zoned(TimeZone::UTC).ok().map(|then| then.timestamp())
 }
 
 #[cfg(test)]
@@ -78,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_asks_for_is_read_in_both_forms() {
+    fn what_a_server_asks_for_is_read_in_every_form() {
         let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let cases = [
             ("0", Some(0)),
@@ -86,6 +110,13 @@ mod tests {
             ("99999999999999999999999999", Some(u64::MAX)),
             ("Tue, 24 Nov 2026 12:00:30 GMT", Some(30)),
             ("Tue, 24 Nov 2026 11:00:00 GMT", Some(0)),
+            ("Tuesday, 24-Nov-26 12:00:30 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(0)),
+            ("Tue Nov 24 12:00:30 2026", Some(30)),
+            ("Sun Nov  6 08:49:37 1994", Some(0)),
+            ("Monday, 24-Nov-26 12:00:30 GMT", None),
+            ("Tuesday, 24-Nov-26 12:00:30 CET", None),
+            ("Tue Nov 24 12:00:30 2026 GMT", None),
             ("Thu, 01 Jan 9998 00:00:00 GMT", Some(u64::MAX)),
             ("Fri, 31 Dec 9999 23:59:59 GMT", None),
             ("-1", None),

@@ -132,7 +132,7 @@ impl Transport {
         service: Option<&str>,
     ) -> Result<(String, Duration), Trouble> {
         let mut url = Url::parse(realm).map_err(|_| self.wrong(request.what, "its token service has no URL"))?;
-        self.origin().allows(&url)?;
+        self.origin().allows_realm(&url).map_err(|error| error.about(request.what))?;
         if service.is_none() && !self.origin().same_host(&url) && self.credentials().is_some() {
             let (host, why) = (self.origin().host().to_owned(), "a token service elsewhere must say what it serves");
             return Err(Error::Refused { host, what: request.what.to_owned(), target: shown(&url), why }.into());

@@ -116,7 +116,7 @@ impl Transport {
     /// Gets it whole, up to `cap` bytes: a few tries, all of them together within the time limit.
     pub async fn get(&self, request: &Request<'_>, cap: u64) -> Result<Answer, Error> {
         self.in_time(request, async {
-            let mut tries = Tries::default();
+            let mut tries = Tries::within(self.limit);
             loop {
                 match self.once(request, cap).await {
                     Ok(answer) => return Ok(answer),
@@ -130,7 +130,7 @@ impl Transport {
     /// The same without reading the body: only the head must come within the time limit.
     pub async fn open(&self, request: &Request<'_>) -> Result<Response, Error> {
         self.in_time(request, async {
-            let mut tries = Tries::default();
+            let mut tries = Tries::within(self.limit);
             loop {
                 let opened = async { self.accepted(request.what, self.signed(request).await?).await };
                 match opened.await {

@@ -64,8 +64,7 @@ async fn an_index_of_two_platforms_is_told_apart() {
     let registry = Registry::new(real.host(), None, LIMIT).unwrap();
     let amd = real.push("base/php", "amd64", &Sample::new("amd64", "a")).await;
     let arm = real.push("base/php", "arm64", &Sample::new("arm64", "b")).await;
-    let index = index_of(&[("amd64", &amd), ("arm64", &arm)]);
-    let digest = real.put_manifest("base/php", "8.2", &index, "application/vnd.oci.image.index.v1+json").await;
+    let digest = real.put_index("base/php", "8.2", &[("amd64", &amd), ("arm64", &arm)]).await;
     let resolved = registry.resolve(&real.image("base/php:8.2")).await.unwrap();
     assert_eq!(resolved.digest, digest);
     assert_eq!(resolved.platforms, [("linux/amd64".to_owned(), amd), ("linux/arm64".to_owned(), arm)].into());
@@ -154,6 +153,11 @@ async fn an_answer_without_end_is_cut_off() {
     let page = failed(client(&liar, None).manifest(&liar.image("a/b:1")).await);
     assert_eq!(page.class(), Class::Net);
     assert!(page.to_string().contains("500 Internal Server Error"), "{page}");
+    // Without an end it is read as far as an error may go, and no further.
+    let liar = Liar::start(|_| Reply::status(400).body("<html>".repeat(10_000).as_bytes()).endless()).await;
+    let page = failed(client(&liar, None).manifest(&liar.image("a/b:1")).await);
+    assert!(matches!(page, Error::Protocol { .. }) && page.to_string().ends_with("400 Bad Request"), "{page}");
+    assert_eq!(liar.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -198,16 +202,30 @@ async fn a_manifest_that_two_readers_could_read_differently_is_refused() {
 }
 
 #[tokio::test]
+async fn an_index_that_says_another_size_than_comes_is_refused() {
+    let real = RealRegistry::open().await;
+    let registry = Registry::new(real.host(), None, LIMIT).unwrap();
+    let sample = Sample::new("amd64", "x");
+    let digest = real.push("base/php", "amd64", &sample).await;
+    for (tag, size) in [("more", sample.manifest().len() + 1), ("less", 0)] {
+        let index = index_of(&[("amd64", &digest, size)]);
+        real.put_manifest("base/php", tag, &index, "application/vnd.oci.image.index.v1+json").await;
+        let error = failed(registry.facts(&real.image(&format!("base/php:{tag}"))).await);
+        assert_eq!(error.class(), Class::Security, "{error}");
+        assert!(error.to_string().contains(&format!("image base/php:{tag} ")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_index_inside_an_index_is_named_and_a_foreign_platform_is_told() {
     let real = RealRegistry::open().await;
     let registry = Registry::new(real.host(), None, LIMIT).unwrap();
     let image = real.push("base/php", "s390x", &Sample::new("s390x", "x")).await;
-    let media_type = "application/vnd.oci.image.index.v1+json";
-    let inner = real.put_manifest("base/php", "inner", &index_of(&[("s390x", &image)]), media_type).await;
+    let inner = real.put_index("base/php", "inner", &[("s390x", &image)]).await;
     let foreign = registry.facts(&real.image("base/php:inner")).await.unwrap();
     assert_eq!(foreign.platform, "linux/s390x");
 
-    real.put_manifest("base/php", "outer", &index_of(&[("amd64", &inner)]), media_type).await;
+    real.put_index("base/php", "outer", &[("amd64", &inner)]).await;
     let nested = failed(registry.facts(&real.image("base/php:outer")).await);
     assert!(
         nested.to_string().ends_with("answered image base/php:outer wrongly: an index inside an index"),
@@ -253,7 +271,18 @@ async fn a_busy_registry_is_asked_again_when_it_says() {
 
 #[tokio::test]
 async fn no_form_of_retry_after_ends_in_nonsense() {
-    for asked in ["0", "-5", "soon", "1e9", "", "Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Foo 1999", "0x10"] {
+    for asked in [
+        "0",
+        "-5",
+        "soon",
+        "1e9",
+        "",
+        "Fri, 31 Dec 1999 23:59:59 GMT",
+        "Friday, 31-Dec-99 23:59:59 GMT",
+        "Fri Dec 31 23:59:59 1999",
+        "Fri, 31 Foo 1999",
+        "0x10",
+    ] {
         let sample = Sample::new("amd64", "x").manifest();
         let liar = Liar::start(move |seen| match seen.number {
             0 => Reply::status(429).header("Retry-After", asked),
@@ -287,7 +316,8 @@ async fn nobody_waits_longer_than_asked() {
     let registry = Registry::new(&liar.host(), None, Duration::from_millis(700)).unwrap();
     let began = Instant::now();
     let error = failed(registry.ping().await);
-    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(error.to_string().ends_with("429 Too Many Requests; it asks to wait 3600 s"), "{error}");
+    assert_eq!((error.class(), liar.seen().len()), (Class::Net, 1));
     assert!(began.elapsed() < Duration::from_secs(3));
     // One that takes the connection and says nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

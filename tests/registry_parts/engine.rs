@@ -1,6 +1,7 @@
 //! An engine of the test's own, so that it can be stopped: Docker's daemon with its files in a temporary directory and a
 //! bridge of its own. (Without a bridge it would remove the default one, which is another engine's.)
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,32 +12,41 @@ use onramp::engine::Engine;
 pub struct OwnEngine {
     process: Child,
     bridge: String,
-    dir: tempfile::TempDir,
+    /// Where its files are; a directory of its own goes with it.
+    place: PathBuf,
+    dir: Option<tempfile::TempDir>,
 }
 
 impl OwnEngine {
     pub async fn start() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let dir = tempfile::tempdir().unwrap();
+        let mut own = Self::start_in(dir.path()).await;
+        own.dir = Some(dir);
+        own
+    }
+
+    /// One whose files are in a directory that is there, and stays.
+    pub async fn start_in(place: &Path) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed) % 30;
         let bridge = format!("onr{}-{number}", std::process::id());
         ip(&["link", "add", &bridge, "type", "bridge"]);
         // Of the addresses that documentation uses (RFC 5737): nobody's.
         ip(&["address", "add", &format!("198.51.100.{}/29", 8 * number + 1), "dev", &bridge]);
-        let process = spawn(dir.path(), &bridge);
-        let own = Self { process, bridge, dir };
+        let process = spawn(place, &bridge);
+        let own = Self { process, bridge, place: place.to_owned(), dir: None };
         own.ready().await;
         own
     }
 
     pub fn host(&self) -> String {
-        format!("unix://{}", self.dir.path().join("docker.sock").display())
+        format!("unix://{}", self.place.join("docker.sock").display())
     }
 
     /// Ends it as a service manager does, and starts it again on the same files.
     pub async fn restart(mut self) -> Self {
         self.stop();
-        self.process = spawn(self.dir.path(), &self.bridge);
+        self.process = spawn(&self.place, &self.bridge);
         self.ready().await;
         self
     }
@@ -74,7 +84,7 @@ fn ip(arguments: &[&str]) {
     assert!(done.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn spawn(dir: &std::path::Path, bridge: &str) -> Child {
+fn spawn(dir: &Path, bridge: &str) -> Child {
     let at = |name: &str| dir.join(name).display().to_string();
     Command::new("dockerd")
         .args(["--host", &format!("unix://{}", at("docker.sock"))])

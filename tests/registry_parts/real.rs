@@ -72,6 +72,7 @@ impl Sample {
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// What a layer is packed to.
 pub fn gzipped(layer: &[u8]) -> Vec<u8> {
@@ -87,14 +88,14 @@ pub fn config_of(unpacked: &[Digest]) -> Vec<u8> {
     serde_json::to_vec(&json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs})).unwrap()
 }
 
-/// An index of images by architecture.
-pub fn index_of(images: &[(&str, &Digest)]) -> Vec<u8> {
-    let entry = |(architecture, digest): &(&str, &Digest)| {
-        json!({"mediaType": MANIFEST, "digest": digest.as_str(), "size": 500,
+/// An index of images by architecture: their digests, and the sizes of their manifests.
+pub fn index_of(images: &[(&str, &Digest, usize)]) -> Vec<u8> {
+    let entry = |(architecture, digest, size): &(&str, &Digest, usize)| {
+        json!({"mediaType": MANIFEST, "digest": digest.as_str(), "size": size,
                "platform": {"os": "linux", "architecture": architecture}})
     };
     let manifests: Vec<_> = images.iter().map(entry).collect();
-    serde_json::to_vec(&json!({"schemaVersion": 2, "manifests": manifests})).unwrap()
+    serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})).unwrap()
 }
 
 impl RealRegistry {
@@ -200,6 +201,18 @@ impl RealRegistry {
         let place = begun.headers()["location"].to_str().unwrap();
         let target = format!("{place}&digest={}", Digest::of(&blob));
         http().put(target).body(blob).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// Puts an index of images that are here, by architecture; its digest.
+    pub async fn put_index(&self, path: &str, tag: &str, images: &[(&str, &Digest)]) -> Digest {
+        let mut entries = Vec::new();
+        for (architecture, digest) in images {
+            let url = format!("http://{}/v2/{path}/manifests/{digest}", self.host);
+            let accept = format!("{MANIFEST}, {INDEX}");
+            let there = http().get(url).header("Accept", accept).send().await.unwrap().error_for_status().unwrap();
+            entries.push((*architecture, *digest, there.bytes().await.unwrap().len()));
+        }
+        self.put_manifest(path, tag, &index_of(&entries), INDEX).await
     }
 
     /// Takes a manifest away.

@@ -57,7 +57,7 @@ impl Reader {
             Content::Image { .. } => top,
             Content::Index(_) => {
                 let chosen = choose(&platforms, platform).ok_or_else(|| not_there(image, platform, &platforms))?;
-                self.manifest(&documents, &image.at(chosen.clone())).await?
+                self.listed(&documents, image, &top, chosen).await?
             }
         };
         let Content::Image { config, layers } = own.content else {
@@ -102,6 +102,22 @@ impl Reader {
         Ok((manifest, None))
     }
 
+    /// The manifest that an index lists. What the cache has of it was compared with this index, or another one, before.
+    async fn listed(
+        &self,
+        documents: &Documents,
+        image: &ImageRef,
+        index: &Manifest,
+        digest: &Digest,
+    ) -> Result<Manifest, Error> {
+        if self.offline() || documents.find(digest).is_some() {
+            return self.manifest(documents, &image.at(digest.clone())).await;
+        }
+        let manifest = self.registry(image).await?.listed(image, index, digest).await?;
+        documents.keep(&manifest.digest, &manifest.bytes)?;
+        Ok(manifest)
+    }
+
     async fn manifest(&self, documents: &Documents, image: &ImageRef) -> Result<Manifest, Error> {
         let known = image.digest().and_then(|digest| documents.find(digest));
         if let Some(Ok(manifest)) = known.map(Manifest::of) {
@@ -116,8 +132,8 @@ impl Reader {
     }
 
     async fn config(&self, documents: &Documents, image: &ImageRef, blob: &Descriptor) -> Result<Config, Error> {
-        let known = documents.find(&blob.digest).and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        if let Some(config) = known {
+        let known = documents.find(&blob.digest).map(|bytes| Config::of(&bytes));
+        if let Some(Ok(config)) = known {
             return Ok(config);
         }
         if self.offline() {
@@ -125,11 +141,7 @@ impl Reader {
         }
         let registry = self.registry(image).await?;
         let bytes = registry.small_blob(image.path(), &blob.digest, CAP).await?;
-        let config = match serde_json::from_slice(&bytes) {
-            Ok(config) => config,
-            // The registry's own words for what is wrong with a config.
-            Err(_) => registry.config(image.path(), &blob.digest).await?,
-        };
+        let config = registry.read_config(image.path(), &bytes)?;
         documents.keep(&blob.digest, &bytes)?;
         Ok(config)
     }

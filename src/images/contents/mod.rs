@@ -123,7 +123,7 @@ pub enum Broken {
 }
 
 /// What is wrong with a layer. All text of it is neutral.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// Not what its packing should be, or a bomb.
     #[error("it does not unpack: {0}")]
@@ -151,7 +151,7 @@ pub enum Fault {
 impl Fault {
     /// What a reader under an archive said.
     #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-    fn unpack(error: std::io::Error) -> Self {
+    pub(super) fn unpack(error: std::io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<unpack::Bomb>()) {
             Some(bomb) => Self::Bomb(bomb.to_string()),
             None if error.kind() == std::io::ErrorKind::UnexpectedEof => Self::Malformed("an end in the middle"),

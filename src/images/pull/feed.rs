@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::super::contents::unpack;
+use super::super::contents::{Fault, unpack};
 use super::source::{Served, Source};
 use crate::reference::Digest;
 use crate::registry::Descriptor;
@@ -262,29 +262,35 @@ async fn unpacked(
     }
     let Some(path) = source.blob(&layer.digest).await else { return refuse(&mut stream, 502).await };
     let (mut stream, size) = (stream.into_std()?, layer.size);
-    let sent = blocking(move || {
+    let (stream, sent) = blocking(move || {
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(head.as_bytes())?;
         let mut file = BufReader::with_capacity(PIECE, std::fs::File::open(path)?);
         let first = file.fill_buf()?.first_chunk().copied().unwrap_or_default();
         let sent = copy(&mut unpack::open(first, file, size).map_err(std::io::Error::other)?, &mut stream)?;
-        stream.shutdown(std::net::Shutdown::Write)?;
-        Ok::<_, std::io::Error>(sent)
+        Ok::<_, std::io::Error>((stream, sent))
     })
     .await?;
-    source.unpacked_to(&layer.digest, sent);
-    Ok(())
+    match sent {
+        Ok(sent) => source.unpacked_to(&layer.digest, sent),
+        // Before the engine hears the end: to it, what came so far may be all that there is.
+        Err(fault) => source.spoiled(&layer.digest, fault),
+    }
+    stream.shutdown(std::net::Shutdown::Write)
 }
 
-/// Copies what a reader has, as it comes; how many bytes that are.
-fn copy(reader: &mut impl BufRead, stream: &mut std::net::TcpStream) -> std::io::Result<u64> {
+/// Copies what a reader has, as it comes; how many bytes that are, or what is wrong with what it reads.
+fn copy(reader: &mut impl BufRead, stream: &mut std::net::TcpStream) -> std::io::Result<Result<u64, Fault>> {
     let mut sent = 0;
     loop {
-        let piece = reader.fill_buf()?;
+        let piece = match reader.fill_buf() {
+            Ok(piece) => piece,
+            Err(error) => return Ok(Err(Fault::unpack(error))),
+        };
         let count = piece.len();
         if count == 0 {
-            return Ok(sent);
+            return Ok(Ok(sent));
         }
         stream.write_all(piece)?;
         reader.consume(count);

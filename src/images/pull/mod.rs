@@ -3,6 +3,7 @@
 
 mod away;
 mod board;
+mod failed;
 mod feed;
 mod loopback;
 mod offer;
@@ -14,7 +15,7 @@ mod source;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::future::try_join;
+use futures_util::future::{TryFutureExt, try_join};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
@@ -100,7 +101,8 @@ impl Pull<'_> {
             let away = &self.away();
             let pulls = stream::iter(&work).map(|(number, wanted)| {
                 board.started(*number);
-                away.outlast(|| self.plain(wanted, *number, &board, Downloads::Engine))
+                let pull = away.outlast(|| self.plain(wanted, *number, &board, Downloads::Engine));
+                pull.map_err(|error| failed::of(&wanted.image, self.engine.place().root.as_deref(), error))
             });
             pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
         }
@@ -120,12 +122,13 @@ impl Pull<'_> {
         let feed = Feed::open(loopback.path(), source.clone()).await;
         let feed = feed.map_err(FileError::io("listen on", Path::new("127.0.0.1")))?;
         let (feed, name, source, away) = (&feed, &loopback, &source, &self.away());
-        let pulls = stream::iter(work)
-            .map(|(number, wanted)| away.outlast(|| self.feed(wanted, *number, board, feed, name, source)));
+        let pulls = stream::iter(work).map(|(number, wanted)| {
+            let pull = away.outlast(|| self.feed(wanted, *number, board, feed, name, source));
+            pull.map_err(|error| failed::of(&wanted.image, self.engine.place().root.as_deref(), error))
+        });
         let pulls = pulls.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
         let order = prepare::order(work.iter().map(|(_, wanted)| *wanted));
-        let fetch = async { source.fetch(&order).await.map_err(Error::from) };
-        try_join(pulls, fetch).await?;
+        try_join(pulls, source.fetch(&order)).await?;
         loopback.clear().await
     }
 
@@ -156,14 +159,18 @@ impl Pull<'_> {
                 board.engine(number, &progress, Downloads::Store);
             };
             match self.engine.pull(&local, wanted.platform.as_deref(), None, &mut listen).await {
-                Ok(()) => return self.plain(wanted, number, board, Downloads::Store).await,
+                Ok(()) => match source.left_over(wanted) {
+                    Some(error) => return Err(error),
+                    None => return self.plain(wanted, number, board, Downloads::Store).await,
+                },
                 // It runs in a network of its own after all.
                 Err(_) if !feed.was_asked() => return self.plain(wanted, number, board, Downloads::Engine).await,
                 Err(error) => {
                     if let Some(failure) = source.failure() {
-                        return Err(failure.into());
+                        return Err(failure);
                     }
                     let engine::Error::Stream { detail, .. } = &error else { return Err(error.into()) };
+                    source.leave_to_engine(wanted);
                     if !forms.next(lowest.as_deref()) {
                         // Our own name for it says nothing to anybody.
                         let detail = detail.replace(&local.repository(), &wanted.image.repository());

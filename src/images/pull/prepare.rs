@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::Error;
 use super::super::contents::Documents;
@@ -18,7 +18,7 @@ use super::room::{self, Need};
 use super::{AT_ONCE, Pull};
 use crate::files;
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{self, Content, Descriptor, Manifest, Platform, Registry};
+use crate::registry::{self, Config, Content, Descriptor, Manifest, Registry};
 use crate::text;
 
 /// The largest config, in bytes, as the distribution project's registry has it.
@@ -68,19 +68,6 @@ pub struct Wanted {
     details: Details,
 }
 
-/// What of a config matters here.
-#[derive(Deserialize)]
-struct Config {
-    #[serde(flatten)]
-    platform: Platform,
-    rootfs: RootFs,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    diff_ids: Vec<Digest>,
-}
-
 impl Prepared {
     /// What each image takes.
     pub fn details(&self) -> BTreeMap<&ImageRef, &Details> {
@@ -91,12 +78,7 @@ impl Prepared {
     pub(super) fn warnings(&self, root: Option<&Path>) -> Vec<String> {
         let mut texts = Vec::new();
         for wanted in &self.images {
-            let (image, platform) = (wanted.image.path(), &wanted.details.platform);
-            match wanted.runs {
-                Runs::Natively => {}
-                Runs::Emulated => texts.push(format!("{image} is for {platform}: it runs emulated here, and slowly")),
-                Runs::No => texts.push(format!("{image} is for {platform}: this machine cannot run it")),
-            }
+            texts.extend(foreign(wanted.image.path(), &wanted.details.platform, wanted.runs));
         }
         if let Some(free) = root.and_then(room::free).filter(|free| *free < self.unpacked) {
             let (unpacked, free) = (text::bytes(self.unpacked), text::bytes(free));
@@ -202,7 +184,8 @@ impl Pull<'_> {
         let own = here.then_some(Need { path: store.root(), bytes: fetch });
         // No layer is smaller unpacked; how much larger it is nobody knows before.
         let engines = self.engine.place().root.as_deref().map(|path| Need { path, bytes: packed });
-        room::check(&own.into_iter().chain(engines).collect::<Vec<_>>())?;
+        let names: Vec<&ImageRef> = images.iter().map(|wanted| &wanted.image).collect();
+        room::check(&own.into_iter().chain(engines).collect::<Vec<_>>(), &names)?;
         Ok(Prepared { store: Some(store), images, fetch, unpacked })
     }
 
@@ -235,7 +218,7 @@ impl Pull<'_> {
             platform: self.platform.unwrap_or(&place.platform).to_owned(),
         })?;
         let manifest =
-            if choice.digest == top.digest { top } else { registry.manifest(&image.at(choice.digest)).await? };
+            if choice.digest == top.digest { top } else { registry.listed(image, &top, &choice.digest).await? };
         documents.keep(&manifest.digest, &manifest.bytes)?;
         let Content::Image { config, layers } = &manifest.content else {
             return Err(wrong("an index inside an index").into());
@@ -277,21 +260,41 @@ async fn read_config(
     store: &Store,
     documents: &Documents,
 ) -> Result<Config, Error> {
-    let what = || format!("the config of {image}");
     if config.size > CONFIG_CAP {
-        let host = registry.host().to_owned();
-        return Err(registry::Error::TooLarge { host, what: what(), cap: CONFIG_CAP }.into());
+        let (host, what) = (registry.host().to_owned(), format!("the config of {}", image.path()));
+        return Err(registry::Error::TooLarge { host, what, cap: CONFIG_CAP }.into());
     }
-    let file = store.fetch(registry, image.path(), config, &|_| {}).await?;
+    let file = store.fetch(registry, image.path(), config, &|_| {}).await;
+    let file = file.map_err(|error| Error::Fetch { image: Box::new(image.clone()), error })?;
     let bytes = files::read(&file, CONFIG_CAP)?;
     documents.keep(&config.digest, &bytes)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let detail = text::neutral_line(&error.to_string(), 160);
-        registry::Error::Protocol { host: registry.host().to_owned(), what: what(), detail }.into()
-    })
+    Ok(registry.read_config(image.path(), &bytes)?)
+}
+
+/// What should be known of an image that is for another machine than this one.
+fn foreign(image: &str, platform: &str, runs: Runs) -> Option<String> {
+    let what = match runs {
+        Runs::Natively => return None,
+        Runs::Emulated => "it runs emulated here, and slowly",
+        Runs::No => "this machine cannot run it",
+    };
+    Some(format!("{image} is for {platform}: {what}"))
 }
 
 /// How many layers, from the lowest on, two images share.
 fn common(a: &[Digest], b: &[Digest]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emulated_image_is_told_before_it_is_pulled() {
+        let told = |runs| foreign("base/php", "linux/arm64", runs);
+        assert_eq!(told(Runs::Natively), None);
+        assert_eq!(told(Runs::Emulated).unwrap(), "base/php is for linux/arm64: it runs emulated here, and slowly");
+        assert_eq!(told(Runs::No).unwrap(), "base/php is for linux/arm64: this machine cannot run it");
+    }
 }

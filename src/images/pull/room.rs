@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::super::Error;
+use crate::reference::ImageRef;
 
 /// How much larger packed layers are once they are unpacked, in tenths: what common base images have.
 const GROWTH: u64 = 26;
@@ -23,8 +24,8 @@ pub struct Need<'a> {
     pub bytes: u64,
 }
 
-/// Refuses a pull that cannot end well. Needs on one and the same disk add up.
-pub fn check(needs: &[Need<'_>]) -> Result<(), Error> {
+/// Refuses a pull of these images that cannot end well. Needs on one and the same disk add up.
+pub fn check(needs: &[Need<'_>], images: &[&ImageRef]) -> Result<(), Error> {
     for (at, need) in needs.iter().enumerate() {
         let Some((disk, free)) = disk(need.path) else { continue };
         let others = needs.iter().enumerate().filter(|(other, _)| *other != at);
@@ -32,7 +33,8 @@ pub fn check(needs: &[Need<'_>]) -> Result<(), Error> {
             others.filter(|(_, n)| self::disk(n.path).is_some_and(|d| d.0 == disk)).map(|(_, n)| n.bytes).sum();
         let bytes = need.bytes.saturating_add(shared);
         if need.bytes > 0 && bytes.saturating_add(RESERVE) > free {
-            return Err(Error::NoRoom { path: need.path.to_owned(), bytes, free });
+            let images = images.iter().map(|image| image.path().to_owned()).collect();
+            return Err(Error::NoRoom { images, path: need.path.to_owned(), bytes, free });
         }
     }
     Ok(())
@@ -65,6 +67,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (_, free) = disk(dir.path()).unwrap();
         let need = |bytes| Need { path: dir.path(), bytes };
+        let check = |needs: &[Need<'_>]| super::check(needs, &[]);
         check(&[need(1), need(1)]).unwrap();
         assert!(matches!(check(&[need(free)]), Err(Error::NoRoom { .. })));
         assert!(matches!(check(&[need(free / 2), need(free / 2)]), Err(Error::NoRoom { .. })), "one disk for both");

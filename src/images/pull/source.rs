@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
-use super::super::store::{self, Store};
+use super::super::Error;
+use super::super::contents::{self, Fault};
+use super::super::store::Store;
 use super::board::Board;
 use super::offer::{Forms, Offer};
 use super::prepare::Wanted;
-use crate::reference::Digest;
+use crate::reference::{Digest, ImageRef};
 use crate::registry::{Descriptor, Registry};
 
 /// How many blobs are fetched at once. They share the store's connections; more would only begin what cannot be used yet.
@@ -29,14 +31,16 @@ pub struct Source {
     unpacked: bool,
     offers: Mutex<Vec<Arc<Offer>>>,
     /// Why a blob could not be had, the first time.
-    failure: Mutex<Option<store::Error>>,
+    failure: Mutex<Option<Error>>,
+    /// Packed layers that do not unpack to their end.
+    spoiled: Mutex<BTreeMap<Digest, Fault>>,
 }
 
 struct Blob {
     descriptor: Descriptor,
     registry: Arc<Registry>,
-    /// The repository's path.
-    path: String,
+    /// An image that has it.
+    image: ImageRef,
     file: OnceCell<PathBuf>,
 }
 
@@ -57,14 +61,14 @@ impl Source {
                 blobs.entry(descriptor.digest.clone()).or_insert_with(|| Blob {
                     descriptor: descriptor.clone(),
                     registry: wanted.registry.clone(),
-                    path: wanted.image.path().to_owned(),
+                    image: wanted.image.clone(),
                     file: OnceCell::new(),
                 });
             }
             layers.extend(wanted.layers().map(|(layer, unpacked)| (unpacked.clone(), layer.digest.clone())));
         }
-        let (offers, failure) = (Mutex::default(), Mutex::default());
-        Self { store, board, blobs, layers, unpacked: false, offers, failure }
+        let (offers, failure, spoiled) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { store, board, blobs, layers, unpacked: false, offers, failure, spoiled }
     }
 
     /// Offers layers unpacked.
@@ -119,23 +123,46 @@ impl Source {
         self.board.unpacked(layer, bytes);
     }
 
+    /// Takes that a layer does not unpack to its end.
+    pub fn spoiled(&self, layer: &Digest, fault: Fault) {
+        self.spoiled.lock().expect("no panic while held").insert(layer.clone(), fault);
+    }
+
+    /// What is wrong with a layer of an image that the engine took all the same: something follows all that it wants.
+    pub fn left_over(&self, wanted: &Wanted) -> Option<Error> {
+        let spoiled = self.spoiled.lock().expect("no panic while held");
+        let (layer, fault) = wanted.layers().find_map(|(layer, _)| spoiled.get_key_value(&layer.digest))?;
+        let (image, layer, fault) = (wanted.image.clone(), layer.clone(), fault.clone());
+        Some(Error::Contents(Box::new(contents::Error::Layer { image, layer, fault })))
+    }
+
+    /// Forgets what was wrong with the layers of an image: the engine is to say what it makes of them packed.
+    pub fn leave_to_engine(&self, wanted: &Wanted) {
+        let mut spoiled = self.spoiled.lock().expect("no panic while held");
+        for (layer, _) in wanted.layers() {
+            spoiled.remove(&layer.digest);
+        }
+    }
+
     /// Fetches these blobs.
-    pub async fn fetch(&self, digests: &[Digest]) -> Result<(), store::Error> {
+    pub async fn fetch(&self, digests: &[Digest]) -> Result<(), Error> {
         let fetches =
             stream::iter(digests).map(|digest| async move { self.fetched(digest).await.transpose().map(|_| ()) });
         fetches.buffered(AT_ONCE).try_collect().await
     }
 
     /// Why a blob could not be given to the engine.
-    pub fn failure(&self) -> Option<store::Error> {
+    pub fn failure(&self) -> Option<Error> {
         self.failure.lock().expect("no panic while held").take()
     }
 
-    async fn fetched(&self, digest: &Digest) -> Option<Result<PathBuf, store::Error>> {
+    async fn fetched(&self, digest: &Digest) -> Option<Result<PathBuf, Error>> {
         let blob = self.blobs.get(digest)?;
         let fetch = blob.file.get_or_try_init(|| async {
             let told = |bytes| self.board.fetched(digest, bytes);
-            let file = self.store.fetch(&blob.registry, &blob.path, &blob.descriptor, &told).await?;
+            let Blob { descriptor, registry, image, .. } = blob;
+            let file = self.store.fetch(registry, image.path(), descriptor, &told).await;
+            let file = file.map_err(|error| Error::Fetch { image: Box::new(image.clone()), error })?;
             self.board.here(digest);
             Ok(file)
         });

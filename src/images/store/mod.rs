@@ -184,7 +184,13 @@ impl Store {
                     return Err(registry::Error::Digest { host, what, expected, received }.into());
                 }
                 Err(Error::File(error)) => return Err(full(error, &part)),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // Of what is refused no part is a beginning of anything.
+                    if error.class() == Class::Security {
+                        partial.discard();
+                    }
+                    return Err(error);
+                }
             }
             // The lock of the part goes before the blob is held, so that it is free for the share.
             drop(partial);
