@@ -271,6 +271,56 @@ async fn what_was_pulled_is_read_from_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_shown_with_its_entrypoint_its_files_and_for_a_pull_request() {
+    let registry = RealRegistry::open().await;
+    let layers = [
+        archive(&[("etc/", b""), ("etc/motd", b"hello"), ("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]),
+        archive(&[("etc/`x`|y", b"odd"), ("etc/.wh.motd", b"")]),
+    ];
+    let runtime = json!({"Entrypoint": ["/bin/serve"], "Cmd": ["--all"], "Env": ["PASSWORD=s3cret"],
+        "Labels": {"team": "@web `x`"}});
+    let image = push(&registry, "base/a:1", &runtime, &layers).await.to_string();
+    let home = tempfile::tempdir().unwrap();
+    let inspect = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
+        let out = command.args(["image", "inspect", &image]).args(arguments).current_dir(home.path());
+        let out = out.env("HOME", home.path()).env_remove("XDG_CACHE_HOME").output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let text = inspect(&["--files"]);
+    assert!(text.lines().any(|line| line.starts_with("runs") && line.ends_with(" /bin/serve --all")), "{text}");
+    assert!(text.contains("etc/`x`|y") && text.contains("var/lib/dpkg/status") && !text.contains("motd"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&inspect(&["--files", "--json"])).unwrap();
+    assert_eq!((&json["entrypoint"][0], &json["command"][0]), (&"/bin/serve".into(), &"--all".into()));
+    assert_eq!((&json["listed"]["count"], &json["listed"]["bytes"]), (&json["files"], &json["bytes"]), "{json}");
+    assert!(!inspect(&["--json"]).contains("listed"));
+
+    let markdown = inspect(&["--markdown", "--files", "--packages"]);
+    assert!(
+        markdown.contains("| runs | `/bin/serve --all` |") && markdown.contains("| `deb libc6` | `2.36` |"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| variables | `PASSWORD` |") && !markdown.contains("s3cret"), "{markdown}");
+    assert!(markdown.contains("etc/'x'¦y` (3 B)") && !markdown.contains("@web"), "{markdown}");
+}
+
+#[tokio::test]
+async fn what_python_has_installed_says_more_than_what_was_locked() {
+    let registry = RealRegistry::open().await;
+    let locked = archive(&[("app/requirements.txt", b"flask==3.0.2\n"), ("app/poetry.lock", b"")]);
+    let image = push(&registry, "base/locked:1", &json!({}), std::slice::from_ref(&locked)).await;
+    let cache = Cache::new();
+    assert_eq!(names(&read(&cache.reader(false), &image).await.unwrap().1), ["pypi flask 3.0.2"]);
+    let installed = archive(&[(
+        "venv/lib/python3.11/site-packages/Flask-3.0.3.dist-info/METADATA",
+        b"Name: Flask\nVersion: 3.0.3\n",
+    )]);
+    let image = push(&registry, "base/installed:1", &json!({}), &[locked, installed]).await;
+    assert_eq!(names(&read(&cache.reader(false), &image).await.unwrap().1), ["pypi Flask 3.0.3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn layers_that_a_mirror_falsifies_come_from_the_registry() {
     let own = RealRegistry::open().await;
     let layers = [

@@ -1,6 +1,7 @@
 //! `onramp image inspect`
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +12,8 @@ use super::super::output::{Report, Verdict};
 use crate::images::about::About;
 use crate::images::contents::packages::{Ecosystem, Package};
 use crate::images::contents::{Contents, Image, Unread};
-use crate::images::diff::Layer;
+use crate::images::diff::markdown::{self, code};
+use crate::images::diff::{self, FileChange, Layer, List};
 use crate::reference::Digest;
 use crate::text::{self, neutral_line};
 
@@ -22,6 +24,8 @@ use crate::text::{self, neutral_line};
 #[command(before_help = "Examples:
   onramp image inspect php-apache:8.2
   onramp image inspect php-apache:8.2 --packages
+  onramp image inspect php-apache:8.2 --files
+  onramp image inspect php-apache:8.2 --markdown
   onramp image inspect php-apache:8.2 --platform linux/arm64
   onramp image inspect registry.acme.test/apps/shop@sha256:… --json
 ")]
@@ -34,7 +38,16 @@ pub struct Arguments {
     /// List the packages, not only how many there are
     #[arg(long)]
     packages: bool,
+    /// List the files that a container sees, not only how many there are
+    #[arg(long)]
+    files: bool,
+    /// Print Markdown for a pull request: bounded, without values of variables
+    #[arg(long)]
+    markdown: bool,
 }
+
+/// The most packages and files that Markdown names.
+const NAMED: usize = 40;
 
 #[derive(Serialize)]
 struct Inspection {
@@ -61,6 +74,10 @@ struct Inspection {
     unread: Vec<Unread>,
     files: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed: Option<List>,
+    #[serde(skip)]
+    markdown: bool,
 }
 
 impl Arguments {
@@ -70,7 +87,9 @@ impl Arguments {
         let reader = super::reader(cx);
         let image = reader.image(&image, self.platform.as_deref()).await?;
         let contents = reader.contents(&image).await?;
-        cx.report(&inspection(image, contents, self.packages));
+        let listed = if self.files { Some(diff::list(&reader, &image).await?) } else { None };
+        let inspection = inspection(image, contents, self.packages);
+        cx.report(&Inspection { listed, markdown: self.markdown, ..inspection });
         Ok(Verdict::Ok)
     }
 }
@@ -100,11 +119,71 @@ fn inspection(image: Image, contents: Contents, list: bool) -> Inspection {
         unread: contents.unread,
         files: contents.files,
         bytes: contents.bytes,
+        listed: None,
+        markdown: false,
+    }
+}
+
+impl Inspection {
+    /// The same for a pull request: nothing in it can format, link or call anybody.
+    fn markdown(&self) -> String {
+        let codes = |texts: &[String]| texts.iter().map(|text| code(text)).collect::<Vec<_>>().join(", ");
+        let runs = [self.entrypoint.as_slice(), &self.command].concat().join(" ");
+        let names: Vec<String> =
+            self.env.iter().map(|env| env.split('=').next().unwrap_or_default().to_owned()).collect();
+        let counts: Vec<String> =
+            self.installed.iter().map(|(kind, count)| format!("{count} {}", kind.name())).collect();
+        let mut out = String::from("| what | |\n|---|---|\n");
+        let platforms: Vec<String> = self.platforms.keys().cloned().collect();
+        for (name, value) in [
+            ("image", code(&self.image)),
+            ("digest", code(self.digest.as_str())),
+            ("platforms", codes(&platforms)),
+            ("shown", code(&self.platform)),
+            ("created", self.created.map(|created| created.to_string()).unwrap_or_default()),
+            ("size", format!("{} in {} layers", text::bytes(self.size), self.layers.len())),
+            ("unpacked", format!("{} in {} files", text::bytes(self.bytes), self.files)),
+            ("base", self.about.base.as_ref().map(|base| code(&base.to_string())).unwrap_or_default()),
+            ("runs", if runs.is_empty() { runs } else { code(&runs) }),
+            ("user", code(&self.user)),
+            ("ports", codes(&self.ports)),
+            ("variables", codes(&names)),
+            ("packages", if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }),
+        ] {
+            if !value.is_empty() {
+                let _ = writeln!(out, "| {name} | {value} |");
+            }
+        }
+        for (key, value) in self.labels.iter().take(NAMED) {
+            let _ = writeln!(out, "| label {} | {} |", code(key), code(value));
+        }
+        if let Some(packages) = &self.packages {
+            out.push_str("\n| package | version |\n|---|---|\n");
+            for package in packages.iter().take(NAMED) {
+                let name = code(&format!("{} {}", package.ecosystem.name(), neutral_line(&package.name, 120)));
+                let _ = writeln!(out, "| {name} | {} |", code(&neutral_line(&package.version, 120)));
+            }
+            markdown::more(&mut out, packages.len(), NAMED, "packages");
+        }
+        if let Some(files) = &self.listed {
+            out.push('\n');
+            for file in files.named.iter().take(NAMED) {
+                let _ = writeln!(out, "- {} ({})", code(&file.path), text::bytes(file.size));
+            }
+            markdown::more(&mut out, usize::try_from(files.count).unwrap_or(usize::MAX), NAMED, "files");
+        }
+        for unread in self.unread.iter().take(5) {
+            let _ = writeln!(out, "\nNot read: {} ({})", code(&unread.path), code(&unread.why));
+        }
+        text::shorten(&out, markdown::MAX)
     }
 }
 
 impl Report for Inspection {
     fn text(&self) -> String {
+        if self.markdown {
+            return self.markdown();
+        }
         let mut rows: Vec<Vec<String>> = Vec::new();
         let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
         row("image", self.image.clone());
@@ -150,6 +229,13 @@ impl Report for Inspection {
                 [vec![format!("  {}", package.ecosystem.name())], texts.to_vec()].concat()
             };
             out.push_str(&text::table(&packages.iter().map(row).collect::<Vec<_>>()));
+        }
+        if let Some(files) = &self.listed {
+            let row = |file: &FileChange| vec![format!("  {}", text::bytes(file.size)), file.path.clone()];
+            out.push_str(&text::table(&files.named.iter().map(row).collect::<Vec<_>>()));
+            if let Some(more) = files.count.checked_sub(files.named.len() as u64).filter(|more| *more > 0) {
+                let _ = writeln!(out, "  and {more} more");
+            }
         }
         out
     }

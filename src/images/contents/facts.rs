@@ -16,7 +16,7 @@ use crate::files::{self, FileError};
 use crate::reference::Digest;
 
 /// Changes with the form of the file and with what the parsers find: old files are made again.
-const FIRST: &[u8] = b"onramp layer facts 2\n";
+const FIRST: &[u8] = b"onramp layer facts 3\n";
 /// `sha256 `, 64 digits, a line's end.
 const LAST: u64 = 72;
 

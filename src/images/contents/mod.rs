@@ -255,9 +255,12 @@ impl Layers {
                 sources.insert(path, told);
             }
         }
+        let python = sources.iter().any(|(path, told)| matches!(told, Told::Packages(_)) && packages::is_python(path));
         for (path, told) in &sources {
             let stronger = packages::stronger(path);
-            if stronger.is_some_and(|path| matches!(sources.get(path.as_str()), Some(Told::Packages(_)))) {
+            if python && packages::locks_python(path)
+                || stronger.is_some_and(|path| matches!(sources.get(path.as_str()), Some(Told::Packages(_))))
+            {
                 continue;
             }
             match told {

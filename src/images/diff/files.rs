@@ -60,6 +60,11 @@ impl List {
     }
 }
 
+/// The files that containers of an image see.
+pub fn all(layers: &Layers) -> std::io::Result<List> {
+    compare(&Layers(Vec::new()), layers).map(|files| files.added)
+}
+
 /// Compares the files that containers of two images see. Times are left aside: every build has its own.
 pub fn compare(from: &Layers, to: &Layers) -> std::io::Result<Files> {
     let mut files = Files::default();

@@ -122,14 +122,15 @@ fn settings(diff: &Diff) -> Vec<String> {
     lines
 }
 
-fn more(out: &mut String, all: usize, shown: usize, what: &str) {
+/// Says how many are not named.
+pub fn more(out: &mut String, all: usize, shown: usize, what: &str) {
     if all > shown {
         let _ = writeln!(out, "\nand {} more {what}", all - shown);
     }
 }
 
 /// Text of an image's, as code: nothing in it is formatted, and it ends neither the code nor a table's cell.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = text.replace('`', "'").replace('|', "¦").replace(['\n', '\r'], " ");
     match text.trim() {
         "" => "(empty)".to_owned(),

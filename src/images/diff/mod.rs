@@ -166,6 +166,13 @@ pub async fn of(reader: &Reader, from: &Image, to: &Image, depth: Depth) -> Resu
         .map_err(|error| FileError::io("read", &cache.join("layers"))(error).into())
 }
 
+/// The files of an image.
+pub async fn list(reader: &Reader, image: &Image) -> Result<List, Error> {
+    let layers = reader.layers(&[image]).await?.pop().expect("one was asked for");
+    let listed = blocking(move || files::all(&layers)).await;
+    listed.map_err(|error| FileError::io("read", &reader.cache().join("layers"))(error).into())
+}
+
 fn compare(from: &Image, from_layers: &Layers, to: &Image, to_layers: &Layers, depth: Depth) -> std::io::Result<Diff> {
     // Both trees are read at once: each is a stream through files.
     let (before, after) = std::thread::scope(|scope| {

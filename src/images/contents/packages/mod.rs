@@ -8,6 +8,7 @@ mod composer;
 mod dpkg;
 mod json;
 mod lines;
+mod locked;
 mod npm;
 mod python;
 mod rpm;
@@ -84,6 +85,12 @@ pub enum Source {
     Npm,
     /// `*.dist-info/METADATA` and its predecessors.
     Python,
+    /// `requirements.txt`.
+    Requirements,
+    /// `Pipfile.lock`.
+    Pipfile,
+    /// `poetry.lock`.
+    Poetry,
     /// One whose form onramp does not read; why not.
     Unreadable(Ecosystem, &'static str),
 }
@@ -97,6 +104,9 @@ pub enum Told {
     /// It was not read; why.
     Unread(String),
 }
+
+/// Where package managers install to.
+const INSTALLED: [&str; 4] = ["node_modules", "vendor", "site-packages", "dist-packages"];
 
 /// Which source a path is, in an image whose paths have no leading slash.
 pub fn source(path: &[u8]) -> Option<Source> {
@@ -116,9 +126,12 @@ pub fn source(path: &[u8]) -> Option<Source> {
         "PKG-INFO" if directory.ends_with(".egg-info") => Some(Source::Python),
         _ if name.ends_with(".egg-info") => Some(Source::Python),
         // What lies inside an installed package locks its author's machine, not this image.
-        _ if path.split('/').any(|part| matches!(part, "node_modules" | "vendor")) => None,
+        _ if path.split('/').any(|part| INSTALLED.contains(&part)) => None,
         "composer.lock" => Some(Source::Composer),
         "package-lock.json" | "npm-shrinkwrap.json" => Some(Source::Npm),
+        "requirements.txt" => Some(Source::Requirements),
+        "Pipfile.lock" => Some(Source::Pipfile),
+        "poetry.lock" => Some(Source::Poetry),
         "yarn.lock" => Some(Source::Unreadable(Ecosystem::Npm, "Yarn's lock files are not read")),
         "pnpm-lock.yaml" => Some(Source::Unreadable(Ecosystem::Npm, "pnpm's lock files are not read")),
         _ => None,
@@ -154,6 +167,16 @@ pub fn stronger(path: &str) -> Option<String> {
     Some(if directory.is_empty() { beside.to_owned() } else { format!("{directory}/{beside}") })
 }
 
+/// Whether it locks what Python should install: idle where Python has installed anything, wherever that lies.
+pub fn locks_python(path: &str) -> bool {
+    matches!(source(path.as_bytes()), Some(Source::Requirements | Source::Pipfile | Source::Poetry))
+}
+
+/// Whether it tells what Python has installed.
+pub fn is_python(path: &str) -> bool {
+    source(path.as_bytes()) == Some(Source::Python)
+}
+
 /// Why a source could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
@@ -181,6 +204,9 @@ pub fn read(source: Source, stream: &mut dyn BufRead) -> std::io::Result<Told> {
         Source::Composer => composer::read(stream, &mut found),
         Source::Npm => npm::read(stream, &mut found),
         Source::Python => python::read(stream, &mut found),
+        Source::Requirements => locked::requirements(stream, &mut found),
+        Source::Pipfile => locked::pipfile(stream, &mut found),
+        Source::Poetry => locked::poetry(stream, &mut found),
         Source::Unreadable(_, why) => return Ok(unreadable(why, stream.fill_buf()?)),
     };
     match outcome {

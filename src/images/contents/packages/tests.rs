@@ -160,6 +160,30 @@ fn pip_says_the_same_of_an_environment() {
 }
 
 #[test]
+fn what_pip_freezes_is_read_as_it_is_installed() {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
+    let frozen = output(Command::new(&python).args(["-m", "pip", "freeze", "--all"]));
+    let said: BTreeSet<String> =
+        frozen.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace("==", " ")).collect();
+    assert!(said.len() > 5);
+    assert_eq!(names(&told(Source::Requirements, frozen.as_bytes())), said);
+}
+
+#[test]
+fn python_locks_of_all_forms_are_read() {
+    let expected: BTreeSet<String> = ["flask 3.0.2".to_owned(), "zope.interface 6.1".to_owned()].into();
+    let requirements = "# a==1\n-r more.txt\n--index-url https://x.test/?a==b\nflask[async] == 3.0.2 ; python_version>'3' \\\n\
+        \x20   --hash=sha256:aa==\nzope.interface===6.1 # why\nloose>=1\nrange==1.*\nat @ https://x.test/a==1.whl\n";
+    let pipfile = r#"{"_meta":{"sources":[]},"default":{"flask":{"version":"==3.0.2","hashes":["sha256:aa"]},
+        "ours":{"path":"."}},"develop":{"zope.interface":{"version":"==6.1"}}}"#;
+    let poetry = "[[package]]\nname = \"flask\"\nversion = \"3.0.2\"\nfiles = [\n    {file = \"x\"},\n]\n\n[package.dependencies]\n\
+        name = \"no\"\nversion = \"1\"\n\n[[package]]\nname = \"zope.interface\"\nversion = \"6.1\"\n\n[metadata]\nlock-version = \"2.0\"\n";
+    for (source, text) in [(Source::Requirements, requirements), (Source::Pipfile, pipfile), (Source::Poetry, poetry)] {
+        assert_eq!(names(&told(source, text.as_bytes())), expected, "{source:?}");
+    }
+}
+
+#[test]
 fn composer_files_of_all_forms_are_read() {
     let expected: BTreeSet<String> = ["monolog/monolog 3.5.0".to_owned(), "psr/log v3.0.0".to_owned()].into();
     let (monolog, psr) = (
@@ -240,6 +264,10 @@ fn sources_are_known_by_their_paths() {
         ("usr/lib/python3/dist-packages/six-1.16.0.egg-info", Some(Source::Python)),
         ("venv/lib/python3.11/site-packages/pip-23.0.dist-info/METADATA", Some(Source::Python)),
         ("METADATA", None),
+        ("app/requirements.txt", Some(Source::Requirements)),
+        ("venv/lib/python3.11/site-packages/x/requirements.txt", None),
+        ("app/Pipfile.lock", Some(Source::Pipfile)),
+        ("poetry.lock", Some(Source::Poetry)),
     ] {
         assert_eq!(source(path.as_bytes()), expected, "{path}");
     }
@@ -255,6 +283,9 @@ fn kinds() -> impl proptest::strategy::Strategy<Value = Source> {
         Source::Composer,
         Source::Npm,
         Source::Python,
+        Source::Requirements,
+        Source::Pipfile,
+        Source::Poetry,
     ])
 }
 
