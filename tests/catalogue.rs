@@ -8,7 +8,7 @@ use std::process::Command;
 
 use onramp::project::Lock;
 use onramp::reference::Digest;
-use registry_parts::real::RealRegistry;
+use registry_parts::real::{RealRegistry, Sample};
 use serde_json::{Value, json};
 
 /// An image whose layers unpack to these texts, as its config says. Packed, they are other bytes in every repository, as
@@ -177,7 +177,13 @@ async fn the_list_is_newest_first_and_remembers() {
     let php = &listed["images"][0];
     assert_eq!((&php["version"], &php["owner"]), (&"8.2.29".into(), &"platform@acme.test".into()));
     assert_eq!((&php["end_of_life"], &php["platforms"][0]), (&"2020-12-31".into(), &"linux/amd64".into()));
-    let text = desk.run(&["image", "list"]).out;
+    let packed = ["debian", "8.10"].map(|layer| format!("{layer}, packed for base/php").len());
+    assert_eq!((&php["size"], &php["created"]), (&packed.iter().sum::<usize>().into(), &"2026-05-01T00:00:00Z".into()));
+    let age = || onramp::text::age("2026-05-01T00:00:00Z".parse().unwrap(), jiff::Timestamp::now());
+    let (before, text, after) = (age(), desk.run(&["image", "list"]).out, age());
+    let line = text.lines().find(|line| line.starts_with("php:8.10")).unwrap();
+    assert!(line.contains(&format!("  {before}  ")) || line.contains(&format!("  {after}  ")), "{line}");
+    assert!(line.contains(&format!("  {}  ", onramp::text::bytes(packed.iter().sum::<usize>() as u64))), "{line}");
     assert!(text.contains("deprecated: use php:8.4\\u{1b}[2J; end of life since 2020-12-31"), "{text}");
     let tags = desk.run(&["image", "list", "--tags", "php", "--json"]).json();
     assert_eq!(names(&tags), ["php:8.10", "php:8.9", "php:8.2"]);
@@ -234,6 +240,21 @@ async fn what_is_locked_is_kept_until_it_is_updated() {
     assert!(wrong.code == 2 && wrong.err.contains("it uses: "), "{}", wrong.err);
     assert_eq!(desk.run(&["image", "lock", "--update", "php:8.2"]).code, 0);
     assert_eq!(desk.locked("base/php:8.2"), Some(second));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_of_an_index_keeps_every_platform() {
+    let desk = Desk::new().await;
+    desk.project("base/php:8.2");
+    let (amd, arm) = (Sample::new("amd64", "here"), Sample::new("arm64", "elsewhere"));
+    let amd = desk.registry.push("base/php", "amd64", &amd).await;
+    let arm = desk.registry.push("base/php", "arm64", &arm).await;
+    let index = desk.registry.put_index("base/php", "8.2", &[("amd64", &amd), ("arm64", &arm)]).await;
+    assert_eq!(desk.run(&["image", "lock"]).code, 0);
+    let lock = Lock::load(desk.root()).unwrap();
+    let locked = &lock.images[&desk.registry.image("base/php:8.2")];
+    assert_eq!(locked.digest, index);
+    assert_eq!(locked.platforms, [("linux/amd64".to_owned(), amd), ("linux/arm64".to_owned(), arm)].into());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,11 @@ mod registry_parts;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use onramp::engine::{BuildSpec, Engine, label};
-use onramp::event::{Observer, Silent};
+use onramp::event::{Event, Observer, Silent};
 use onramp::git::Worktree;
 use onramp::images::build::{Origin, PREFIX, Target, Workshop, definition};
 use onramp::images::known;
@@ -269,4 +269,62 @@ async fn labels_and_names_alone_prove_nothing() {
     let standings = workshop.look(Some(&target), &definitions).await.unwrap();
     assert_eq!(standings[0].foreign.as_ref(), Some(&before.0));
     assert!(standings[1].foreign.is_none(), "this one was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_names_its_base_and_the_end_of_its_life() {
+    let desk = Desk::new("told").await;
+    desk.define(&desk.app(), &format!("end_of_life = \"2028-06-30\"\nparent = \"{}\"", desk.base), "two");
+    let pushed = desk.push("home", &[]);
+    assert_eq!(pushed.code, 0, "{}", pushed.json);
+    let base = desk.registry.image(&format!("base/{}:1", desk.base)).to_string();
+    let labels = desk.client().facts(&desk.registry.image(&format!("base/{}:1", desk.app()))).await.unwrap().labels;
+    assert_eq!(labels["org.opencontainers.image.base.name"], base);
+    assert_eq!(labels["org.opencontainers.image.base.digest"], desk.there(&desk.base).await.as_str());
+    assert_eq!(labels["dev.onramp.image.end-of-life"], "2028-06-30");
+}
+
+/// What began and what ended, in order.
+#[derive(Default)]
+struct Order(Mutex<Vec<String>>);
+
+impl Observer for Order {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Started { task } => self.0.lock().unwrap().push(format!("began {task}")),
+            Event::Finished { task, .. } => self.0.lock().unwrap().push(format!("ended {task}")),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_on_one_parent_are_built_at_the_same_time_and_after_it() {
+    let desk = Desk::new("side").await;
+    let other = format!("{}-other", desk.base);
+    desk.define(&other, &format!("parent = \"{}\"", desk.base), "three");
+    let order = Arc::new(Order::default());
+    let observer: Arc<dyn Observer> = order.clone();
+    let (home, state) = (desk.root().join("home/cache"), desk.state("home"));
+    let workshop = Workshop {
+        engine: &desk.engine,
+        prefix: PREFIX,
+        home: &home,
+        anew: false,
+        records: Some(&state),
+        observer: &observer,
+    };
+    workshop.build(&desk.definitions()).await.unwrap();
+    let seen = order.0.lock().unwrap().clone();
+    let at = |what: &str, name: &str| {
+        let line = format!("{what} build base/{name}");
+        seen.iter().position(|seen| *seen == line).unwrap_or_else(|| panic!("{line}: {seen:?}"))
+    };
+    let (app, parent) = (desk.app(), at("ended", &desk.base));
+    for child in [&app, &other] {
+        assert!(parent < at("began", child), "{seen:?}");
+        for sibling in [&app, &other] {
+            assert!(at("began", child) < at("ended", sibling), "both had begun before either was done: {seen:?}");
+        }
+    }
 }

@@ -136,6 +136,21 @@ async fn openssl_verifies_what_onramp_signed_in_both_places() {
 }
 
 #[tokio::test]
+async fn either_place_of_a_signature_is_enough() {
+    let bench = Bench::new().await;
+    bench.sign(&bench.key).await;
+    let tag = bench.registry.image(&format!("base/php:{}", bench.tag()));
+    let tagged = bench.client.manifest(&tag).await.unwrap().digest;
+    let referring = bench.client.referrers("base/php", bench.digest(), None).await.unwrap();
+    // As OCI 1.1 has it, without the tag.
+    bench.registry.delete("base/php", &tagged).await;
+    assert!(bench.client.manifest(&tag).await.is_err());
+    assert_eq!(bench.found(bench.key.public()).await.signed.len(), 1);
+    bench.registry.delete("base/php", &referring[0].descriptor.digest).await;
+    assert_eq!(bench.found(bench.key.public()).await.signed.len(), 0, "it was the only one");
+}
+
+#[tokio::test]
 async fn onramp_verifies_what_openssl_signed_and_signs_with_its_keys() {
     let bench = Bench::new().await;
     let dir = tempfile::tempdir().unwrap();

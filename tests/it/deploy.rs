@@ -30,6 +30,7 @@ fn a_tested_commit_becomes_one_line_of_the_declared_state() {
     assert!(opened.stdout.starts_with("opened: #1 "), "{opened}");
     let shown = dev.onramp("pr show 1").ok();
     assert!(shown.stdout.contains("| unit | passed |"), "{shown}");
+    assert!(shown.stdout.contains("Packages: the same. Layers: "), "what differs in the images: {shown}");
     assert!(shown.stdout.contains("In the sandbox: parity with production@"), "{shown}");
     assert!(shown.stdout.contains("at its digests; score 86 %; facts: 19 equal, 3 overridden here"), "{shown}");
     assert_eq!(dev.declared("environments/test/shop.toml"), before, "nothing runs otherwise before the merge");
