@@ -58,7 +58,9 @@ impl Words<'_> {
             let _ = writeln!(message, "{}\n", quiet(&changes));
         }
         if !self.clashes.is_empty() {
-            let _ = writeln!(message, "Conflicts are left in {} places.\n", self.clashes.len());
+            let count = self.clashes.len();
+            let places = if count == 1 { "place" } else { "places" };
+            let _ = writeln!(message, "Conflicts are left in {count} {places}.\n");
         }
         if !self.commands.is_empty() {
             message.push_str("Not run, and left to you:\n");

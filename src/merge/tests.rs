@@ -1,5 +1,6 @@
 //! Merges of whole trees.
 
+mod mode;
 mod properties;
 
 use super::*;

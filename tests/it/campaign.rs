@@ -1,5 +1,7 @@
 //! `onramp campaign`
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use insta::assert_snapshot;
@@ -245,6 +247,76 @@ fn pull_requests_are_opened_where_the_branches_are_pushed_to() {
     machine.onramp("campaign site --repos repos --pull-requests --restart").ok();
     let pulls = machine.git("server/a.git", &["for-each-ref", "--format=%(refname)", "refs/pull"]);
     assert_eq!(pulls, "refs/pull/1/data\nrefs/pull/1/head\n", "the open one is brought up to date");
+}
+
+#[test]
+fn a_pull_request_names_the_conflicts_that_it_brings() {
+    let machine = machine();
+    clone(&machine, "edited", Some(("workers = 4", "workers = 2")));
+    machine.git("", &["clone", "--quiet", "--bare", "repos/edited", "servers/a.git"]);
+    machine.git("servers/a.git", &["remote", "remove", "origin"]);
+    let run = "campaign site --repos servers --pull-requests";
+    let without = machine.onramp(&format!("{run} --json")).fails(Class::Failed).json();
+    assert_eq!(without["visits"][0]["outcome"], "conflicts", "{without}");
+    assert_eq!(without["visits"][0].get("branch"), None, "{without}");
+    let done = machine.onramp(&format!("{run} --with-conflicts --restart --json")).fails(Class::Failed).json();
+    assert_eq!(done["visits"][0]["branch"]["pull"], "#1", "{done}");
+    let pull = machine.git("servers/a.git", &["show", "refs/pull/1/data:pull.toml"]);
+    assert!(pull.contains("### Conflicts") && pull.contains("- `site.conf:3`: both changed the same lines"), "{pull}");
+    let message = machine.git("servers/a.git", &["show", "--no-patch", "--format=%B", BRANCH]);
+    assert!(message.contains("Conflicts are left in 1 place.\n"), "{message}");
+    let text = machine.git("servers/a.git", &["show", &format!("{BRANCH}:site.conf")]);
+    assert!(text.contains("workers = 2") && text.contains("workers = 8"), "{text}");
+}
+
+/// A GitHub that knows one thing: the repositories of an organisation. Its port.
+fn forge(repositories: String) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).unwrap_or(0);
+            let asked = String::from_utf8_lossy(&head[..read]);
+            let known = asked.starts_with("GET /orgs/acme/repos?") && asked.contains("Bearer ghp_campaign");
+            let (status, body) = if known { ("200 OK", repositories.as_str()) } else { ("404 Not Found", "{}") };
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    port
+}
+
+#[test]
+fn an_organisation_is_its_repositories() {
+    let machine = machine();
+    let repository = |name: &str, archived: bool| {
+        machine.git("", &["clone", "--quiet", "--bare", "shop", &format!("servers/{name}.git")]);
+        let url = format!("file://{}", machine.path(format!("servers/{name}.git")).display());
+        format!(r#"{{"clone_url":"{url}","archived":{archived}}}"#)
+    };
+    let listed = [("a", false), ("b", false), ("old", true)].map(|(name, archived)| repository(name, archived));
+    let port = forge(format!("[{}]", listed.join(",")));
+    let settings = format!("schema = 1\n[forge]\nkind = \"github\"\napi = \"http://127.0.0.1:{port}\"\n");
+    machine.write(machine.elsewhere("home/.config/onramp/settings.toml"), settings);
+    let campaign = |line: &str| {
+        let run = machine.onramp(&format!("campaign site --repos {line}"));
+        run.env("ONRAMP_FORGE", "github").env("GH_ENTERPRISE_TOKEN", "ghp_campaign")
+    };
+    let done = campaign("github:acme --json").ok().json();
+    assert_eq!((&done["counts"]["branched"], &done["repositories"]), (&2.into(), &2.into()), "{done}");
+    for (name, expected) in [("a", BRANCH), ("b", BRANCH), ("old", "")] {
+        let branch = machine.git(format!("servers/{name}.git"), &["branch", "--list", BRANCH]);
+        assert_eq!(branch.trim(), expected, "{name}");
+    }
+    let nobody = campaign("github:nobody").fails(Class::Auth);
+    assert!(nobody.stderr.contains("has no organisation nobody that this token may see"), "{nobody}");
+    let offline = campaign("github:acme --offline").fails(Class::Net);
+    assert!(!offline.to_string().contains("ghp_campaign"), "{offline}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use onramp::error::Class;
 
-use crate::catalog_repository::CatalogRepository;
+use crate::catalog_repository::{CatalogRepository, WEB};
 use crate::run::Machine;
 
 #[test]
@@ -103,4 +103,25 @@ fn offline_needs_what_was_fetched_before() {
     std::fs::remove_dir_all(machine.elsewhere("catalog")).unwrap();
     machine.onramp("catalog list --offline").ok();
     machine.onramp("catalog list").fails(Class::Net);
+}
+
+#[test]
+fn the_liveliest_block_comes_first_where_that_is_asked_for() {
+    let mut machine = Machine::new();
+    let catalog = CatalogRepository::small(&mut machine);
+    // What says how to contribute, and what it is for, scores more on any day.
+    let described = WEB.replace("A small web application", "A small web application, for all who begin with one");
+    catalog.file("blocks/web/block.toml", &described).file("blocks/web/CONTRIBUTING.md", "Write to us.\n");
+    let machine = catalog.machine();
+    catalog.release("web", "1.1.0");
+    let names = |line: &str| {
+        let listed = machine.onramp(line).ok().stdout;
+        listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names("catalog list"), ["cache", "web"]);
+    assert_eq!(names("catalog list --sort activity"), ["web", "cache"]);
+    let listed = machine.onramp("catalog list --sort activity --json").ok().json();
+    let score = |at: usize| listed["blocks"][at]["activity"]["score"].as_i64().unwrap();
+    assert!(score(0) > score(1), "{listed}");
+    assert_eq!(machine.onramp("catalog list --json").ok().json()["blocks"][0].get("activity"), None);
 }

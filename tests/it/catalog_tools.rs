@@ -184,7 +184,7 @@ fn tests_render_every_pair_and_update_from_every_release() {
 }
 
 #[test]
-fn an_update_that_would_lose_an_edit_fails_the_test() {
+fn an_update_to_what_cannot_be_rendered_fails_the_test() {
     let mut machine = Machine::new();
     let catalog = CatalogRepository::small(&mut machine);
     let machine = catalog.machine();

@@ -9,6 +9,7 @@ use onramp::error::Class;
 use crate::run::{Machine, Run, Told};
 
 mod answers;
+mod hooks;
 mod limits;
 mod places;
 mod projects;

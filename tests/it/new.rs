@@ -90,6 +90,31 @@ fn answers_decide_what_is_rendered() {
 }
 
 #[test]
+fn the_environment_answers_after_data_and_before_a_file() {
+    let machine = machine();
+    machine.write("answers.toml", "php = \"8.2\"\ndatabase = false\ndb_port = 3308\n");
+    let run = machine.onramp("new web shop --defaults --data name=store --data-file answers.toml");
+    let run = run.env("ONRAMP_DATA_NAME", "other").env("ONRAMP_DATA_PHP", "8.3");
+    run.env("ONRAMP_DATA_DATABASE", "yes").ok();
+    assert_eq!(machine.read("shop/db/schema.sql"), "-- store on 3308\n");
+    assert!(machine.read("shop/onramp.toml").contains("php-apache:8.3"));
+    let told = machine.onramp("new web wrong --defaults").env("ONRAMP_DATA_PHP", "7.4").fails(Class::Usage);
+    assert!(told.stderr.contains("`7.4` is no answer to `php`"), "{told}");
+}
+
+#[test]
+fn the_environment_says_which_of_several_templates() {
+    let machine = Machine::new();
+    machine.write("template/cookiecutter.json", r#"{"templates": {"web": {"path": "w"}, "job": {"path": "j"}}}"#);
+    for name in ["w", "j"] {
+        machine.write(format!("template/{name}/cookiecutter.json"), r#"{"slug": "shop"}"#);
+        machine.write(format!("template/{name}/{{{{cookiecutter.slug}}}}/{name}.txt"), "");
+    }
+    machine.onramp("new ./template shop --defaults").env("ONRAMP_DATA_TEMPLATE", "job").ok();
+    assert!(machine.path("shop/j.txt").exists() && !machine.path("shop/w.txt").exists());
+}
+
+#[test]
 fn an_answer_to_a_question_that_is_not_asked_is_mentioned() {
     let told = machine().onramp("new web shop --data db_port=1 -q --dry-run").ok();
     assert_snapshot!(told.stderr, @"");

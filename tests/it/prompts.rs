@@ -168,3 +168,17 @@ fn which_of_several_templates_is_asked() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(machine.read("shop/j.txt"), "shop\n");
 }
+
+#[test]
+fn a_placeholder_is_shown_and_never_taken() {
+    let machine = Machine::new();
+    let question =
+        "name:\n  type: str\n  help: What is it called?\n  default: shop\n  placeholder: such as {{ 'TILL'|lower }}\n";
+    machine.write("template/copier.yml", question);
+    machine.write("template/out.txt.jinja", "{{ name }}\n");
+    let mut talk = Talk::start(machine.onramp("new ./template shop"));
+    talk.hears("What is it called?").hears("such as till").hears("--data name=").types(ENTER);
+    let (code, said) = talk.ends();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(machine.read("shop/out.txt"), "shop\n");
+}

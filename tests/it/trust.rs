@@ -7,6 +7,8 @@ use onramp::error::Class;
 
 use crate::run::Machine;
 
+mod asked;
+
 /// A Copier template in a repository of its own, that runs what is given.
 struct Template {
     machine: Machine,

@@ -1,7 +1,7 @@
 //! Updates from a released version: a project that changed nothing must become what a new project would be, and a
 //! project that changed something must keep it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{Kind, Outcome};
 use crate::blocks::facts::Operation;
@@ -71,8 +71,12 @@ fn untouched(base: &Rendered, fresh: &Rendered) -> Result<(), String> {
     if let Some(conflict) = merged.conflicts.first() {
         return Err(format!("without any edit, {} conflicts: {}", conflict.path, conflict.detail));
     }
-    let updated = apply(&base.tree, &merged);
-    for path in updated.paths().chain(fresh.tree.paths()).filter(|path| !options.once.contains(*path)) {
+    is_new(&apply(&base.tree, &merged), fresh)
+}
+
+/// Whether an updated project is what a new one would be, what is given once apart.
+fn is_new(updated: &Tree, fresh: &Rendered) -> Result<(), String> {
+    for path in updated.paths().chain(fresh.tree.paths()).filter(|path| !fresh.once.contains(*path)) {
         if updated.get(path.as_str()) != fresh.tree.get(path.as_str()) {
             return Err(format!("after the update, {path} is not what a new project has"));
         }
@@ -84,22 +88,25 @@ fn untouched(base: &Rendered, fresh: &Rendered) -> Result<(), String> {
 fn edited(base: &Rendered, fresh: &Rendered) -> Result<(), String> {
     let plain = |path: &TreePath| !STRUCTURED.iter().any(|end| path.as_str().ends_with(end));
     let mut mine = base.tree.clone();
-    let mut edits: BTreeMap<TreePath, usize> = BTreeMap::new();
+    let mut edits = BTreeSet::new();
     for (path, entry) in base.tree.iter().filter(|(path, _)| plain(path)) {
         let (Entry::File { executable, .. }, Some(text)) = (entry, entry.text()) else { continue };
         let line_break = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let contents = format!("{}{line_break}{EDIT}", &*text);
         mine.insert(path.clone(), Entry::File { contents: contents.into(), executable: *executable });
-        edits.insert(path.clone(), 1);
+        edits.insert(path.clone());
     }
     let merged = merge(&base.tree, &fresh.tree, &mine, &options(fresh));
-    let updated = apply(&mine, &merged);
-    let kept = |tree: &Tree, path: &TreePath| {
-        tree.get(path.as_str()).and_then(Entry::text).is_some_and(|text| text.contains(EDIT.trim_end()))
+    are_kept(&edits, &apply(&mine, &merged), &merged.moved)
+}
+
+/// Whether an updated project has every line that was written, there or where the file was moved to.
+fn are_kept(edits: &BTreeSet<TreePath>, updated: &Tree, moved: &[(TreePath, TreePath)]) -> Result<(), String> {
+    let kept = |path: &TreePath| {
+        updated.get(path.as_str()).and_then(Entry::text).is_some_and(|text| text.contains(EDIT.trim_end()))
     };
-    let moved: BTreeMap<&TreePath, &TreePath> = merged.moved.iter().map(|(from, to)| (from, to)).collect();
-    for path in edits.keys() {
-        if !kept(&updated, path) && !moved.get(path).is_some_and(|to| kept(&updated, to)) {
+    for path in edits {
+        if !kept(path) && !moved.iter().any(|(from, to)| from == path && kept(to)) {
             return Err(format!("after the update, {path} lacks the line that the project wrote"));
         }
     }
@@ -129,4 +136,50 @@ fn apply(tree: &Tree, merged: &Merged) -> Tree {
         }
     }
     tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> TreePath {
+        text.parse().unwrap()
+    }
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        files.iter().map(|(at, text)| (path(at), Entry::file((*text).to_owned()))).collect()
+    }
+
+    #[test]
+    fn an_updated_project_is_what_a_new_one_has() {
+        let once = BTreeSet::from([path("once")]);
+        let fresh = Rendered { tree: tree(&[("a", "2"), ("once", "2")]), once, ..Rendered::default() };
+        assert_eq!(is_new(&tree(&[("a", "2"), ("once", "1")]), &fresh), Ok(()));
+        for (updated, differs) in [
+            (tree(&[("a", "1"), ("once", "2")]), "a"),
+            (tree(&[("once", "2")]), "a"),
+            (tree(&[("a", "2"), ("left", "1"), ("once", "2")]), "left"),
+        ] {
+            assert_eq!(
+                is_new(&updated, &fresh),
+                Err(format!("after the update, {differs} is not what a new project has"))
+            );
+        }
+    }
+
+    #[test]
+    fn every_line_that_was_written_is_there_after_an_update() {
+        let edits = BTreeSet::from([path("a"), path("b")]);
+        let edited = format!("2\n{EDIT}");
+        let moved = [(path("b"), path("c"))];
+        assert_eq!(are_kept(&edits, &tree(&[("a", &edited), ("c", &edited)]), &moved), Ok(()));
+        for (updated, lacks) in [
+            (tree(&[("a", "2\n"), ("c", &edited)]), "a"),
+            (tree(&[("c", &edited)]), "a"),
+            (tree(&[("a", &edited), ("c", "2\n")]), "b"),
+        ] {
+            let message = format!("after the update, {lacks} lacks the line that the project wrote");
+            assert_eq!(are_kept(&edits, &updated, &moved), Err(message));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::GitHub;
 use crate::forge::Error;
 use crate::git::RepoUrl;
+use crate::text::neutral_line;
 
 /// The most pages that are read, at 100 repositories each.
 const PAGES: usize = 200;
@@ -32,7 +33,13 @@ impl GitHub {
         let mut next = Some(url);
         for _ in 0..PAGES {
             let Some(url) = next else { break };
-            let response = self.call(Method::GET, url, what, None).await?;
+            let response = self.call(Method::GET, url, what, None).await.map_err(|error| match error {
+                Error::NotFound { host, .. } => {
+                    let what = format!("organisation {}", neutral_line(organisation, 80));
+                    Error::NotFound { host, what }
+                }
+                other => other,
+            })?;
             next = super::next_page(response.headers());
             let page: Vec<RawRepository> = self.parsed(response, what).await?;
             let open = page.into_iter().filter(|repository| repository.archived != Some(true));

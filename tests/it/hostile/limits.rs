@@ -71,6 +71,16 @@ fn outputs_of_ten_gigabytes() {
     refused_text("{{ 'aaaaaaaaaa'|replace('a', 'b' * 10 ** 7)|replace('b', 'c' * 10 ** 7) }}");
 }
 
+/// No file is too large, and all of them together are.
+#[test]
+fn many_files_that_are_too_large_together() {
+    let name = "{% yield i from range(40) %}{{ i }}{% endyield %}.txt.jinja";
+    refused(
+        &[("copier.yml", "name: shop\n"), (name, "{{ 'x' * 8 * 10 ** 6 }}")],
+        &["the rendered files are larger than 268 MB together"],
+    );
+}
+
 #[test]
 fn names_without_end() {
     refused(&[("copier.yml", "name: shop\n"), ("{% yield i from range(10 ** 9) %}{{ i }}{% endyield %}", "x")], &[]);
