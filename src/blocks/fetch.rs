@@ -17,7 +17,7 @@ use crate::tree::{Cap, Tree, disk};
 use crate::version::Version;
 
 pub use error::Error;
-pub use release::{Moved, Release, moved};
+pub use release::{Moved, Release, fitting, moved};
 
 /// Which version of a template is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,6 +51,22 @@ impl Entity {
         }
     }
 
+    /// Its owner as `block.toml` writes one: `user:ana` is `@ana`, and a group, which an owner without a kind is to
+    /// Backstage, a team.
+    pub fn manifest_owner(&self) -> String {
+        let owner = self.owner.trim();
+        if owner.is_empty() || owner.contains(|c: char| c == '@' || c.is_whitespace()) {
+            return owner.to_owned();
+        }
+        let (kind, place) = owner.split_once(':').unwrap_or(("group", owner));
+        let (namespace, name) = place.split_once('/').unwrap_or(("default", place));
+        match kind.to_ascii_lowercase().as_str() {
+            "user" => format!("@{name}"),
+            "group" => format!("@{namespace}/{name}"),
+            _ => owner.to_owned(),
+        }
+    }
+
     /// Takes a support level for its lifecycle.
     pub fn set_support(&mut self, support: Support) {
         let word = match support {
@@ -194,6 +210,24 @@ mod tests {
           owner: web
         ");
         assert_eq!(read(&text).unwrap(), [entity]);
+    }
+
+    #[test]
+    fn an_owner_is_somebody_whom_a_forge_knows() {
+        for (owner, written) in [
+            ("user:ana", "@ana"),
+            ("User:default/ana", "@ana"),
+            ("group:acme/web", "@acme/web"),
+            ("web", "@default/web"),
+            ("web@acme.test", "web@acme.test"),
+            ("@acme/web", "@acme/web"),
+            ("The web team", "The web team"),
+            ("component:web", "component:web"),
+            ("", ""),
+        ] {
+            let entity = Entity { owner: owner.to_owned(), ..Entity::default() };
+            assert_eq!(entity.manifest_owner(), written, "{owner}");
+        }
     }
 
     #[test]

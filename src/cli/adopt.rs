@@ -47,6 +47,8 @@ struct Adopted {
     percent: usize,
     /// Other versions, the nearest first.
     others: Vec<Other>,
+    /// How many older ones were not tried: there is an end to what is.
+    not_tried: usize,
     changed: Vec<String>,
     done: bool,
     next: Vec<String>,
@@ -66,6 +68,7 @@ impl Arguments {
         }
         let place = Scaffolded::find_or_here(&cx.dir)?;
         let mut candidates = self.chosen.all(cx, &self.template, place.manifest.as_ref()).await?;
+        let not_tried = candidates.not_tried;
         // What can explain nothing without Python asks for it before anything renders.
         for block in &mut candidates.blocks {
             self.trusting.decide(cx, block)?;
@@ -88,7 +91,7 @@ impl Arguments {
         let mut explained = explained.into_iter();
         let Some(best) = explained.next() else { return Err(Failure::usage("there is no version to try")) };
         let adoption = Adoption::plan(&place, &best.block, &best.layer)?;
-        let mut adopted = Adopted::plan(&best, explained.as_slice(), &adoption);
+        let mut adopted = Adopted { not_tried, ..Adopted::plan(&best, explained.as_slice(), &adoption) };
         if best.score.percent() < 50 && !self.force && !cx.dry_run {
             let message = format!(
                 "{} explains only {} % of what it renders; this repository was hardly made from it",
@@ -117,6 +120,7 @@ impl Adopted {
             score: best.score,
             percent: best.score.percent(),
             others: others.iter().take(5).map(other).collect(),
+            not_tried: 0,
             changed: adoption.changes.iter().map(|change| change.path.to_string()).collect(),
             done: false,
             next: vec!["git diff".to_owned(), "onramp outdated".to_owned()],
@@ -148,6 +152,9 @@ impl Report for Adopted {
             self.others.iter().map(|other| format!("{} ({} %)", other.version, other.percent)).collect();
         if !others.is_empty() {
             lines.push(format!("  less: {}", text::neutral_line(&others.join(", "), 200)));
+        }
+        if self.not_tried > 0 {
+            lines.push(format!("  {} older ones were not tried; --version says which ones are", self.not_tried));
         }
         lines.extend(block::file_lines("change", self.changed.iter().map(String::as_str)));
         lines.join("\n") + "\n"

@@ -35,6 +35,8 @@ pub struct Chosen {
 pub struct Candidates {
     /// They.
     pub blocks: Vec<Block>,
+    /// How many older ones there are beside them.
+    pub not_tried: usize,
     /// The company's catalog; none where the template is no block of one.
     pub catalog: Option<Catalog>,
 }
@@ -180,18 +182,24 @@ impl Chosen {
         let (this, cache, here) = (self.clone(), cx.paths.cache.clone(), cx.dir.clone());
         let name = name.to_owned();
         blocking(move || -> Result<Candidates, Failure> {
-            let mut blocks = Vec::new();
+            let (mut blocks, mut not_tried) = (Vec::new(), 0);
             if let Some(catalog) = &newest.catalog {
                 let requirement = this.requirement(&name)?;
-                for version in
-                    catalog.versions(&name)?.into_iter().filter(|version| requirement.matches(version)).take(MOST)
-                {
+                let mut versions = catalog.versions(&name)?;
+                versions.retain(|version| requirement.matches(version));
+                not_tried = versions.len().saturating_sub(MOST);
+                for version in versions.into_iter().take(MOST) {
                     blocks.push(catalog.block(&name, &exactly(&version))?);
                 }
             } else if let At::Latest { .. } | At::Requirement(_) = this.at() {
                 let place = Location::from_argument(&name, &here)?;
                 // It was fetched a moment ago.
-                for release in fetch::versions(&cache, &place, true)?.into_iter().take(MOST) {
+                let mut releases = fetch::versions(&cache, &place, true)?;
+                if let At::Requirement(requirement) = this.at() {
+                    releases = fetch::fitting(releases, &requirement)?;
+                }
+                not_tried = releases.len().saturating_sub(MOST);
+                for release in releases.into_iter().take(MOST) {
                     let fetched = fetch::fetch(&cache, &place, &At::Reference(release.tag), true)?;
                     blocks.push(Block::fetched(&asked(&name, &place), fetched, None)?);
                 }
@@ -201,8 +209,10 @@ impl Chosen {
             }
             // Which of several templates a project was made from is what its files tell.
             let each = blocks.into_iter().map(nested::each).collect::<Result<Vec<_>, _>>()?;
-            let blocks = each.into_iter().flatten().take(MOST).collect();
-            Ok(Candidates { blocks, catalog: newest.catalog })
+            let mut blocks: Vec<Block> = each.into_iter().flatten().collect();
+            not_tried += blocks.len().saturating_sub(MOST);
+            blocks.truncate(MOST);
+            Ok(Candidates { blocks, not_tried, catalog: newest.catalog })
         })
         .await
     }

@@ -379,7 +379,7 @@ impl Context {
         if !self.interactive {
             return Err(Failure::usage(format!("{question} Nobody is here to be asked; --yes says yes.")));
         }
-        if prompt::confirm(question)? {
+        if prompt::confirm(&format!("{question} (--yes says yes)"))? {
             return Ok(());
         }
         Err(Failure::usage("you said no; nothing was changed"))

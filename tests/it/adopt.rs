@@ -102,3 +102,24 @@ fn answers_are_read_out_of_names_and_lines() {
     assert_eq!(plan["answers"], serde_json::json!({ "name": "billing", "owner": "Ana López", "colour": "green" }));
     assert_eq!(plan["percent"], 100);
 }
+
+#[test]
+fn how_many_versions_were_not_tried_is_said() {
+    let machine = Machine::new();
+    machine.write("tpl/copier.yml", "name: {type: str, default: shop}\n_exclude: [copier.yml, .git]\n");
+    machine.write("tpl/readme.md.jinja", "# {{ name }}\n");
+    machine.git("tpl", &["init", "-q", "-b", "main"]);
+    machine.git("tpl", &["add", "-A"]);
+    machine.git("tpl", &["commit", "-q", "-m", "first"]);
+    for minor in 0..53 {
+        machine.git("tpl", &["tag", &format!("v1.{minor}.0")]);
+    }
+    machine.write("shop/readme.md", "# shop\n");
+    let adopted = machine.onramp("adopt ../tpl --dry-run").dir("shop").ok();
+    assert!(adopted.stdout.contains("tpl v1.52.0 explains"), "{adopted}");
+    assert!(adopted.stdout.contains("  3 older ones were not tried; --version says which ones are\n"), "{adopted}");
+    assert_eq!(machine.onramp("adopt ../tpl --dry-run --json").dir("shop").ok().json()["not_tried"], 3);
+    // What was asked for is all that is tried.
+    let few = machine.onramp("adopt ../tpl --dry-run --version 1.0.0").dir("shop").ok();
+    assert!(few.stdout.contains("tpl v1.0.0 explains") && !few.stdout.contains("not tried"), "{few}");
+}

@@ -94,3 +94,24 @@ fn one_template_among_several_gets_its_own_change() {
     assert_eq!(proposed(&machine, "jobs/small/{{cookiecutter.slug}}/run.txt"), expected);
     assert_eq!(proposed(&machine, "web/{{cookiecutter.slug}}/run.txt"), text, "the other template stays");
 }
+
+#[test]
+fn who_answers_for_a_template_without_a_manifest_is_what_backstage_is_told() {
+    let machine = machine(
+        &[
+            ("copier.yml", "_exclude: [copier.yml, catalog-info.yaml, .git]\nname: Shop\n"),
+            ("readme.md.jinja", "# {{ name }}\nmade\n"),
+            (
+                "catalog-info.yaml",
+                "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: service\n  annotations:\n    \
+                 onramp.dev/trusted-committers: '@ana'\nspec:\n  owner: group:default/platform\n",
+            ),
+            ("{{ _copier_conf.answers_file }}.jinja", "{{ _copier_answers|to_nice_yaml }}"),
+        ],
+        "",
+    );
+    machine.write("shop/readme.md", "# Shop\nmade with care\n");
+    machine.onramp("contribute").dir("shop").ok();
+    let pull = machine.git(machine.elsewhere("template"), &["show", "refs/pull/1/data:pull.toml"]);
+    assert!(pull.contains("reviewers = [\"ana\", \"platform\"]"), "{pull}");
+}

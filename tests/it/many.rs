@@ -9,6 +9,7 @@ use onramp::turn::Turn;
 
 use crate::company::Developer;
 use crate::engine;
+use crate::pty::{ENTER, Talk};
 
 /// The sandbox of a directory in what `list` and `prune` tell of all on the engine.
 fn of(directory: &Path, told: &serde_json::Value) -> Option<serde_json::Value> {
@@ -51,6 +52,10 @@ fn sandboxes_whose_branch_or_directory_is_gone_are_removed_with_their_data() {
 
     let unasked = dev.onramp("prune").fails(Class::Usage);
     assert!(unasked.stderr.contains("Remove all of this?"), "{unasked}");
+    let mut talk = Talk::start(dev.onramp("prune"));
+    talk.hears("Remove all of this? (--yes says yes)").types("n").types(ENTER);
+    let (code, said) = talk.ends();
+    assert_eq!(code, Some(2), "{said}");
     let data = |branch: &str| engine::data_of(&dev.path("")).iter().any(|name| name.contains(branch));
     assert!(data("merged") && data("moved"));
     dev.onramp("prune --yes").ok();

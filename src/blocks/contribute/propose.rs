@@ -7,6 +7,7 @@ use std::path::Path;
 use super::plan::{Contribution, LeftOut, Taken};
 use super::together;
 use crate::blocks::{Block, Error, Layer, manifest};
+use crate::catalog::backstage;
 use crate::forge::{self, Forge, PullRequest, Reviewer};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
@@ -87,10 +88,19 @@ pub fn fit(mirror: &Mirror, block: &Block, layer: &Layer, mut contribution: Cont
     // The owners of today; who answered for the released version may have left.
     let today = tree.get(manifest::FILE).and_then(Entry::text);
     let today = today.and_then(|text| manifest::parse(Path::new(manifest::FILE), &text).ok());
-    let manifest = today.as_ref().or(block.manifest.as_ref());
-    let reviewers = manifest
-        .map(|manifest| std::iter::once(&manifest.owner).chain(&manifest.trusted_committers).cloned().collect());
-    Ok(Fitted { contribution, head, changes, before, merged, reviewers: reviewers.unwrap_or_default() })
+    let reviewers = reviewers(today.as_ref().or(block.manifest.as_ref()), &tree);
+    Ok(Fitted { contribution, head, changes, before, merged, reviewers })
+}
+
+/// Who answers for a block and who reviews contributions to it: as its manifest says, and where that is silent or there is
+/// none, the `catalog-info.yaml` beside it.
+fn reviewers(manifest: Option<&manifest::Manifest>, tree: &Tree) -> Vec<String> {
+    let (owner, committers) =
+        manifest.map(|manifest| (manifest.owner.clone(), manifest.trusted_committers.clone())).unwrap_or_default();
+    let beside = backstage::beside(tree).unwrap_or_default();
+    let owner = if owner.trim().is_empty() { beside.manifest_owner() } else { owner };
+    let committers = if committers.is_empty() { beside.committers } else { committers };
+    std::iter::once(owner).filter(|owner| !owner.is_empty()).chain(committers).collect()
 }
 
 impl Fitted {

@@ -102,6 +102,24 @@ pub(super) fn matching<'a>(releases: &'a [Release], requirement: &str) -> Result
     Ok(highest(&|release| plain(release).is_some_and(|version| semver.matches(&version))))
 }
 
+/// Those that are what is asked for: the tag of this name, or all that fit.
+pub fn fitting(mut releases: Vec<Release>, requirement: &str) -> Result<Vec<Release>, Error> {
+    let asked = requirement.trim();
+    let tags = [asked.to_owned(), format!("v{asked}")];
+    let is_named = |release: &Release| tags.contains(&release.tag);
+    if releases.iter().any(is_named) {
+        releases.retain(is_named);
+        return Ok(releases);
+    }
+    let mut fitting = Vec::new();
+    for release in releases {
+        if matching(std::slice::from_ref(&release), requirement)?.is_some() {
+            fitting.push(release);
+        }
+    }
+    Ok(fitting)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +162,10 @@ mod tests {
         ] {
             assert_eq!(found(text), expected, "{text}");
         }
+        let fit = |text: &str| fitting(all.clone(), text).unwrap().into_iter().map(|release| release.tag);
+        assert_eq!(fit(">=1,<2").collect::<Vec<_>>(), ["v1.3.0", "v1.2.5", "v1.2.0"]);
+        assert_eq!(fit("1.2").collect::<Vec<_>>(), ["v1.2.5", "v1.2.0"]);
+        assert_eq!(fit("1.2.0").collect::<Vec<_>>(), ["v1.2.0"]);
         for bad in ["", "latest", "--upload-pack=x", "1.2 3", ">=", "\u{1b}[31m"] {
             assert!(matching(&all, bad).is_err(), "{bad}");
         }
