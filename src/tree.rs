@@ -84,6 +84,12 @@ impl TreePath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
+    /// The same in memory of its own: it holds nothing of the tree that it is from.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(self.as_str().into())
+    }
+
     /// The directory that it lies in; none at the top.
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
@@ -277,6 +283,11 @@ impl Tree {
     /// Everything, by path.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&TreePath, &Entry)> {
         self.0.iter()
+    }
+
+    /// Everything, by path, to be changed where it is; nothing of a tree that others have, too.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&TreePath, &mut Entry)> {
+        Arc::get_mut(&mut self.0).into_iter().flatten()
     }
 
     /// Everything whose path begins so, by path.

@@ -20,7 +20,7 @@ use crate::reference::Digest;
 use crate::text::neutral_line;
 use crate::turn::Lock;
 
-pub use wanted::{extensions, wanted};
+pub use wanted::{declared, extensions, wanted};
 
 /// The file's name, beside the user's settings.
 pub const FILE: &str = "trust.toml";
@@ -41,6 +41,18 @@ pub enum Kind {
     Send,
 }
 
+impl Kind {
+    /// What stands before the thing in a sentence.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Python => "run Python:",
+            Self::Read => "read",
+            Self::Send => "send to",
+        }
+    }
+}
+
 /// One thing that a template wants to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capability {
@@ -57,13 +69,7 @@ pub struct Capability {
 
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.kind {
-            Kind::Run => "run",
-            Kind::Python => "run Python:",
-            Kind::Read => "read",
-            Kind::Send => "send to",
-        };
-        write!(f, "{verb} {} ({})", self.what, neutral_line(&self.place, 80))
+        write!(f, "{} {} ({})", self.kind.verb(), self.what, neutral_line(&self.place, 80))
     }
 }
 

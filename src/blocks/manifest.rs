@@ -100,6 +100,10 @@ pub struct Manifest {
     _tasks: Option<IgnoredAny>,
     #[serde(default, rename = "migrations")]
     _migrations: Option<IgnoredAny>,
+    #[serde(default, rename = "reads")]
+    _reads: Option<IgnoredAny>,
+    #[serde(default, rename = "sends")]
+    _sends: Option<IgnoredAny>,
 }
 
 /// Parses and checks the text of a `block.toml`. `path` is what errors call it.
@@ -154,6 +158,7 @@ mod tests {
             assert_eq!(parsed(text).unwrap_err().to_string(), expected);
         }
         assert!(parsed("[questions.a]\ntype = \"str\"\n[render]\nexclude = []\n[[tasks]]\nrun = \"x\"\n").is_ok());
+        assert!(parsed("reads = [\"~/.netrc\"]\nsends = [\"h.test\"]\n").is_ok());
     }
 
     proptest::proptest! {

@@ -16,6 +16,7 @@ use crate::blocks::{Addition, Block, BlockId, Layer};
 use crate::project::lock;
 use crate::task::blocking;
 use crate::template::run::Shown;
+use crate::trust::Capability;
 
 /// Add a part from the catalog, or any template, to this project.
 ///
@@ -54,6 +55,8 @@ struct Added {
     changed: Vec<String>,
     /// What the template runs.
     runs: Vec<Shown>,
+    /// What that reads outside and sends, as its authors say.
+    declares: Vec<Capability>,
     done: bool,
     next: Vec<String>,
 }
@@ -126,6 +129,7 @@ impl Added {
             files: addition.created().map(ToString::to_string).filter(|path| path != lock::FILE).collect(),
             changed: changed.map(|change| change.path.to_string()).collect(),
             runs: running.iter().flat_map(Running::shown).cloned().collect(),
+            declares: permission::declared(running.iter()),
             done: false,
             next: vec!["git diff".to_owned(), "onramp up".to_owned()],
         }
@@ -141,6 +145,7 @@ impl Report for Added {
             lines.extend(block::file_lines("create", self.files.iter().map(String::as_str)));
             lines.extend(block::file_lines("change", self.changed.iter().map(String::as_str)));
             lines.extend(permission::run_lines(self.runs.iter()));
+            lines.extend(permission::declared_lines(&self.declares));
             return lines.join("\n") + "\n";
         }
         let mut lines = vec![format!("{} is added to {}; nothing is committed yet", self.block, self.project)];

@@ -15,10 +15,11 @@ use crate::blocks::{Block, BlockId, Creation, Layer, scaffold};
 use crate::git::Identity;
 use crate::images;
 use crate::project::Lock;
-use crate::task::blocking;
+use crate::task::{aside, blocking};
 use crate::template::run::Shown;
 use crate::text;
 use crate::tree::TreePath;
+use crate::trust::Capability;
 
 /// Start a project from a building block, or from any Copier or Cookiecutter template.
 ///
@@ -58,6 +59,8 @@ struct Made {
     files: Vec<TreePath>,
     /// What the template runs.
     runs: Vec<Shown>,
+    /// What that reads outside and sends, as its authors say.
+    declares: Vec<Capability>,
     /// The first commit; none in a plan, and none where the template's own commands made the repository.
     commit: Option<String>,
     #[serde(skip)]
@@ -108,13 +111,14 @@ impl Arguments {
         let images = creation.lock.images.iter().map(|(image, locked)| image.at(locked.digest.clone()));
         cx.remember(&target, &images.collect())?;
         staged.write(&creation)?;
-        // From here the directory is what counts.
+        // From here the directory is what counts. Paths that are left would keep the memory of the whole tree.
+        made.files.iter_mut().for_each(|path| *path = path.detached());
         drop((creation, layer));
         for command in &running.after {
             command.run(cx, &staged.directory()).await?;
         }
         // Short, and not interrupted: a signal waits until the project is there or the directory is as it was.
-        made.commit = staged.publish(&author)?.map(|commit| commit.to_string());
+        made.commit = aside(|| staged.publish(&author))?.map(|commit| commit.to_string());
         made.done = true;
         if let Some(message) = last {
             cx.observer.note(&message);
@@ -140,8 +144,8 @@ impl Runs {
         Ok(runs)
     }
 
-    fn shown(&self) -> impl Iterator<Item = &Shown> {
-        self.before.iter().chain(&self.after).flat_map(Running::shown)
+    fn all(&self) -> impl Iterator<Item = &Running> {
+        self.before.iter().chain(&self.after)
     }
 }
 
@@ -174,7 +178,8 @@ impl Made {
             requires: creation.requires.clone(),
             answers: layer.answers.kept.clone(),
             files,
-            runs: running.shown().cloned().collect(),
+            runs: running.all().flat_map(Running::shown).cloned().collect(),
+            declares: permission::declared(running.all()),
             commit: None,
             done: false,
             next: match &creation.manifest {
@@ -200,6 +205,7 @@ impl Report for Made {
             lines.extend(self.requires.iter().map(|block| format!("  with    {block}")));
             lines.extend(block::file_lines("create", self.files.iter().map(TreePath::as_str)));
             lines.extend(permission::run_lines(self.runs.iter()));
+            lines.extend(permission::declared_lines(&self.declares));
         }
         lines.join("\n") + "\n"
     }

@@ -1,5 +1,6 @@
 //! Whether a template may do more than give files: asked before anything of it runs, kept in the user's settings.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -96,30 +97,36 @@ impl Trusting {
     }
 }
 
-/// What a block runs in a project, in order.
-pub struct Running {
-    template: Template,
-    plan: Plan,
-}
+/// What a block runs in a project, in order. Only a template that runs something is held.
+pub struct Running(Option<(Template, Plan)>);
 
 impl Running {
     /// What a block runs.
     pub fn new(block: &Block, plan: Plan) -> Self {
-        Self { template: block.template.clone(), plan }
+        Self((!plan.is_empty()).then(|| (block.template.clone(), plan)))
     }
 
     /// What people see of it, a line each.
     pub fn shown(&self) -> impl Iterator<Item = &Shown> {
-        self.plan.shown().into_iter()
+        self.0.iter().flat_map(|(_, plan)| plan.shown())
     }
 
     /// Runs it in the project's directory.
     pub async fn run(&self, cx: &Context, directory: &Path) -> Result<(), Failure> {
-        if self.plan.is_empty() {
-            return Ok(());
+        match &self.0 {
+            Some((template, plan)) => Ok(plan.run(template, &surroundings(cx, directory)).await?),
+            None => Ok(()),
         }
-        Ok(self.plan.run(&self.template, &surroundings(cx, directory)).await?)
     }
+}
+
+/// What the blocks that run something say they read outside and send, each once.
+pub fn declared<'a>(running: impl Iterator<Item = &'a Running>) -> Vec<Capability> {
+    let running = running.flat_map(|running| &running.0);
+    let mut all: Vec<Capability> = running.flat_map(|(template, _)| trust::declared(template)).collect();
+    let mut seen = BTreeSet::new();
+    all.retain(|capability| seen.insert(capability.digest.clone()));
+    all
 }
 
 /// Whether a template has hooks that may change what it asks and renders.
@@ -150,6 +157,11 @@ fn surroundings<'a>(cx: &'a Context, directory: &'a Path) -> Surroundings<'a> {
 /// A line of a plan for a command that will run.
 pub fn run_lines<'a>(shown: impl Iterator<Item = &'a Shown>) -> Vec<String> {
     shown.map(|shown| format!("  run     {} ({})", shown.words, shown.place)).collect()
+}
+
+/// A line of a plan for what a command will read outside or send.
+pub fn declared_lines(declared: &[Capability]) -> impl Iterator<Item = String> {
+    declared.iter().map(|one| format!("  {:<7} {} ({})", one.kind.verb(), one.what, one.place))
 }
 
 /// Shows what a template wants, and asks.

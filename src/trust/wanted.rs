@@ -23,9 +23,7 @@ pub fn wanted(template: &Template) -> Vec<Capability> {
         capability(kind, &format!("the hook {}", hook.path), &hook.path, &[&hook.name, &hook.path], &scripts)
     }));
     all.extend(extensions(template));
-    let said = |kind, named: &Named| capability(kind, &named.name, &named.place, &[&named.name], &[]);
-    all.extend(actions.reads.iter().map(|named| said(Kind::Read, named)));
-    all.extend(actions.sends.iter().map(|named| said(Kind::Send, named)));
+    all.extend(declared(template));
     let mut seen = std::collections::BTreeSet::new();
     all.retain(|capability| seen.insert(capability.digest.clone()));
     all
@@ -34,6 +32,13 @@ pub fn wanted(template: &Template) -> Vec<Capability> {
 /// What a template wants to do while it renders: its Jinja extensions.
 pub fn extensions(template: &Template) -> Vec<Capability> {
     template.rules.extensions.iter().map(|named| extension(template, named)).collect()
+}
+
+/// What a template says that it reads outside itself and the project, and where it sends something.
+pub fn declared(template: &Template) -> Vec<Capability> {
+    let said = |kind, named: &Named| capability(kind, &named.name, &named.place, &[&named.name], &[]);
+    let reads = template.actions.reads.iter().map(|named| said(Kind::Read, named));
+    reads.chain(template.actions.sends.iter().map(|named| said(Kind::Send, named))).collect()
 }
 
 fn command(template: &Template, task: &Task) -> Capability {

@@ -8,6 +8,7 @@ use onramp::error::Class;
 use crate::run::Machine;
 
 mod asked;
+mod declared;
 
 /// A Copier template in a repository of its own, that runs what is given.
 struct Template {

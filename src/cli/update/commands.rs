@@ -8,8 +8,9 @@ use crate::blocks::update::Followed;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::finish;
-use crate::cli::permission::Running;
+use crate::cli::permission::{self, Running};
 use crate::template::run::Shown;
+use crate::trust::Capability;
 
 /// The commands of all blocks, in order.
 pub struct Commands {
@@ -31,7 +32,16 @@ impl Commands {
 
     /// What people see of them.
     pub fn shown(&self) -> Vec<Shown> {
-        self.before.iter().chain(&self.after).flat_map(Running::shown).cloned().collect()
+        self.all().flat_map(Running::shown).cloned().collect()
+    }
+
+    /// What they read outside and send, as their authors say.
+    pub fn declared(&self) -> Vec<Capability> {
+        permission::declared(self.all())
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Running> {
+        self.before.iter().chain(&self.after)
     }
 
     /// Whether something runs before the files change, and may change them itself.

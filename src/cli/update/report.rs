@@ -9,12 +9,13 @@ use super::commands::Commands;
 use super::diff;
 use crate::blocks::update::{Plan, Updated};
 use crate::cli::output;
-use crate::cli::permission::run_lines;
+use crate::cli::permission::{declared_lines, run_lines};
 use crate::merge::{Change, Conflict};
 use crate::project::{Scaffolded, lock};
 use crate::template::run::Shown;
 use crate::text;
 use crate::tree::TreePath;
+use crate::trust::Capability;
 
 /// The most lines of a list that a person is shown.
 const MOST: usize = 40;
@@ -30,6 +31,8 @@ pub struct Report {
     conflicts: Vec<Conflict>,
     /// What the blocks run, in order.
     runs: Vec<Shown>,
+    /// What that reads outside and sends, as its authors say.
+    declares: Vec<Capability>,
     /// Whether that was left out, because conflicts are left.
     not_run: bool,
     done: bool,
@@ -72,8 +75,18 @@ impl What {
 impl Report {
     /// Of a project that has nothing to follow.
     pub fn up_to_date(place: &Scaffolded) -> Self {
-        let (project, blocks, files, conflicts, next) = (place.name(), vec![], vec![], vec![], vec![]);
-        Self { project, blocks, files, conflicts, runs: vec![], not_run: false, done: true, next, dry_run: false }
+        Self {
+            project: place.name(),
+            blocks: Vec::new(),
+            files: Vec::new(),
+            conflicts: Vec::new(),
+            runs: Vec::new(),
+            declares: Vec::new(),
+            not_run: false,
+            done: true,
+            next: Vec::new(),
+            dry_run: false,
+        }
     }
 
     /// Of a plan. The diffs are made for dry runs only.
@@ -104,6 +117,7 @@ impl Report {
             files: plan.changes.iter().filter(gone).map(file).collect(),
             conflicts: plan.conflicts.clone(),
             runs: commands.shown(),
+            declares: commands.declared(),
             not_run: false,
             done: false,
             next: Vec::new(),
@@ -201,6 +215,7 @@ impl output::Report for Report {
         lines.extend(self.file_lines());
         lines.extend(self.conflict_lines());
         lines.extend(run_lines(self.runs.iter()));
+        lines.extend(declared_lines(&self.declares));
         let mut text = lines.join("\n") + "\n";
         if self.dry_run {
             text.push_str(&self.diff());

@@ -10,7 +10,8 @@ use toml::Spanned;
 
 use super::super::question::{Choices, Kind, When};
 use super::super::{
-    Actions, Command, Dialect, Error, Migration, Question, QuestionId, Rules, Stage, Suffix, Task, Template, Value,
+    Actions, Command, Dialect, Error, Migration, Named, Question, QuestionId, Rules, Stage, Suffix, Task, Template,
+    Value,
 };
 use crate::document::{self, DocumentError};
 use crate::project::lock::to_json;
@@ -33,6 +34,10 @@ struct Manifest {
     tasks: Vec<Spanned<Action>>,
     #[serde(default)]
     migrations: Vec<Spanned<Action>>,
+    #[serde(default)]
+    reads: Vec<Spanned<String>>,
+    #[serde(default)]
+    sends: Vec<Spanned<String>>,
     #[serde(default)]
     shares: Vec<Spanned<QuestionId>>,
 }
@@ -148,7 +153,9 @@ pub fn parse(path: &Path, text: &str) -> Result<(Vec<Question>, Rules, Actions),
     };
     let tasks = manifest.tasks.into_iter().map(|run| file.task(run)).collect::<Result<_, _>>()?;
     let migrations = manifest.migrations.into_iter().map(|run| file.migration(run)).collect::<Result<_, _>>()?;
-    Ok((questions, rules, Actions { tasks, migrations, ..Actions::default() }))
+    let reads = manifest.reads.into_iter().map(|text| file.named(text, "reads")).collect::<Result<_, _>>()?;
+    let sends = manifest.sends.into_iter().map(|text| file.named(text, "sends")).collect::<Result<_, _>>()?;
+    Ok((questions, rules, Actions { tasks, migrations, reads, sends, ..Actions::default() }))
 }
 
 struct File<'a> {
@@ -164,6 +171,15 @@ impl File<'_> {
     fn place(&self, offset: usize) -> String {
         let line = self.text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
         format!("{FILE}:{line}")
+    }
+
+    /// One of the things that the manifest lists under a key.
+    fn named(&self, text: Spanned<String>, key: &str) -> Result<Named, DocumentError> {
+        let start = text.span().start;
+        match text.into_inner() {
+            name if name.trim().is_empty() => Err(self.wrong(start, &format!("{key}: an empty text names nothing"))),
+            name => Ok(Named { name, place: self.place(start) }),
+        }
     }
 
     fn question(&self, id: Spanned<QuestionId>, table: Table) -> Result<Question, DocumentError> {
