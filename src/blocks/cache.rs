@@ -7,8 +7,10 @@
 
 mod pack;
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pack::{MAGIC, Pack};
@@ -50,23 +52,29 @@ impl Store {
     }
 
     /// Keeps a tree, and gives it back: a large one's contents are where it is kept from now on, and nowhere else.
-    pub fn settled(&self, content: &Digest, tree: Tree) -> Result<Tree, FileError> {
-        self.keep_tree(content, &tree)?;
-        Ok(if is_large(&tree) { self.tree(content).unwrap_or(tree) } else { tree })
+    pub fn settled(&self, content: &Digest, mut tree: Tree) -> Result<Tree, FileError> {
+        let kept = self.keep_tree(content, &tree)?;
+        if !is_large(&tree) {
+            return Ok(tree);
+        }
+        let Some(file) = kept else { return Ok(self.tree(content).unwrap_or(tree)) };
+        pack::settle(&mut tree, &Arc::new(file), MAGIC.len() as u64);
+        Ok(tree)
     }
 
-    /// Keeps a tree. `content` is its digest.
-    pub fn keep_tree(&self, content: &Digest, tree: &Tree) -> Result<(), FileError> {
+    /// Keeps a tree. `content` is its digest. The file that it was written into; none where it seems to be kept already.
+    pub fn keep_tree(&self, content: &Digest, tree: &Tree) -> Result<Option<File>, FileError> {
         let path = self.place("trees", content);
         // A whole one is as good as this one; a torn one has another length, or is found out when it is read.
         if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == (MAGIC.len() + pack::encoded(tree)) as u64) {
             used(&path, true);
-            return Ok(());
+            return Ok(None);
         }
-        self.write(&path, |out| {
+        let (file, ()) = self.write(&path, |out| {
             out.write_all(MAGIC)?;
             pack::encode(tree, out)
-        })
+        })?;
+        Ok(Some(file))
     }
 
     /// Renders a template, once for each version, answers and facts: the second time it is what the first made. `content` is
@@ -85,12 +93,14 @@ impl Store {
         if let Some(rendered) = self.render(&key) {
             return Ok(rendered);
         }
-        let rendered = template::render(template, answers, facts)?;
+        let mut rendered = template::render(template, answers, facts)?;
         // A cache that cannot be written to is no reason to fail.
-        match self.keep_render(&key, &rendered) {
-            Ok(()) if is_large(&rendered.tree) => Ok(self.render(&key).unwrap_or(rendered)),
-            _ => Ok(rendered),
+        if let Ok((file, at)) = self.keep_render(&key, &rendered)
+            && is_large(&rendered.tree)
+        {
+            pack::settle(&mut rendered.tree, &Arc::new(file), at);
         }
+        Ok(rendered)
     }
 
     /// What was kept under this key.
@@ -101,7 +111,8 @@ impl Store {
         rendered
     }
 
-    fn keep_render(&self, key: &Digest, rendered: &Rendered) -> Result<(), FileError> {
+    /// Keeps a render: the file that it was written into, and where in it the tree begins.
+    fn keep_render(&self, key: &Digest, rendered: &Rendered) -> Result<(File, u64), FileError> {
         self.write(&self.place("renders", key), |out| {
             out.write_all(MAGIC)?;
             pack::encode_render(rendered, out)
@@ -112,25 +123,25 @@ impl Store {
         self.root.join(kind).join(format!("{}.pack", digest.hex()))
     }
 
-    fn write(
+    /// Writes a file aside, and puts it there; with it what the one who wrote its contents says.
+    fn write<T>(
         &self,
         path: &Path,
-        contents: impl FnOnce(&mut BufWriter<&std::fs::File>) -> io::Result<()>,
-    ) -> Result<(), FileError> {
+        contents: impl FnOnce(&mut BufWriter<&File>) -> io::Result<T>,
+    ) -> Result<(File, T), FileError> {
         let directory = path.parent().expect("a file of the store lies in it");
         std::fs::create_dir_all(directory).map_err(FileError::io("create", directory))?;
         let write = || {
             let file = tempfile::Builder::new().prefix(".onramp-").tempfile_in(directory)?;
             let mut out = BufWriter::with_capacity(BUFFER, file.as_file());
-            contents(&mut out)?;
+            let said = contents(&mut out)?;
             out.flush()?;
             drop(out);
-            file.persist(path)?;
-            io::Result::Ok(())
+            io::Result::Ok((file.persist(path)?, said))
         };
-        write().map_err(FileError::io("write", path))?;
+        let written = write().map_err(FileError::io("write", path))?;
         self.evict(ROOM, SystemTime::now());
-        Ok(())
+        Ok(written)
     }
 
     /// Makes room: what was used least lately goes first. What cannot be looked at or removed stays.
@@ -179,7 +190,7 @@ fn render_key(
 /// Marks a file as used now, or removes one that is not what it should be.
 fn used(path: &Path, whole: bool) {
     if whole {
-        let _ = std::fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     } else {
         let _ = std::fs::remove_file(path);
     }
@@ -333,14 +344,14 @@ mod tests {
             let tree: Tree = [(name.parse().unwrap(), Entry::file("x".repeat(1000)))].into_iter().collect();
             let digest = tree.digest();
             store.keep_tree(&digest, &tree).unwrap();
-            let file = std::fs::File::open(store.place("trees", &digest)).unwrap();
+            let file = File::open(store.place("trees", &digest)).unwrap();
             file.set_modified(now - Duration::from_hours(days * 24)).unwrap();
             digest
         };
         let (oldest, old, lately) = (keep("a", 90), keep("b", 60), keep("c", 29));
         let left = store.root.join("trees/.onramp-left");
         std::fs::write(&left, "half").unwrap();
-        std::fs::File::open(&left).unwrap().set_modified(now - Duration::from_hours(48)).unwrap();
+        File::open(&left).unwrap().set_modified(now - Duration::from_hours(48)).unwrap();
         let there = |digest: &Digest| store.place("trees", digest).exists();
         store.evict(2500, now);
         assert_eq!([there(&oldest), there(&old), there(&lately), left.exists()], [false, true, true, false]);

@@ -40,7 +40,10 @@ impl Creation {
         let mut lock = Lock::default();
         lock.blocks.insert(block.id.name.clone(), layer.locked(block));
         let mut spelled = Spelled::default();
-        files.paths().for_each(|path| _ = spelled.take(path));
+        // Only what parts bring may be spelled as something else is: a block's own files were compared when it was rendered.
+        if !parts.is_empty() {
+            files.paths().for_each(|path| _ = spelled.take(path));
+        }
         for (part, layer) in parts {
             for (path, entry) in layer.files() {
                 if let Some(other) = spelled.take(path) {

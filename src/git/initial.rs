@@ -63,7 +63,7 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
 }
 
 /// How many bytes of contents are in memory before they are written as a pack of their own.
-const PACK: usize = 12 * 1024 * 1024;
+const PACK: usize = 6 * 1024 * 1024;
 
 /// How many bytes of a pack are written at once.
 const PIECE: usize = 256 * 1024;

@@ -138,20 +138,7 @@ struct Rendering<'a> {
 
 impl Rendering<'_> {
     fn run(mut self) -> Result<Rendered, Error> {
-        for source in sources::list(self.template, self.engine)? {
-            let copied = self.copied(&source.name);
-            let template = copied.is_none() && self.is_template(source.path.file_name());
-            if !template && self.replaced(source.path.as_str()) {
-                continue;
-            }
-            let name = self.without_suffix(&source.name, template);
-            let (name, literal) = name.split_at(copied.unwrap_or(name.len()));
-            for (path, yielded) in self.names.of(&source.path, name)? {
-                if template || !self.replaced(&path) {
-                    self.take(&source, &format!("{path}{literal}"), template, yielded)?;
-                }
-            }
-        }
+        sources::each(self.template, self.engine, |source| self.source(source))?;
         for (path, entry) in self.out.tree.iter() {
             if let (Entry::Link { .. }, End::Outside | End::Loop) =
                 (entry, links::follow(&self.out.tree, "", path.as_str()))
@@ -164,12 +151,30 @@ impl Rendering<'_> {
         Ok(self.out)
     }
 
+    fn source(&mut self, source: &Source) -> Result<(), Error> {
+        let copied = self.copied(&source.name);
+        let template = copied.is_none() && self.is_template(source.path.file_name());
+        if !template && self.replaced(source.path.as_str()) {
+            return Ok(());
+        }
+        let name = self.without_suffix(&source.name, template);
+        let (name, literal) = name.split_at(copied.unwrap_or(name.len()));
+        for (path, yielded) in self.names.of(&source.path, name)? {
+            if template || !self.replaced(&path) {
+                self.take(source, &format!("{path}{literal}"), template, yielded)?;
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, source: &Source, path: &str, template: bool, yielded: Map<String, Value>) -> Result<(), Error> {
         let Some(path) = self.checked(&source.path, path)? else { return Ok(()) };
         if self.exclude.matches(path.as_str()) {
             return Ok(());
         }
-        self.clashes.add(&path, &source.path).map_err(|message| wrong(self.template, &source.path, message))?;
+        self.clashes
+            .add(&path, &source.path, &self.out.origins)
+            .map_err(|message| wrong(self.template, &source.path, message))?;
         let (entry, rendered) = self.entry(source, template, &yielded)?;
         if rendered {
             self.total += entry.contents().map_or(0, Contents::len);

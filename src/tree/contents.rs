@@ -38,6 +38,15 @@ impl Contents {
         Self::at(Place::Disk { file: Arc::clone(file), at, length })
     }
 
+    /// Leaves them to a file that holds them there and that nobody writes any more. Those that others have, too, stay where
+    /// they are.
+    pub(crate) fn settle(&mut self, file: &Arc<File>, at: u64) {
+        let length = self.len();
+        if let Some(held) = Arc::get_mut(&mut self.0) {
+            held.place = Place::Disk { file: Arc::clone(file), at, length };
+        }
+    }
+
     fn at(place: Place) -> Self {
         Self(Arc::new(Held { place, hash: OnceLock::new() }))
     }
@@ -212,7 +221,7 @@ pub struct Spool {
 
 impl Spool {
     /// How many bytes of one tree stay in memory.
-    pub const ROOM: usize = 8 * 1024 * 1024;
+    pub const ROOM: usize = 4 * 1024 * 1024;
 
     /// The same contents, where they shall be. What no disk takes stays in memory.
     pub fn keep(&mut self, contents: impl Into<Contents>) -> Contents {

@@ -2,7 +2,7 @@
 //! asked for.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,6 +39,19 @@ pub(super) fn encode(tree: &Tree, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Leaves a tree's contents to the file that [`encode`] wrote it into, from there on. What others have, too, stays in memory.
+pub(super) fn settle(tree: &mut Tree, file: &Arc<File>, at: u64) {
+    let mut at = at + 8;
+    for (path, entry) in tree.iter_mut() {
+        at += 17 + path.as_str().len() as u64;
+        let size = entry.size() as u64;
+        if let Entry::File { contents, .. } = entry {
+            contents.settle(file, at);
+        }
+        at += size;
+    }
+}
+
 /// How many bytes that makes.
 pub(super) fn encoded(tree: &Tree) -> usize {
     8 + tree.iter().map(|(path, entry)| 17 + path.as_str().len() + entry.size()).sum::<usize>()
@@ -52,18 +65,39 @@ fn kind(entry: &Entry) -> u8 {
     }
 }
 
-/// Writes a render: the hash of all that follows, the length of what is known of it, that, and its tree.
-pub(super) fn encode_render(rendered: &Rendered, out: &mut (impl Write + Seek)) -> io::Result<()> {
+/// Writes a render: the hash of all that follows, the length of what is known of it, that, and its tree. Where in the file
+/// the tree begins.
+pub(super) fn encode_render(rendered: &Rendered, out: &mut (impl Write + Seek)) -> io::Result<u64> {
     let about = About { origins: &rendered.origins, once: &rendered.once };
-    let about = serde_json::to_vec(&about)?;
+    // Made twice rather than held: of a large tree it is large.
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, &about)?;
     out.write_all(&[0; 32])?;
     let mut hashing = Hashing { out: &mut *out, hash: Sha256::new() };
-    hashing.write_all(&(about.len() as u64).to_le_bytes())?;
-    hashing.write_all(&about)?;
+    hashing.write_all(&length.0.to_le_bytes())?;
+    let mut pieces = BufWriter::new(&mut hashing);
+    serde_json::to_writer(&mut pieces, &about)?;
+    pieces.flush()?;
+    drop(pieces);
     encode(&rendered.tree, &mut hashing)?;
     let hash = hashing.hash.finalize();
     out.seek(SeekFrom::Start(MAGIC.len() as u64))?;
-    out.write_all(&hash)
+    out.write_all(&hash)?;
+    Ok(MAGIC.len() as u64 + 32 + 8 + length.0)
+}
+
+/// How many bytes are written.
+struct Length(u64);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What is written, and its hash.
@@ -185,6 +219,16 @@ mod tests {
         })
     }
 
+    /// The same with contents of its own.
+    fn copied(entry: &Entry) -> Entry {
+        match entry {
+            Entry::File { contents, executable } => {
+                Entry::File { contents: contents.bytes().to_vec().into(), executable: *executable }
+            }
+            link @ Entry::Link { .. } => link.clone(),
+        }
+    }
+
     /// What is read of a file with these bytes, as if it were small or large.
     fn read(bytes: &[u8], small: bool) -> Option<Tree> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -200,6 +244,19 @@ mod tests {
             encode(&tree, &mut bytes).unwrap();
             prop_assert_eq!(bytes.len(), MAGIC.len() + encoded(&tree));
             prop_assert_eq!(read(&bytes, small), Some(tree));
+        }
+
+        #[test]
+        fn a_tree_that_is_left_to_its_file_is_what_it_was(tree in trees(), shared: bool) {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(MAGIC).unwrap();
+            encode(&tree, &mut file).unwrap();
+            let expected: Tree = tree.iter().map(|(path, entry)| (path.clone(), copied(entry))).collect();
+            let other = shared.then(|| tree.clone());
+            let mut tree = tree;
+            settle(&mut tree, &Arc::new(file), MAGIC.len() as u64);
+            prop_assert_eq!(&tree, &expected);
+            drop(other);
         }
 
         #[test]

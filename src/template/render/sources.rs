@@ -18,8 +18,12 @@ pub struct Source {
     pub entry: Entry,
 }
 
-/// All of them.
-pub fn list(template: &Template, engine: &Engine) -> Result<Vec<Source>, Error> {
+/// Walks over all of them. What is wrong with any of them is known before the first one.
+pub fn each(
+    template: &Template,
+    engine: &Engine,
+    mut take: impl FnMut(&Source) -> Result<(), Error>,
+) -> Result<(), Error> {
     let written = &template.rules.subdirectory;
     let root = match template.dialect {
         Dialect::Copier => engine.text("its subdirectory", written)?,
@@ -29,17 +33,17 @@ pub fn list(template: &Template, engine: &Engine) -> Result<Vec<Source>, Error> 
         let why = format!("its subdirectory `{}` leads out of it", crate::text::neutral_line(&root, 80));
         return Err(Error::Refused { label: template.label.clone(), place: "its subdirectory".to_owned(), why });
     };
-    let mut listing = Listing { template, sources: Vec::new() };
-    listing.directory(&root, "", 0)?;
-    Ok(listing.sources)
+    Walk { template, count: 0, take: &mut |_| Ok(()) }.directory(&root, "", 0)?;
+    Walk { template, count: 0, take: &mut take }.directory(&root, "", 0)
 }
 
-struct Listing<'a> {
+struct Walk<'a> {
     template: &'a Template,
-    sources: Vec<Source>,
+    count: usize,
+    take: &'a mut dyn FnMut(&Source) -> Result<(), Error>,
 }
 
-impl Listing<'_> {
+impl Walk<'_> {
     /// Everything below a directory of the source, under another name.
     fn directory(&mut self, directory: &str, name: &str, nested: usize) -> Result<(), Error> {
         let inside = if directory.is_empty() { String::new() } else { format!("{directory}/") };
@@ -52,12 +56,11 @@ impl Listing<'_> {
     }
 
     fn one(&mut self, path: &TreePath, name: String, entry: &Entry, nested: usize) -> Result<(), Error> {
-        if self.sources.len() >= MOST_FILES {
+        if self.count >= MOST_FILES {
             return Err(refused(self.template, path, format!("the template has more than {MOST_FILES} files")));
         }
         let Entry::Link { .. } = entry else {
-            self.sources.push(Source { path: path.clone(), name, entry: entry.clone() });
-            return Ok(());
+            return self.take(&Source { path: path.clone(), name, entry: entry.clone() });
         };
         let end = match links::follow(&self.template.source, "", path.as_str()) {
             End::At(end) => end,
@@ -67,8 +70,7 @@ impl Listing<'_> {
             End::Loop => return Err(refused(self.template, path, "this link leads to itself".to_owned())),
         };
         if self.template.rules.preserve_symlinks {
-            self.sources.push(Source { path: path.clone(), name, entry: entry.clone() });
-            return Ok(());
+            return self.take(&Source { path: path.clone(), name, entry: entry.clone() });
         }
         if let Some(file) = self.template.source.get(&end) {
             let entry = match file {
@@ -78,8 +80,7 @@ impl Listing<'_> {
                 }
                 other => other.clone(),
             };
-            self.sources.push(Source { path: path.clone(), name, entry });
-            return Ok(());
+            return self.take(&Source { path: path.clone(), name, entry });
         }
         let inside = format!("{end}/");
         if !end.is_empty() && self.template.source.below(&inside).next().is_none() {
@@ -93,5 +94,10 @@ impl Listing<'_> {
             return Err(refused(self.template, path, "this link leads to where it lies".to_owned()));
         }
         self.directory(&end, &name, nested + 1)
+    }
+
+    fn take(&mut self, source: &Source) -> Result<(), Error> {
+        self.count += 1;
+        (self.take)(source)
     }
 }
