@@ -5,7 +5,7 @@ use crate::template::Value;
 use crate::text::did_you_mean;
 
 /// The keys of a service that are taken, one file a subject.
-pub(super) const TAKEN: [&str; 12] = [
+pub(super) const TAKEN: [&str; 18] = [
     "image",
     "build",
     "command",
@@ -18,9 +18,15 @@ pub(super) const TAKEN: [&str; 12] = [
     "healthcheck",
     "platform",
     "secrets",
+    "user",
+    "mem_limit",
+    "memswap_limit",
+    "cpus",
+    "pids_limit",
+    "deploy",
 ];
 
-const LIMITS: &str = "what a service may take is said where it runs, not in a project";
+const LIMITS: &str = "a service has limits of memory, processors and processes alone";
 const OPEN: &str = "it would open the sandbox to the machine";
 const NAMES: &str = "services reach each other by their names, other apps' by `service.app`";
 const NETWORK: &str =
@@ -29,7 +35,7 @@ const IMAGE: &str = "it belongs into the image: say it in the Dockerfile";
 const TERMINAL: &str = "`onramp shell` and `onramp exec` give a terminal where one is needed";
 
 /// The other keys of a service.
-const SERVICE: [(&str, Standing, &str); 78] = [
+const SERVICE: [(&str, Standing, &str); 72] = [
     ("annotations", Left, "labels are onramp's own"),
     ("attach", Left, "`onramp logs` shows what a service says"),
     ("blkio_config", Left, LIMITS),
@@ -44,10 +50,8 @@ const SERVICE: [(&str, Standing, &str); 78] = [
     ("cpu_period", Left, LIMITS),
     ("cpu_quota", Left, LIMITS),
     ("cpu_shares", Left, LIMITS),
-    ("cpus", Left, LIMITS),
     ("cpuset", Left, LIMITS),
     ("credential_spec", Left, LIMITS),
-    ("deploy", Left, "replicas and limits belong to an environment; a sandbox runs one of each"),
     ("develop", Left, "`sync` shows directories of the project in the container: an edit is live"),
     ("device_cgroup_rules", Unsafe, OPEN),
     ("devices", Unsafe, OPEN),
@@ -70,17 +74,14 @@ const SERVICE: [(&str, Standing, &str); 78] = [
     ("links", Left, NAMES),
     ("logging", Left, "`onramp logs` shows what a service says"),
     ("mac_address", Left, NETWORK),
-    ("mem_limit", Left, LIMITS),
     ("mem_reservation", Left, LIMITS),
     ("mem_swappiness", Left, LIMITS),
-    ("memswap_limit", Left, LIMITS),
     ("models", Left, NETWORK),
     ("network_mode", Left, NETWORK),
     ("networks", Left, NETWORK),
     ("oom_kill_disable", Left, LIMITS),
     ("oom_score_adj", Left, LIMITS),
     ("pid", Unsafe, OPEN),
-    ("pids_limit", Left, LIMITS),
     ("post_start", Left, IMAGE),
     ("pre_stop", Left, IMAGE),
     ("privileged", Unsafe, OPEN),
@@ -94,7 +95,7 @@ const SERVICE: [(&str, Standing, &str); 78] = [
     ("security_opt", Unsafe, OPEN),
     ("shm_size", Left, LIMITS),
     ("stdin_open", Left, TERMINAL),
-    ("stop_grace_period", Left, "a service has ten seconds to end, one with data a minute"),
+    ("stop_grace_period", Left, "a service with data has ten seconds to end, one without data none"),
     ("stop_signal", Left, IMAGE),
     ("storage_opt", Left, LIMITS),
     ("sysctls", Unsafe, OPEN),
@@ -102,7 +103,6 @@ const SERVICE: [(&str, Standing, &str); 78] = [
     ("tty", Left, TERMINAL),
     ("ulimits", Left, LIMITS),
     ("use_api_socket", Unsafe, "it would give the engine, and with it the machine, to the service"),
-    ("user", Left, IMAGE),
     ("userns_mode", Unsafe, OPEN),
     ("uts", Unsafe, OPEN),
     ("volume_driver", Left, "data is in volumes of onramp's own"),

@@ -76,6 +76,19 @@ impl Told {
         if let Some(command) = &service.command {
             out.push_str(&list("command", command));
         }
+        if let Some(user) = &service.user {
+            out.push_str(&format!("user = {}\n", quoted(user)));
+        }
+        let limits = &service.limits;
+        let limits = [
+            limits.memory.map(|memory| format!("memory = {}", quoted(&memory.to_string()))),
+            limits.pids.map(|pids| format!("pids = {pids}")),
+            limits.cpus.map(|cpus| format!("cpus = {cpus}")),
+        ];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        if !limits.is_empty() {
+            out.push_str(&format!("limits = {{ {} }}\n", limits.join(", ")));
+        }
         if !service.needs.is_empty() {
             out.push_str(&once(&mut self.needs, "Started before it."));
             out.push_str(&list("needs", &service.needs.iter().map(ToString::to_string).collect::<Vec<_>>()));

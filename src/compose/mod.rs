@@ -14,6 +14,7 @@ pub mod init;
 mod interpolate;
 mod keys;
 mod left;
+mod limits;
 mod manifest;
 mod network;
 mod place;

@@ -7,8 +7,9 @@ use super::left::Ledger;
 use super::place::Place;
 use super::ports::{self, Port};
 use super::read::entries;
-use super::{build, environment, health, interpolate, keys, program, volumes};
+use super::{build, environment, health, interpolate, keys, limits, program, volumes};
 use crate::name::Name;
+use crate::project::manifest::is_user;
 use crate::project::service::{Need, Ready, Service};
 use crate::template::yaml::{Content, Node, go};
 
@@ -98,6 +99,16 @@ pub(super) fn take(around: &Around, ledger: &mut Ledger, node: &Node) -> Option<
     if let Some((_, node)) = told("platform") {
         taking.service.platform = taking.filled(node, "platform").as_ref().and_then(go::text_of);
     }
+    if let Some((line, node)) = told("user")
+        && let Some(user) = taking.filled(node, "user").as_ref().and_then(go::text_of)
+    {
+        if is_user(&user) {
+            taking.service.user = Some(user);
+        } else {
+            taking.ledger.left(line, "user", "it is no name or number of a user, with or without one of a group");
+        }
+    }
+    limits::take(&mut taking, node);
     Some(taking.service)
 }
 

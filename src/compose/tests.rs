@@ -234,6 +234,38 @@ fn volumes_are_data_folders_and_seeds() {
 }
 
 #[test]
+fn a_user_and_limits_are_taken_from_both_places() {
+    let services = "  a: {image: x:1, user: '33:33', mem_limit: 512m, memswap_limit: 1g, cpus: 0.5, pids_limit: 100}\n  \
+                    b: {image: x:1, user: 1000, deploy: {replicas: 2, resources: {limits: {memory: 1.5g, cpus: '2', pids: 7, devices: 1}, reservations: {cpus: '1'}}}}\n  \
+                    c: {image: x:1, user: 'a b', mem_limit: 1m, memswap_limit: -1, cpus: many, pids_limit: -1}\n  \
+                    d: {image: x:1, user: '', mem_limit: 64m, memswap_limit: 65536k, cpus: 0, pids_limit: 4096}\n";
+    insta::assert_snapshot!(told(&[], services), @r#"
+    [services.a]
+    fallback = "docker.io/library/x:1"
+    user = "33:33"
+    limits = { memory = "512 MiB", pids = 100, cpus = 0.5 }
+    [services.b]
+    fallback = "docker.io/library/x:1"
+    user = "1000"
+    limits = { memory = "1536 MiB", pids = 7, cpus = 2 }
+    [services.c]
+    fallback = "docker.io/library/x:1"
+    [services.d]
+    fallback = "docker.io/library/x:1"
+    limits = { memory = "64 MiB" }
+    compose.yaml:2 a.memswap_limit left: a service with a limit of memory has no swap beside it
+    compose.yaml:3 b.deploy.replicas left: it says how an environment runs the service; a sandbox runs one of each
+    compose.yaml:3 b.deploy.resources.reservations left: a sandbox sets nothing aside for a service
+    compose.yaml:3 b.deploy.resources.limits.devices left: a service has limits of memory, processors and processes alone
+    compose.yaml:4 c.user left: it is no name or number of a user, with or without one of a group
+    compose.yaml:4 c.mem_limit left: `1048576 B` is less than the 6 MiB that an engine gives at least
+    compose.yaml:4 c.cpus left: `many` is no number of processors
+    compose.yaml:4 c.pids_limit left: a sandbox always limits processes: to 4096 where nothing is said
+    compose.yaml:4 c.memswap_limit left: a service with a limit of memory has no swap beside it
+    "#);
+}
+
+#[test]
 fn what_would_open_a_sandbox_is_not_taken() {
     let services = "  a: {image: x:1, privileged: true, network_mode: host, pid: host, cap_add: [ALL], devices: ['/dev/kvm'],\n      \
                     security_opt: ['seccomp:unconfined'], use_api_socket: true}\n  \
@@ -259,9 +291,9 @@ fn what_would_open_a_sandbox_is_not_taken() {
     compose.yaml:3 a.security_opt unsafe: it would open the sandbox to the machine
     compose.yaml:3 a.use_api_socket unsafe: it would give the engine, and with it the machine, to the service
     compose.yaml:4 b.networks left: a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)
-    compose.yaml:4 b.deploy left: replicas and limits belong to an environment; a sandbox runs one of each
     compose.yaml:4 b.profiles changed: a sandbox runs every service of the project: take this one out if it should not run
     compose.yaml:4 b.prots left: did you mean `ports`?
+    compose.yaml:4 b.deploy.replicas left: it says how an environment runs the service; a sandbox runs one of each
     compose.yaml:5 b.depends_on.a left: onramp waits for services that answer, not for one that ends
     compose.yaml:5 b.depends_on.zz left: the file has no such service
     compose.yaml:6 services.c_c changed: it is `c-c` here: write that where others call it

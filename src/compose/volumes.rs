@@ -3,11 +3,10 @@
 
 use super::place::Leads;
 use super::service::Taking;
+use crate::project::service::SEEDS;
 use crate::template::yaml::{Content, Node, go};
 
-/// Where images of databases look for what fills an empty one.
-pub(super) const SEEDS: &str = "/docker-entrypoint-initdb.d";
-/// What of it they apply.
+/// What images of databases apply of their seeds.
 const APPLIED: [&str; 6] = [".sql", ".sql.gz", ".sql.xz", ".sql.zst", ".sql.bz2", ".sh"];
 /// The most seeds that a directory may hold.
 const MOST: usize = 1000;

@@ -2,17 +2,18 @@
 //! variables that whoever starts it must set.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::interpolate::escape;
 use super::secret::Variables;
-use super::volumes::SEEDS;
 use super::{health, network};
+use crate::engine::PIDS;
 use crate::files;
 use crate::project::Lock;
-use crate::project::service::EnvValue;
+use crate::project::service::{EnvValue, seed_place};
 use crate::reference::ImageRef;
 use crate::sandbox::{Error, Member, ServiceId, View, plan};
 use crate::template::yaml::{self, Style};
@@ -102,6 +103,18 @@ impl Writer<'_> {
         if let Some(command) = &service.command {
             put("command", command.iter().map(|word| escape(word)).collect());
         }
+        if let Some(user) = &service.user {
+            put("user", user.as_str().into());
+        }
+        if let Some(memory) = service.limits.memory {
+            put("mem_limit", memory.bytes().into());
+            // Compose would give as much swap again.
+            put("memswap_limit", memory.bytes().into());
+        }
+        put("pids_limit", service.limits.pids.map_or(PIDS, NonZeroU32::get).into());
+        if let Some(cpus) = service.limits.cpus {
+            put("cpus", f64::from(cpus).into());
+        }
         if !service.env.is_empty() {
             let value = |value: &EnvValue| match value {
                 EnvValue::Plain(text) => escape(text),
@@ -167,8 +180,7 @@ impl Writer<'_> {
                 volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": escape(target) }));
             }
             for (at, local) in service.seed.iter().enumerate() {
-                let name = Path::new(local).file_name().unwrap_or_default().to_string_lossy();
-                let target = escape(&format!("{SEEDS}/{:03}-{name}", at + 1));
+                let target = escape(&seed_place(at, Path::new(local)));
                 volumes
                     .push(json!({ "type": "bind", "source": self.path(local)?, "target": target, "read_only": true }));
             }

@@ -243,9 +243,13 @@ impl Engine {
         }
     }
 
-    /// Starts a container.
+    /// Starts a container; one that runs is started.
     pub async fn start_container(&self, name: &str) -> Result<(), Error> {
-        self.docker.start_container(name, None).await.map_err(|e| Self::failed(format!("start container {name}"), e))
+        match self.docker.start_container(name, None).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_status(&error, 304) => Ok(()),
+            Err(error) => Err(Self::failed(format!("start container {name}"), error)),
+        }
     }
 
     /// Ends a container at once and removes it with its anonymous volumes; one that is not there is removed.

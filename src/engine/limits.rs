@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Processes and threads of a container that nothing else limits: what runs away in a sandbox must not take the machine
 /// along.
-const PIDS: i64 = 4096;
+pub const PIDS: u32 = 4096;
 /// The engine counts billionths of a processor.
 const NANO_PER_THOUSANDTH: i64 = 1_000_000;
 
@@ -31,7 +31,7 @@ impl Limits {
         host.memory = self.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         // The engine would give as much swap again.
         host.memory_swap = host.memory;
-        host.pids_limit = Some(self.pids.map_or(PIDS, i64::from));
+        host.pids_limit = Some(self.pids.unwrap_or(PIDS).into());
         host.nano_cpus = self.cpus.map(|thousandths| i64::from(thousandths) * NANO_PER_THOUSANDTH);
     }
 

@@ -13,7 +13,7 @@ mod volume;
 pub use container::{Container, ContainerFacts, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
 pub use exec::{ExecSpec, Interactive, Output};
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
-pub use limits::Limits;
+pub use limits::{Limits, PIDS};
 pub use network::NetworkSpec;
 pub use place::Place;
 pub use volume::{Backing, Volume, VolumeSpec};

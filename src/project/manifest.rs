@@ -155,7 +155,7 @@ pub fn check_service(service: &Service) -> Result<(), String> {
 }
 
 /// Whether an engine can read it: a name or a number, and maybe one of a group.
-fn is_user(text: &str) -> bool {
+pub(crate) fn is_user(text: &str) -> bool {
     let is_part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))

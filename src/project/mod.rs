@@ -20,6 +20,10 @@ use crate::files::FileError;
 /// The directory of a project for what is onramp's own: git ignores it, and it is no part of the code.
 pub const HOME: &str = ".onramp";
 
+/// What stands in a directory that holds what a test left behind, wherever it is: a list of what onramp wrote there. Such a
+/// directory is no part of the code either.
+pub const ARTIFACTS: &str = ".onramp-artifacts";
+
 /// What can be wrong with a project.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

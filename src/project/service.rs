@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::limits::Limits;
 use crate::name::Name;
 use crate::reference::ImageRef;
+
+/// Where images of databases look for what fills an empty one, by the convention of Docker's official images.
+pub const SEEDS: &str = "/docker-entrypoint-initdb.d";
+
+/// Where in the container the seed file is that comes after so many others: images apply them in the order of their names.
+pub fn seed_place(before: usize, file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!("{SEEDS}/{:03}-{name}", before + 1)
+}
 
 /// One service: of a project (with `build`, `sync`, `seed`, `fallback`, `publish`) or of an environment (with `image`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,5 +155,17 @@ impl fmt::Display for Need {
             Some(app) => write!(f, "{app}/{}", self.service),
             None => write!(f, "{}", self.service),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_keep_their_order() {
+        let files = ["db/z.sql", "a.sql"].map(Path::new);
+        let places: Vec<String> = files.into_iter().enumerate().map(|(at, file)| seed_place(at, file)).collect();
+        assert_eq!(places, ["/docker-entrypoint-initdb.d/001-z.sql", "/docker-entrypoint-initdb.d/002-a.sql"]);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::Manifest;
+use super::{ARTIFACTS, Manifest};
 use crate::name::Name;
 use crate::text::{did_you_mean, parse_span};
 
@@ -103,6 +103,11 @@ pub fn check(manifest: &Manifest) -> Result<(), Mistake> {
             return Err(mistake(format!("tests.{name}: `{}` is not an absolute path", path.escape_debug())));
         }
         let mut names: Vec<&str> = test.artifacts.iter().filter_map(|path| path.rsplit('/').next()).collect();
+        if let Some(own) = names.iter().find(|name| [ARTIFACTS, ".gitignore"].contains(*name)) {
+            return Err(mistake(format!(
+                "tests.{name}: `{own}` of its `artifacts` is called as what onramp writes there"
+            )));
+        }
         names.sort_unstable();
         if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
             return Err(mistake(format!("tests.{name}: two of its `artifacts` are called `{twice}`")));
@@ -201,6 +206,8 @@ mod tests {
             let (message, _) = said(&[("a", &format!("junit = \"{wrong}\""))]);
             assert_eq!(message, format!("onramp.toml:4:1: tests.a: `{wrong}` is not an absolute path"));
         }
+        let own = said(&[("a", "artifacts = [\"/a/.gitignore\"]")]).0;
+        assert!(own.ends_with("`.gitignore` of its `artifacts` is called as what onramp writes there"), "{own}");
         let twice = said(&[("a", "artifacts = [\"/a/out\", \"/b/out\"]")]).0;
         assert_eq!(twice, "onramp.toml:4:1: tests.a: two of its `artifacts` are called `out`");
     }

@@ -180,6 +180,14 @@ pub enum Error {
         /// The sandbox.
         sandbox: String,
     },
+    /// Something stands where a test's artifacts would go, and no test left it there.
+    #[error("{} is in the way of a test's artifacts, and no test left it there", path.display())]
+    Somebodys {
+        /// What.
+        path: std::path::PathBuf,
+        /// Where the artifacts would go.
+        place: std::path::PathBuf,
+    },
     /// Somebody else is at work on the sandbox.
     #[error(transparent)]
     Turn(#[from] crate::turn::Error),
@@ -210,7 +218,7 @@ impl Fault for Error {
             | Self::NotOurs { .. }
             | Self::Elsewhere { .. }
             | Self::NoData { .. } => Class::Usage,
-            Self::SnapshotThere { .. } => Class::Conflict,
+            Self::SnapshotThere { .. } | Self::Somebodys { .. } => Class::Conflict,
             Self::NoImages { .. } => Class::Env,
             Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
@@ -231,6 +239,10 @@ impl Fault for Error {
             Self::NoService { known, .. } | Self::NoSnapshot { known, .. } => {
                 Some(format!("it has: {}", known.join(", ")))
             }
+            Self::Somebodys { place, .. } => Some(format!(
+                "onramp replaces only what it wrote: move {} away, or name another directory",
+                place.display()
+            )),
             Self::Turn(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
@@ -248,6 +260,7 @@ impl Fault for Error {
             Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } | Self::NotWhole { .. } => {
                 vec!["onramp up".into()]
             }
+            Self::Somebodys { .. } => vec!["onramp test --artifacts DIR".into()],
             Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
             Self::Engine(error) => error.next(),
             Self::File(error) => error.next(),

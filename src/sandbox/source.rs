@@ -8,7 +8,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::{self, FileError};
-use crate::project::HOME;
+use crate::project::{ARTIFACTS, HOME};
 use crate::reference::Digest;
 
 /// The largest build context, in bytes.
@@ -34,8 +34,10 @@ impl Context {
     pub fn read(directory: &Path) -> Result<Self, FileError> {
         let ignored = dockerignore(directory)?;
         let mut entries = Vec::new();
-        let walk = WalkBuilder::new(directory).standard_filters(false).follow_links(false).build();
-        for found in walk {
+        let mut walk = WalkBuilder::new(directory);
+        // What tests left behind changes with every run of them.
+        walk.standard_filters(false).follow_links(false).filter_entry(|entry| !entry.path().join(ARTIFACTS).exists());
+        for found in walk.build() {
             let found = found.map_err(|error| walk_error(directory, error))?;
             let place = found.path();
             let path = place.strip_prefix(directory).expect("a walk stays under its top").to_owned();
@@ -236,6 +238,8 @@ mod tests {
             ("tests/a.php", ""),
             (".git/config", ""),
             (".onramp/artifacts/unit/x", ""),
+            ("out/unit/.onramp-artifacts", "x\n"),
+            ("out/unit/x", ""),
         ]);
         let context = Context::read(dir.path()).unwrap();
         assert_eq!(paths(&context), [".dockerignore", "Dockerfile", "README.md", "src/NOTES.md"]);

@@ -17,10 +17,9 @@ use super::{Error, ServiceId};
 use crate::engine::{BuildSpec, Engine, label};
 use crate::event::Observer;
 use crate::files::{self, FileError};
+use crate::project::service::{SEEDS, seed_place};
 use crate::task::blocking;
 
-/// Where images with database seeds look for them, by the convention of Docker's official images.
-const SEED_DIRECTORY: &str = "docker-entrypoint-initdb.d";
 /// The largest seed file, in bytes.
 pub(super) const SEED_CAP: u64 = 256 * 1024 * 1024;
 
@@ -192,15 +191,16 @@ pub(super) async fn seed_tar(files: &[std::path::PathBuf]) -> Result<Vec<u8>, Fi
     let pack = move || {
         let mut tar = tar::Builder::new(Vec::new());
         for (i, path) in files.iter().enumerate() {
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy();
             let contents = files::read(path, SEED_CAP)?;
             let mut header = tar::Header::new_gnu();
             header.set_size(contents.len() as u64);
             header.set_mode(0o644);
-            let place = Path::new(SEED_DIRECTORY).join(format!("{:03}-{file_name}", i + 1));
+            // A tar's paths begin where it is unpacked.
+            let place = seed_place(i, path);
+            let place = place.trim_start_matches('/');
             tar.append_data(&mut header, place, contents.as_slice()).map_err(FileError::io("read", path))?;
         }
-        tar.into_inner().map_err(FileError::io("read", Path::new(SEED_DIRECTORY)))
+        tar.into_inner().map_err(FileError::io("read", Path::new(SEEDS)))
     };
     blocking(pack).await
 }

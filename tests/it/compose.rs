@@ -5,6 +5,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use onramp::error::Class;
+use onramp::text::parse_bytes;
 use serde_json::Value;
 
 use crate::run::Machine;
@@ -312,14 +313,26 @@ fn what_is_no_compose_file_is_refused_and_nothing_is_written() {
     "#);
 }
 
-/// What we take of services, images and variables is what Compose makes of the same file.
+/// Bytes of memory, processors and processes of a service as Compose has them, wherever they were written.
+fn limits_of(service: &Value) -> (Option<String>, &Value, &Value) {
+    let deployed = &service["deploy"]["resources"]["limits"];
+    let either = |beside: &str, inside: &str| match &service[beside] {
+        Value::Null => &deployed[inside],
+        found => found,
+    };
+    let memory = either("mem_limit", "memory").as_str().map(str::to_owned);
+    (memory, either("cpus", "cpus"), either("pids_limit", "pids"))
+}
+
+/// What we take of services, images, variables, users and limits is what Compose makes of the same file.
 #[test]
 fn compose_reads_the_same() {
     let machine = lamp();
-    let more = "services:\n  a:\n    image: redis\n    environment:\n      A: 010\n      B: 0o17\n      C: 1.10\n      D: yes\n      \
+    let more = "services:\n  a:\n    image: redis\n    user: 33:33\n    mem_limit: 1.5g\n    cpus: 0.5\n    pids_limit: 50\n    environment:\n      A: 010\n      B: 0o17\n      C: 1.10\n      D: yes\n      \
                 E: 1e21\n      F: 0x1F\n      G: on\n      H: 1_000\n      I: a-01-31\n      J: 12:30\n      K: $$HOME ${A:-x$$}\n      \
                 L: ${EMPTY-unset}${SET:+set}\n      M: \"${SET}\"\n      N: true\n      O: 08\n      P: .5\n      Q: ''\n      R: 'a: b # c'\n    \
-                command: sh -c \"echo 'a  b' $$X\" c\\ d\n  b:\n    image: 127.0.0.1:5000/x/y\n    environment: [SET, 'A=b=c', 'Q=']\n  \
+                command: sh -c \"echo 'a  b' $$X\" c\\ d\n  b:\n    image: 127.0.0.1:5000/x/y\n    environment: [SET, 'A=b=c', 'Q=']\n    user: 1000\n    \
+                deploy: {resources: {limits: {memory: 512MB, cpus: '1.5', pids: 10}}}\n  \
                 c: {image: 'acme/c:1', command: [a, \"b c\"]}\n";
     machine.write("more/compose.yaml", more);
     machine.write("more/.env", "SET = 'one two' # comment\nEMPTY=\nexport QUOTED=\"a\\nb\"\n");
@@ -347,6 +360,10 @@ fn compose_reads_the_same() {
                 assert!(apart || ours == value, "{name} {variable}: {ours}, Compose: {value}");
             }
             assert_eq!(ours.get("command").unwrap_or(&Value::Null), &theirs["command"], "{name}");
+            assert_eq!(ours.get("user").unwrap_or(&Value::Null), theirs.get("user").unwrap_or(&Value::Null), "{name}");
+            let limits = limits_of(theirs);
+            let memory = ours["limits"]["memory"].as_str().map(|text| parse_bytes(text).unwrap().to_string());
+            assert_eq!((memory, &ours["limits"]["cpus"], &ours["limits"]["pids"]), limits, "{name}");
         }
     }
 }
@@ -374,7 +391,8 @@ fn locked() -> Machine {
     machine.write("shop/db/seed.sql", "");
     let manifest = "schema = 1\nname = \"shop\"\n[services.web]\nbuild = { context = \".\", base = \"r.test/base/php:8.2\" }\nport = 80\n\
                     publish = 8080\nneeds = [\"db\", \"auth/api\"]\nready = { http = \"/health?a=$b\" }\n\
-                    env = { DB_PASSWORD = { secret = \"shop/db-password\" }, PRICE = \"$5\", DAY = \"2024-1-2\", PART = \"1e3\", WORD = \"yes\" }\nsync = { \"src\" = \"/var/www/html\" }\n\
+                    env = { DB_PASSWORD = { secret = \"shop/db-password\" }, PRICE = \"$5\", DAY = \"2024-1-2\", PART = \"1e3\", WORD = \"yes\" }\n\
+                    user = \"www-data:33\"\nlimits = { memory = \"512 MB\", pids = 200, cpus = 1.5 }\nsync = { \"src\" = \"/var/www/html\" }\n\
                     [services.db]\nfallback = \"r.test/base/mariadb:10.11\"\nport = 3306\ndata = \"/var/lib/mysql\"\n\
                     env = { MARIADB_PASSWORD = { secret = \"shop/db-password\" } }\nseed = [\"db/schema.sql\", \"db/seed.sql\"]\n";
     machine.write("shop/onramp.toml", manifest);
@@ -407,6 +425,7 @@ fn a_sandbox_is_written_as_a_compose_file() {
     services:
       db:
         image: r.test/base/mariadb@sha256:[DIGEST]
+        pids_limit: 4096
         environment:
           MARIADB_PASSWORD: ${SHOP_DB_PASSWORD:?secret shop/db-password}
         ports:
@@ -438,6 +457,11 @@ fn a_sandbox_is_written_as_a_compose_file() {
           context: ./
           args:
             BASE: r.test/base/php@sha256:[DIGEST]
+        user: www-data:33
+        mem_limit: 512000000
+        memswap_limit: 512000000
+        pids_limit: 200
+        cpus: 1.5
         environment:
           DAY: '2024-1-2'
           DB_PASSWORD: ${SHOP_DB_PASSWORD:?secret shop/db-password}
@@ -499,6 +523,11 @@ fn services_of_other_apps_are_called_as_in_the_sandbox_and_compose_accepts_it_al
     assert_eq!(services["db.auth"]["environment"]["MARIADB_DATABASE"], "a$b: #\u{202e}");
     assert_eq!(services["web.shop"]["depends_on"]["api.auth"]["condition"], "service_healthy");
     assert_eq!(services["web.shop"]["ports"][0]["host_ip"], "127.0.0.1");
+    let (web, db) = (&services["web.shop"], &services["db.auth"]);
+    assert_eq!(web["user"], "www-data:33");
+    assert_eq!(limits_of(web), (Some("512000000".to_owned()), &1.5.into(), &200.into()));
+    assert_eq!(web["memswap_limit"], "512000000", "as much swap again is not given");
+    assert_eq!(limits_of(db), (None, &Value::Null, &4096.into()), "as a sandbox has it");
     let digest = format!("r.test/apps/auth@sha256:{}", "a".repeat(64));
     assert_eq!(services["api.auth"]["image"], digest, "what the environment declares");
     let networks = &services["api.auth"]["networks"];
@@ -542,6 +571,8 @@ fn what_is_exported_is_read_again() {
     build = { context = ".", base = "r.test/base/php@sha256:[DIGEST]" }
     port = 80
     publish = 8080
+    user = "www-data:33"
+    limits = { memory = "512 MB", pids = 200, cpus = 1.5 }
     # Started before it.
     needs = ["db"]
     ready = { http = "/health?a=$b" }

@@ -77,6 +77,27 @@ fn a_program_that_no_shell_can_end_ends_with_its_container() {
 }
 
 #[test]
+fn a_test_whose_service_ends_in_the_middle_is_red_and_the_next_run_has_it_again() {
+    let ends = "echo begun; [ -e /tmp/once ] || { touch /tmp/once; kill 1; sleep 60; }";
+    let tests = [test("ends", ends, "retries = 1"), test("kills", "kill 1; sleep 60", ""), test("unit", "true", "")];
+    let dev = shop(&tests.concat());
+    let run = dev.in_shop("test --json").fails(Class::Failed);
+    assert!(run.stderr.contains("ends: web ended while it ran, with exit code 0; run again (1 of 1)"), "{run}");
+    let document = run.json();
+    let (ends, kills) = (of(&document, "ends"), of(&document, "kills"));
+    assert_eq!((&ends["result"], &ends["earlier"][0]["output"]), (&"flaky".into(), &"begun\n".into()));
+    assert_eq!(
+        (&kills["result"], &kills["reason"]),
+        (&"failed".into(), &"web ended while it ran, with exit code 0".into())
+    );
+    assert_eq!(of(&document, "unit")["result"], "passed");
+    assert!(dev.in_shop("status").ok().stdout.contains("Up "), "it runs again");
+    // One that ended between the tests is started first.
+    dev.in_shop("exec web -- kill 1").code();
+    dev.in_shop("test unit").ok();
+}
+
+#[test]
 fn a_test_that_is_green_after_a_red_run_is_flaky() {
     let second = "if [ -e /tmp/once ]; then echo there; else touch /tmp/once; echo missing; exit 1; fi";
     let tests = [test("second", second, "retries = 2"), test("never", "exit 4", "retries = 1")];
@@ -211,12 +232,32 @@ fn what_a_test_leaves_behind_is_copied_out() {
     assert!(run.stderr.contains("artifacts of cover: /tmp/out: 1 of it are no files, or lead out of it"), "{run}");
     let tree = dev.tree("shop/.onramp/artifacts");
     let paths: Vec<&str> = tree.keys().map(String::as_str).filter(|path| !path.ends_with('/')).collect();
-    assert_eq!(paths, ["alone/b", "cover/out/deep/a", "cover/out/link"]);
+    assert_eq!(
+        paths,
+        [
+            "alone/.gitignore",
+            "alone/.onramp-artifacts",
+            "alone/b",
+            "cover/.gitignore",
+            "cover/.onramp-artifacts",
+            "cover/out/deep/a",
+            "cover/out/link",
+        ]
+    );
     assert_eq!(dev.git("shop", &["status", "--porcelain", "--", ".onramp"]), "");
     assert!(dev.in_shop("up").ok().stderr.contains("keep    shop/db, auth/api, shop/web"), "it is no code");
 
     dev.in_shop("test alone --artifacts ../out").ok();
     assert_eq!(dev.read("out/alone/b"), "b\n");
+    // Inside of the project they are no code either, and nobody's files go for them.
+    dev.in_shop("test alone --artifacts out").ok();
+    assert!(dev.in_shop("test alone --artifacts out").ok().stderr.contains("keep    shop/db, auth/api, shop/web"));
+    assert_eq!(dev.git("shop", &["status", "--porcelain", "--", "out"]), "");
+    dev.write("shop/alone/mine", "mine");
+    let refused = dev.in_shop("test alone --artifacts .").fails(Class::Conflict);
+    assert!(refused.stderr.contains("[WORK]/shop/alone/mine is in the way of a test's artifacts"), "{refused}");
+    assert!(!refused.stdout.contains("alone passed"), "it is told before any test runs: {refused}");
+    assert_eq!(dev.read("shop/alone/mine"), "mine");
 }
 
 #[test]

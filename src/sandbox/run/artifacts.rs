@@ -1,5 +1,6 @@
 //! What tests leave behind, copied out of their containers: files, and links between them. Nothing in it is trusted.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use tempfile::SpooledTempFile;
 use super::fetch::fetch;
 use crate::engine::Engine;
 use crate::files::{self, FileError};
-use crate::project::HOME;
+use crate::project::{ARTIFACTS, HOME};
 use crate::sandbox::Error;
 use crate::task::blocking;
 use crate::tree::{BadPath, Cap, Entry, Spool, Tree, TreePath, disk};
@@ -18,6 +19,10 @@ use crate::tree::{BadPath, Cap, Entry, Spool, Tree, TreePath, disk};
 const CAP: Cap = Cap { files: 50_000, bytes: 512 * 1024 * 1024 };
 /// What a tar takes for an entry beside its contents, in bytes: headers, a long name, and what fills the last block.
 const OVERHEAD: u64 = 4096;
+/// What git is told of a directory of artifacts, beside the list.
+const GITIGNORE: &str = ".gitignore";
+/// The longest list of what was written to a directory, in bytes.
+const LIST_CAP: u64 = 64 * 1024 * 1024;
 
 /// The directory in a project for what its tests leave behind. git ignores it, and so does whoever asks whether the code is
 /// the same.
@@ -56,36 +61,79 @@ pub async fn copy_out(engine: &Engine, container: &str, paths: &[String], into: 
     Ok(missing)
 }
 
+/// Whether what is in this place may be replaced: nothing, or what an earlier run left there.
+pub fn replaceable(place: &Path) -> Result<(), Error> {
+    match somebodys(place)? {
+        None => Ok(()),
+        Some(path) => Err(Error::Somebodys { path, place: place.to_owned() }),
+    }
+}
+
+/// The first thing in this place that no earlier run wrote.
+fn somebodys(place: &Path) -> Result<Option<PathBuf>, FileError> {
+    match std::fs::symlink_metadata(place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::io("read", place)(error)),
+        Ok(found) if !found.is_dir() => return Ok(Some(place.to_owned())),
+        Ok(_) => {}
+    }
+    let list = match files::read_text(&place.join(ARTIFACTS), LIST_CAP) {
+        Err(error) if error.is_not_found() => String::new(),
+        list => list?,
+    };
+    let ours: BTreeSet<&Path> = list.lines().map(Path::new).collect();
+    let mut open = vec![place.to_owned()];
+    while let Some(directory) = open.pop() {
+        for found in std::fs::read_dir(&directory).map_err(FileError::io("read", &directory))? {
+            let found = found.map_err(FileError::io("read", &directory))?;
+            let path = found.path();
+            if found.file_type().map_err(FileError::io("read", &path))?.is_dir() {
+                open.push(path);
+            } else if !ours.contains(path.strip_prefix(place).expect("it is in there")) {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Puts what is in these tars, all of them together, in place of a directory. What was left out, and why.
-fn unpack(tars: Vec<(String, SpooledTempFile)>, into: &Path) -> Result<Vec<String>, FileError> {
+fn unpack(tars: Vec<(String, SpooledTempFile)>, into: &Path) -> Result<Vec<String>, Error> {
     let (mut found, mut missing) = (Found::default(), Vec::new());
     for (path, tar) in tars {
-        let before = found.tree.clone();
+        let before = (found.tree.clone(), found.entries, found.bytes);
         match found.add(tar) {
             Ok(0) => {}
             Ok(left) => missing.push(format!("{path}: {left} of it are no files, or lead out of it")),
             Err(why) => {
-                found.tree = before;
+                (found.tree, found.entries, found.bytes) = before;
                 missing.push(format!("{path} {why}"));
             }
         }
     }
-    replace(&found.tree, into)?;
+    replace(found.tree, into)?;
     Ok(missing)
 }
 
-/// Writes a tree in place of a directory: whole or not at all.
-fn replace(tree: &Tree, into: &Path) -> Result<(), FileError> {
+/// Writes a tree in place of a directory: whole or not at all. What somebody else put there stays, and nothing is written.
+fn replace(mut tree: Tree, into: &Path) -> Result<(), Error> {
     let parent = into.parent().unwrap_or(into);
     std::fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
     let staged = tempfile::Builder::new().prefix(".onramp-").tempdir_in(parent);
     let staged = staged.map_err(FileError::io("create", parent))?;
     let (new, old) = (staged.path().join("new"), staged.path().join("old"));
     std::fs::create_dir(&new).map_err(FileError::io("create", &new))?;
-    disk::write(tree, &new)?;
+    let own = [ARTIFACTS, GITIGNORE].map(|name| name.parse::<TreePath>().expect("it is a path"));
+    let list: BTreeSet<&TreePath> = tree.paths().chain(&own).collect();
+    let list: String = list.iter().map(|path| format!("{path}\n")).collect();
+    for (path, text) in own.into_iter().zip([list.as_str(), "*\n"]) {
+        tree.insert(path, Entry::file(text.as_bytes().to_vec()));
+    }
+    disk::write(&tree, &new)?;
+    replaceable(into)?;
     match std::fs::rename(into, old) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::io("replace", into)(error)),
-        _ => std::fs::rename(new, into).map_err(FileError::io("write", into)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::io("replace", into)(error).into()),
+        _ => Ok(std::fs::rename(new, into).map_err(FileError::io("write", into))?),
     }
 }
 
@@ -261,21 +309,87 @@ mod tests {
         assert!(read(&many).1.unwrap_err().starts_with("holds more than 50000 files"));
     }
 
+    /// A tar as it comes from a container.
+    fn fetched(entries: &[(EntryType, &str, &str)]) -> SpooledTempFile {
+        let mut file = SpooledTempFile::new(0);
+        std::io::Write::write_all(&mut file, &tar(entries)).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_too_much_takes_no_room_from_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("unit");
+        let names: Vec<String> = (0..=CAP.files).map(|number| format!("many/{number}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (EntryType::Regular, name.as_str(), "x")).collect();
+        let tars = vec![
+            ("/many".to_owned(), fetched(&many)),
+            ("/few".to_owned(), fetched(&[(EntryType::Regular, "few/a", "a")])),
+        ];
+        let missing = unpack(tars, &into).unwrap();
+        assert!(matches!(&missing[..], [one] if one.starts_with("/many holds more than 50000 files")), "{missing:?}");
+        assert_eq!(std::fs::read_to_string(into.join("few/a")).unwrap(), "a");
+        assert!(!into.join("many").exists());
+    }
+
     #[test]
     fn what_an_earlier_run_left_is_replaced() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("unit");
         for name in ["one", "two"] {
-            let mut file = SpooledTempFile::new(0);
-            std::io::Write::write_all(&mut file, &tar(&[(EntryType::Regular, name, "x")])).unwrap();
-            std::io::Seek::rewind(&mut file).unwrap();
+            let file = fetched(&[(EntryType::Regular, name, "x")]);
             assert_eq!(unpack(vec![(name.to_owned(), file)], &into).unwrap(), Vec::<String>::new());
         }
         assert!(!into.join("one").exists());
+        assert_eq!(std::fs::read_to_string(into.join(ARTIFACTS)).unwrap(), ".gitignore\n.onramp-artifacts\ntwo\n");
         let mode = std::fs::metadata(into.join("two")).unwrap().permissions().mode();
         assert_eq!(mode & 0o7000, 0, "nothing runs as somebody else");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_somebody_put_there_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = |into: &Path| unpack(vec![("a".to_owned(), fetched(&[(EntryType::Regular, "a", "new")]))], into);
+        let refused = |into: &Path, path: &str| {
+            let before = std::fs::read_dir(dir.path()).unwrap().count();
+            match (replaceable(into), left(into)) {
+                (Err(Error::Somebodys { path: first, .. }), Err(Error::Somebodys { path: second, .. })) => {
+                    assert_eq!([first, second], [dir.path().join(path), dir.path().join(path)]);
+                }
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), before, "nothing half-written stays");
+        };
+        let unit = dir.path().join("unit");
+        std::fs::create_dir_all(unit.join("empty")).unwrap();
+        left(&unit).unwrap();
+        std::fs::create_dir(unit.join("deep")).unwrap();
+        std::fs::write(unit.join("deep/mine"), "mine").unwrap();
+        refused(&unit, "unit/deep/mine");
+        assert_eq!(std::fs::read_to_string(unit.join("deep/mine")).unwrap(), "mine");
+
+        // A test that is called like a directory of the code, or like a file, or like a link to somewhere else.
+        std::fs::create_dir(dir.path().join("src")).unwrap();
+        std::fs::write(dir.path().join("src/a"), "code").unwrap();
+        refused(&dir.path().join("src"), "src/a");
+        assert_eq!(std::fs::read_to_string(dir.path().join("src/a")).unwrap(), "code");
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        refused(&dir.path().join("file"), "file");
+        std::os::unix::fs::symlink("src", dir.path().join("link")).unwrap();
+        refused(&dir.path().join("link"), "link");
+    }
+
+    #[test]
+    fn artifacts_anywhere_in_the_project_are_no_part_of_its_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = || crate::sandbox::source::fingerprint(dir.path()).unwrap();
+        let before = code();
+        unpack(vec![("a".to_owned(), fetched(&[(EntryType::Regular, "a", "new")]))], &dir.path().join("out/unit"))
+            .unwrap();
+        assert_eq!(code(), before);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::beside::{Beside, Maker};
 use super::{Error, SandboxId, bring, status};
+use crate::engine::Watch;
 use crate::name::Name;
 use crate::project::test::Test;
 
@@ -38,6 +39,11 @@ type Gates<'a> = BTreeMap<&'a Name, watch::Sender<Option<bool>>>;
 impl Run<'_> {
     /// Runs the tests of all lanes; how they went, by name.
     pub async fn all(&self, lanes: &[Lane]) -> Result<Vec<Outcome>, Error> {
+        for name in lanes.iter().flat_map(|lane| &lane.tests) {
+            if !self.maker.view.project.manifest.tests[name].artifacts.is_empty() {
+                artifacts::replaceable(&self.place(name)?)?;
+            }
+        }
         let gates: Gates<'_> =
             lanes.iter().flat_map(|lane| &lane.tests).map(|test| (test, watch::Sender::new(None))).collect();
         let outcomes = try_join_all(lanes.iter().map(|lane| self.lane(lane, &gates))).await?;
@@ -96,34 +102,59 @@ impl Run<'_> {
         }
         let engine = self.maker.engine;
         let container = status::container(engine, id, test.r#in.as_str()).await?.container;
-        let home = match self.artifacts {
-            Some(directory) => directory.to_owned(),
-            None => artifacts::home(&self.maker.view.project.root)?,
-        };
-        let into = home.join(name.as_str());
+        let into = self.place(name)?;
         for missing in artifacts::copy_out(engine, &container, &test.artifacts, &into).await? {
             self.maker.observer.note(&format!("artifacts of {name}: {missing}"));
         }
         Ok(Some(into))
     }
 
+    /// Where what a test leaves behind goes.
+    fn place(&self, test: &Name) -> Result<PathBuf, Error> {
+        let home = match self.artifacts {
+            Some(directory) => directory.to_owned(),
+            None => artifacts::home(&self.maker.view.project.root)?,
+        };
+        Ok(home.join(test.as_str()))
+    }
+
     /// Runs a test's program once.
     async fn attempt(&self, id: &SandboxId, name: &Name, test: &Test) -> Result<Attempt, Error> {
-        let container = status::container(self.maker.engine, id, test.r#in.as_str()).await?.container;
+        let engine = self.maker.engine;
+        let status::ServiceStatus { container, running, .. } =
+            status::container(engine, id, test.r#in.as_str()).await?;
+        if !running {
+            self.maker.observer.note(&format!("{0} does not run: {0} is started again", test.r#in));
+            if let Err(why) = self.start_again(&container, &test.r#in).await? {
+                return Ok(Attempt { reason: Some(why), ..Attempt::default() });
+            }
+        }
         let before = self.report(&container, test).await?;
         let hearing = |text: &str| (self.hearing)(name, text);
-        let ran = program::run(self.maker.engine, &container, test, &hearing).await?;
+        let ran = program::run(engine, &container, test, &hearing).await;
+        let mut lost = None;
         if ran.survived {
             self.maker
                 .observer
                 .note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
-            self.restart(&container, &test.r#in).await?;
+            engine.stop_container(&container, 0).await?;
+            self.must_answer(&container, &test.r#in).await?;
+        } else if ran.exit_code != Some(0) && !status::container(engine, id, test.r#in.as_str()).await?.running {
+            let Watch { exit_code } = engine.wait_for_exit(&container).await?;
+            let reason = format!("{} ended while it ran, with exit code {exit_code}", test.r#in);
+            self.maker.observer.note(&format!("{name}: {reason}; {} is started again", test.r#in));
+            // The next test tells where it does not start.
+            let _ = self.start_again(&container, &test.r#in).await?;
+            lost = Some(reason);
+        } else if let Some(error) = ran.broken_off {
+            return Err(error.into());
         }
         let cases = match (before, self.report(&container, test).await?) {
             (Some(before), Some(now)) => report::read(&before, now),
             _ => Ok(Vec::new()),
         };
         let reason = match (ran.exit_code, test.timeout, &cases) {
+            _ if lost.is_some() => lost,
             (Some(0), _, Ok(_)) => None,
             (Some(0), _, Err(why)) => Some(format!("its report {why}")),
             (None, Some(limit), _) => Some(format!("timed out after {limit}")),
@@ -139,9 +170,16 @@ impl Run<'_> {
         Ok(Some(report::find(self.maker.engine, container, path).await?))
     }
 
-    /// Starts a service again: all that ran in its container has ended.
-    async fn restart(&self, container: &str, service: &Name) -> Result<(), Error> {
-        self.maker.engine.stop_container(container, 0).await?;
+    /// Starts a service again that does not run, or that another test has started meanwhile; why it does not come up.
+    async fn start_again(&self, container: &str, service: &Name) -> Result<Result<(), String>, Error> {
+        match self.must_answer(container, service).await {
+            Err(error @ (Error::Ended { .. } | Error::NotReady { .. })) => Ok(Err(error.to_string())),
+            other => other.map(Ok),
+        }
+    }
+
+    /// Starts a service, and waits until it answers.
+    async fn must_answer(&self, container: &str, service: &Name) -> Result<(), Error> {
         self.maker.engine.start_container(container).await?;
         let member = self.maker.view.members.iter().find(|member| member.own && member.id.service == *service);
         let member = member.expect("a test runs in a service of its project");
