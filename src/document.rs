@@ -34,6 +34,18 @@ pub enum DocumentError {
         /// What was probably meant.
         hint: Option<String>,
     },
+    /// The file asks for what nobody is given, here.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What it asks for, and why that is refused.
+        message: String,
+    },
     /// The file is for a later onramp.
     #[error("{} has schema {found}; this onramp knows schema {SCHEMA}", path.display())]
     Newer {
@@ -49,6 +61,7 @@ impl Fault for DocumentError {
         match self {
             Self::File(error) => error.class(),
             Self::Wrong { .. } | Self::Newer { .. } => Class::Config,
+            Self::Refused { .. } => Class::Security,
         }
     }
 
@@ -56,6 +69,9 @@ impl Fault for DocumentError {
         match self {
             Self::File(error) => error.hint(),
             Self::Wrong { hint, .. } => hint.clone(),
+            Self::Refused { .. } => {
+                Some("a sandbox stays closed: take it out, also of the block that brought it".to_owned())
+            }
             Self::Newer { .. } => Some("a newer onramp wrote it; nothing was changed. Update onramp.".to_owned()),
         }
     }
@@ -74,6 +90,17 @@ impl DocumentError {
             *hint = words;
         }
         self
+    }
+}
+
+impl DocumentError {
+    /// The same, refused because of what it would open.
+    #[must_use]
+    pub fn refused(self) -> Self {
+        match self {
+            Self::Wrong { path, line, column, message, .. } => Self::Refused { path, line, column, message },
+            other => other,
+        }
     }
 }
 

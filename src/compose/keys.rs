@@ -1,11 +1,13 @@
 //! What a Compose file can say and a project does not, key by key, and why.
 
 use super::left::Standing::{self, Changed, Left, Unsafe};
+use crate::engine::CAPABILITIES;
+use crate::project::safety;
 use crate::template::Value;
 use crate::text::did_you_mean;
 
 /// The keys of a service that are taken, one file a subject.
-pub(super) const TAKEN: [&str; 18] = [
+pub(super) const TAKEN: [&str; 19] = [
     "image",
     "build",
     "command",
@@ -24,10 +26,11 @@ pub(super) const TAKEN: [&str; 18] = [
     "cpus",
     "pids_limit",
     "deploy",
+    "cap_add",
 ];
 
 const LIMITS: &str = "a service has limits of memory, processors and processes alone";
-const OPEN: &str = "it would open the sandbox to the machine";
+pub(super) const OPEN: &str = "it would open the sandbox to the machine";
 const NAMES: &str = "services reach each other by their names, other apps' by `service.app`";
 const NETWORK: &str =
     "a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)";
@@ -35,11 +38,10 @@ const IMAGE: &str = "it belongs into the image: say it in the Dockerfile";
 const TERMINAL: &str = "`onramp shell` and `onramp exec` give a terminal where one is needed";
 
 /// The other keys of a service.
-const SERVICE: [(&str, Standing, &str); 72] = [
+const SERVICE: [(&str, Standing, &str); 71] = [
     ("annotations", Left, "labels are onramp's own"),
     ("attach", Left, "`onramp logs` shows what a service says"),
     ("blkio_config", Left, LIMITS),
-    ("cap_add", Unsafe, OPEN),
     ("cap_drop", Left, LIMITS),
     ("cgroup", Unsafe, OPEN),
     ("cgroup_parent", Unsafe, OPEN),
@@ -128,7 +130,7 @@ pub(super) fn holds_anyway(key: &str, value: &Value) -> bool {
         value.as_array().is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(holds)))
     };
     match key {
-        "cap_drop" => all(|item| item == "NET_RAW"),
+        "cap_drop" => all(|item| !CAPABILITIES.contains(&safety::plain(item).as_str())),
         "dns" => all(|item| item == "127.0.0.1"),
         "security_opt" => all(|item| matches!(item, "no-new-privileges" | "no-new-privileges:true")),
         _ => false,

@@ -89,6 +89,9 @@ impl Told {
         if !limits.is_empty() {
             out.push_str(&format!("limits = {{ {} }}\n", limits.join(", ")));
         }
+        if !service.cap_add.is_empty() {
+            out.push_str(&list("cap_add", &service.cap_add));
+        }
         if !service.needs.is_empty() {
             out.push_str(&once(&mut self.needs, "Started before it."));
             out.push_str(&list("needs", &service.needs.iter().map(ToString::to_string).collect::<Vec<_>>()));
@@ -102,7 +105,7 @@ impl Told {
         if !service.seed.is_empty() {
             let comment = "Applied in this order to an empty database. In the sandbox only: production has its data.";
             out.push_str(&once(&mut self.seed, comment));
-            out.push_str(&list("seed", &service.seed));
+            out.push_str(&list("seed", service.seed.files()));
         }
         if !service.sync.is_empty() {
             let comment = "In the sandbox these folders are the container's: a saved file is live, without a rebuild.";

@@ -8,8 +8,10 @@ use super::place::Place;
 use super::ports::{self, Port};
 use super::read::entries;
 use super::{build, environment, health, interpolate, keys, limits, program, volumes};
+use crate::engine::CAPABILITIES;
 use crate::name::Name;
 use crate::project::manifest::is_user;
+use crate::project::safety;
 use crate::project::service::{Need, Ready, Service};
 use crate::template::yaml::{Content, Node, go};
 
@@ -109,6 +111,9 @@ pub(super) fn take(around: &Around, ledger: &mut Ledger, node: &Node) -> Option<
         }
     }
     limits::take(&mut taking, node);
+    if let Some((line, node)) = told("cap_add") {
+        taking.capabilities(line, node);
+    }
     Some(taking.service)
 }
 
@@ -232,6 +237,19 @@ impl Taking<'_> {
             self.ledger.changed(line, "healthcheck", "it asks nothing over HTTP: onramp waits until the port answers");
         }
         asked.map(|(port, path)| (line, port, path))
+    }
+
+    /// What it may do beside what every service may.
+    fn capabilities(&mut self, line: usize, node: &Node) {
+        let Some(node) = self.filled(node, "cap_add") else { return };
+        for name in items(&node).filter_map(go::text_of) {
+            let name = safety::plain(&name);
+            if safety::MORE.contains(&name.as_str()) {
+                self.service.cap_add.push(name);
+            } else if !CAPABILITIES.contains(&name.as_str()) {
+                self.ledger.refused(line, "cap_add", format!("{name}: {}", keys::OPEN));
+            }
+        }
     }
 
     /// What must be ready first.

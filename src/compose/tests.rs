@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::Fault;
 use crate::name::Name;
-use crate::project::service::{Build, EnvValue, Need, Ready, Secret, Service};
+use crate::project::service::{Build, EnvValue, Need, Ready, Secret, Seed, Service};
 use crate::project::{Lock, Manifest, Project};
 use crate::reference::Digest;
 use crate::sandbox::plan::EnvironmentAt;
@@ -236,7 +236,7 @@ fn volumes_are_data_folders_and_seeds() {
 #[test]
 fn a_user_and_limits_are_taken_from_both_places() {
     let services = "  a: {image: x:1, user: '33:33', mem_limit: 512m, memswap_limit: 1g, cpus: 0.5, pids_limit: 100}\n  \
-                    b: {image: x:1, user: 1000, deploy: {replicas: 2, resources: {limits: {memory: 1.5g, cpus: '2', pids: 7, devices: 1}, reservations: {cpus: '1'}}}}\n  \
+                    b: {image: x:1, user: 1000, cap_drop: [all], cap_add: [CAP_SYS_NICE, chown], deploy: {replicas: 2, resources: {limits: {memory: 1.5g, cpus: '2', pids: 7, devices: 1}, reservations: {cpus: '1'}}}}\n  \
                     c: {image: x:1, user: 'a b', mem_limit: 1m, memswap_limit: -1, cpus: many, pids_limit: -1}\n  \
                     d: {image: x:1, user: '', mem_limit: 64m, memswap_limit: 65536k, cpus: 0, pids_limit: 4096}\n";
     insta::assert_snapshot!(told(&[], services), @r#"
@@ -248,6 +248,7 @@ fn a_user_and_limits_are_taken_from_both_places() {
     fallback = "docker.io/library/x:1"
     user = "1000"
     limits = { memory = "1536 MiB", pids = 7, cpus = 2 }
+    cap_add = ["SYS_NICE"]
     [services.c]
     fallback = "docker.io/library/x:1"
     [services.d]
@@ -286,8 +287,8 @@ fn what_would_open_a_sandbox_is_not_taken() {
     compose.yaml:2 a.privileged unsafe: it would open the sandbox to the machine
     compose.yaml:2 a.network_mode unsafe: it would open the sandbox to the machine
     compose.yaml:2 a.pid unsafe: it would open the sandbox to the machine
-    compose.yaml:2 a.cap_add unsafe: it would open the sandbox to the machine
     compose.yaml:2 a.devices unsafe: it would open the sandbox to the machine
+    compose.yaml:2 a.cap_add unsafe: ALL: it would open the sandbox to the machine
     compose.yaml:3 a.security_opt unsafe: it would open the sandbox to the machine
     compose.yaml:3 a.use_api_socket unsafe: it would give the engine, and with it the machine, to the service
     compose.yaml:4 b.networks left: a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)
@@ -411,7 +412,7 @@ fn services() -> impl Strategy<Value = BTreeMap<Name, Service>> {
             env,
             ready: port.and_then(|(_, _, http)| http).map(|http| Ready { http }),
             data: data.map(|(data, _)| data),
-            seed: seed.unwrap_or_default(),
+            seed: Seed::Files(seed.unwrap_or_default()),
             sync,
             ..Service::default()
         }

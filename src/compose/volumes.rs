@@ -3,7 +3,7 @@
 
 use super::place::Leads;
 use super::service::Taking;
-use crate::project::service::SEEDS;
+use crate::project::service::{self, SEEDS};
 use crate::template::yaml::{Content, Node, go};
 
 /// What images of databases apply of their seeds.
@@ -50,7 +50,7 @@ pub(super) fn take(taking: &mut Taking<'_>, node: &Node) {
             let why = "seeds are applied to empty data, and the service has none: give it a named volume";
             taking.ledger.left(*line, "volumes", why);
         }
-        _ => taking.service.seed = seeds.into_iter().map(|(_, (_, file))| file).collect(),
+        _ => taking.service.seed = service::Seed::Files(seeds.into_iter().map(|(_, (_, file))| file).collect()),
     }
 }
 

@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use super::interpolate::escape;
 use super::secret::Variables;
 use super::{health, network};
-use crate::engine::PIDS;
+use crate::engine::{CAPABILITIES, PIDS};
 use crate::files;
-use crate::project::Lock;
 use crate::project::service::{EnvValue, seed_place};
+use crate::project::{Lock, safety};
 use crate::reference::ImageRef;
-use crate::sandbox::{Error, Member, ServiceId, View, plan};
+use crate::sandbox::{Error, Member, ServiceId, View, plan, seed};
 use crate::template::yaml::{self, Style};
 
 /// The network that all services are in.
@@ -50,6 +50,9 @@ pub fn write(view: &View, lock: &Lock, directory: &Path) -> Result<String, Error
         format!("# Written by `onramp export compose`: {} from {}.\n", view.project.manifest.name, view.environment);
     if !writer.variables.is_empty() {
         text.push_str("# Secrets are variables: set each of them, or write it into a .env that git does not have.\n");
+    }
+    for member in view.members.iter().filter(|member| member.own && member.service.seed.command().is_some()) {
+        text.push_str(&format!("# Compose has no `seed.command`: run that of {} by hand.\n", writer.name(&member.id)));
     }
     text.push_str(&yaml::dump_with(&file.into(), style));
     Ok(text)
@@ -147,7 +150,9 @@ impl Writer<'_> {
         if !self.view.project.manifest.sandbox.egress {
             put("dns", json!(["127.0.0.1"]));
         }
-        put("cap_drop", json!(["NET_RAW"]));
+        put("cap_drop", json!(["ALL"]));
+        let more: BTreeSet<String> = service.cap_add.iter().map(|name| safety::plain(name)).collect();
+        put("cap_add", CAPABILITIES.into_iter().map(str::to_owned).chain(more).collect());
         put("security_opt", json!(["no-new-privileges:true"]));
         Ok(out.into())
     }
@@ -179,7 +184,8 @@ impl Writer<'_> {
             for (local, target) in &service.sync {
                 volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": escape(target) }));
             }
-            for (at, local) in service.seed.iter().enumerate() {
+            let seeds = seed::files(&self.view.project.root, service.seed.files())?;
+            for (at, (local, _)) in seeds.iter().enumerate() {
                 let target = escape(&seed_place(at, Path::new(local)));
                 volumes
                     .push(json!({ "type": "bind", "source": self.path(local)?, "target": target, "read_only": true }));

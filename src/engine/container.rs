@@ -1,6 +1,7 @@
 //! Containers: made from a specification, watched, read, removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 
 use bollard::container::LogOutput;
 use bollard::models::{
@@ -12,15 +13,22 @@ use bollard::query_parameters::{
     UploadToContainerOptions, WaitContainerOptions,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Engine, Error, Limits, is_status, label, label_filter};
+use crate::task::blocking;
 use crate::text::neutral;
 
 /// How long copying between volumes may take.
 const COPYING: std::time::Duration = std::time::Duration::from_hours(6);
+/// How much of a tar is sent at once, in bytes.
+const CHUNK: usize = 1024 * 1024;
+
+/// What every container may do: what programs need that begin as the superuser and go on as somebody else.
+pub const CAPABILITIES: [&str; 8] =
+    ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
 
 /// A container to make. Its digest decides whether a running one is the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,6 +62,9 @@ pub struct ContainerSpec {
     /// What it may take.
     #[serde(skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
+    /// What it may do beside what every container may, in the kernel's words: `SYS_NICE`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub capabilities: BTreeSet<String>,
     /// Whether the engine starts it again when it or the engine ends.
     pub restart: bool,
 }
@@ -141,9 +152,22 @@ impl Watch {
     }
 }
 
+/// Which part of a container's output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogPart {
+    /// Only so many of its last lines, to begin with.
+    pub tail: Option<u32>,
+    /// Only what was written then or later.
+    pub since: Option<Timestamp>,
+    /// Also what comes.
+    pub follow: bool,
+}
+
 /// One line of a container's output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {
+    /// When it was written; none where the engine does not say.
+    pub at: Option<Timestamp>,
     /// Whether it was written to stderr.
     pub stderr: bool,
     /// The line, neutral.
@@ -195,7 +219,8 @@ impl ContainerSpec {
             mounts: Some(self.mounts.iter().map(Mount::raw).collect()),
             // No way out also means no names from outside: the resolver's own upstream is a dead end.
             dns: (!self.egress).then(|| vec!["127.0.0.1".to_owned()]),
-            cap_drop: Some(vec!["NET_RAW".to_owned()]),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            cap_add: Some(CAPABILITIES.into_iter().map(str::to_owned).chain(self.capabilities.clone()).collect()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             restart_policy: restart,
             ..Default::default()
@@ -339,30 +364,31 @@ impl Engine {
         }
     }
 
-    /// A container's output, line by line: its last `tail` lines, then with `follow` what comes.
-    pub fn logs(
-        &self,
-        name: &str,
-        tail: Option<u32>,
-        follow: bool,
-    ) -> impl Stream<Item = Result<LogLine, Error>> + use<> {
+    /// A container's output, line by line, in the order in which it was written.
+    pub fn logs(&self, name: &str, part: LogPart) -> impl Stream<Item = Result<LogLine, Error>> + use<> {
         let options = LogsOptions {
             stdout: true,
             stderr: true,
-            follow,
-            tail: tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+            timestamps: true,
+            follow: part.follow,
+            tail: part.tail.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+            since: part.since.map_or(0, |since| i32::try_from(since.as_second()).unwrap_or(i32::MAX)),
             ..Default::default()
         };
         let name = name.to_owned();
-        self.docker.logs(&name, Some(options)).map(move |item| match item {
+        let lines = self.docker.logs(&name, Some(options)).map(move |item| match item {
             Ok(output) => Ok(log_line(&output)),
             Err(error) => Err(Self::failed(format!("read the log of {name}"), error)),
-        })
+        });
+        // The engine counts whole seconds.
+        let after = move |line: &Result<LogLine, Error>| !line.as_ref().is_ok_and(|line| line.at < part.since);
+        lines.filter(move |line| std::future::ready(after(line)))
     }
 
     /// The last lines of a container's output, for an error.
     pub async fn last_words(&self, name: &str, lines: u32) -> Vec<String> {
-        let stream = std::pin::pin!(self.logs(name, Some(lines), false));
+        let part = LogPart { tail: Some(lines), ..LogPart::default() };
+        let stream = std::pin::pin!(self.logs(name, part));
         stream.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await
     }
 
@@ -370,6 +396,25 @@ impl Engine {
     pub async fn put_files(&self, name: &str, directory: &str, tar: Vec<u8>) -> Result<(), Error> {
         let options = UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
         let sent = self.docker.upload_to_container(name, Some(options), bollard::body_full(Bytes::from(tar))).await;
+        sent.map_err(|e| Self::failed(format!("copy files into {name}"), e))
+    }
+
+    /// The same of a tar that is read piece by piece, however long that takes.
+    pub async fn put_tar(&self, name: &str, directory: &str, tar: impl Read + Send + 'static) -> Result<(), Error> {
+        let patient = self.docker.clone().with_timeout(COPYING);
+        let options = UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
+        let chunks = stream::try_unfold(tar, |mut tar| async move {
+            let read = blocking(move || {
+                let mut chunk = vec![0; CHUNK];
+                tar.read(&mut chunk).map(|count| {
+                    chunk.truncate(count);
+                    (chunk, tar)
+                })
+            });
+            let (chunk, tar) = read.await?;
+            Ok((!chunk.is_empty()).then(|| (Bytes::from(chunk), tar)))
+        });
+        let sent = patient.upload_to_container(name, Some(options), bollard::body_try_stream(chunks)).await;
         sent.map_err(|e| Self::failed(format!("copy files into {name}"), e))
     }
 
@@ -402,8 +447,11 @@ pub(super) fn variables(lines: Option<Vec<String>>) -> BTreeMap<String, String> 
     lines.into_iter().flatten().filter_map(pair).collect()
 }
 
+/// A line begins with its time (RFC 3339) and a space, because it was asked for.
 fn log_line(output: &LogOutput) -> LogLine {
     let text = String::from_utf8_lossy(output.as_ref());
+    let timed = text.split_once(' ').and_then(|(at, rest)| Some((at.parse::<Timestamp>().ok()?, rest)));
+    let (at, text) = timed.map_or((None, &*text), |(at, rest)| (Some(at), rest));
     let stderr = matches!(output, LogOutput::StdErr { .. });
-    LogLine { stderr, text: neutral(text.trim_end_matches(['\n', '\r'])) }
+    LogLine { at, stderr, text: neutral(text.trim_end_matches(['\n', '\r'])) }
 }

@@ -10,7 +10,9 @@ mod network;
 mod place;
 mod volume;
 
-pub use container::{Container, ContainerFacts, ContainerSpec, LogLine, Mount, PortBinding, Source, Watch};
+pub use container::{
+    CAPABILITIES, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Source, Watch,
+};
 pub use exec::{ExecSpec, Interactive, Output};
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
 pub use limits::{Limits, PIDS};
@@ -44,8 +46,10 @@ pub mod label {
     pub const SPEC: &str = "dev.onramp.spec";
     /// Whether a network has a way out: `true` or `false`.
     pub const EGRESS: &str = "dev.onramp.egress";
-    /// Digest of the seed files that filled a volume.
+    /// Digest of the seeds that filled a volume.
     pub const SEED: &str = "dev.onramp.seed";
+    /// On a volume that holds nothing: the data volume that is being filled by a seed command.
+    pub const SEEDING: &str = "dev.onramp.seeding";
     /// On a volume that only others lie on: `base` or `upper`.
     pub const LAYER: &str = "dev.onramp.layer";
     /// The layers that a data volume lies on, the highest first, separated by commas.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::safety;
 use super::service::Service;
 use super::test::{self, Test};
 use crate::document::{self, DocumentError};
@@ -98,7 +99,12 @@ impl Manifest {
 
 /// Parses and checks the text of an `onramp.toml`.
 pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
-    let manifest: Manifest = document::parse(path, text)?;
+    let parsed = document::parse(path, text);
+    if !matches!(parsed, Err(DocumentError::Newer { .. })) {
+        // Its keys are unknown here, and that would be said first.
+        safety::check(path, text)?;
+    }
+    let manifest: Manifest = parsed?;
     let wrong = |needle: &str, message: String| document::wrong_at(path, text, needle, message);
     for (name, service) in &manifest.services {
         let table = format!("[services.{name}]");
@@ -147,6 +153,9 @@ pub fn check_service(service: &Service) -> Result<(), String> {
     if !service.seed.is_empty() && service.data.is_none() {
         return Err("`seed` needs `data`: seeds are applied to empty data".to_owned());
     }
+    if service.seed.command().is_some_and(<[String]>::is_empty) {
+        return Err("`seed.command` is empty".to_owned());
+    }
     let targets = service.data.iter().chain(service.sync.values());
     if let Some(target) = targets.into_iter().find(|t| !t.starts_with('/') || t.contains(':') || t.contains("..")) {
         return Err(format!("`{}` is not an absolute path in the container", target.escape_debug()));
@@ -182,6 +191,14 @@ mod tests {
             (
                 "[services.db]\nseed = [\"a.sql\"]\n",
                 "onramp.toml:3:1: services.db: `seed` needs `data`: seeds are applied to empty data",
+            ),
+            (
+                "[services.db]\ndata = \"/d\"\nseed = { command = [] }\n",
+                "onramp.toml:3:1: services.db: `seed.command` is empty",
+            ),
+            (
+                "[services.db]\ndata = \"/d\"\nseed = { comand = [\"a\"] }\n",
+                "onramp.toml:5:8: expected a list of files and directories, or { command = [\"program\"] }",
             ),
             (
                 "[services.web]\nuser = \"www data\"\n",

@@ -3,6 +3,7 @@
 pub mod limits;
 pub mod lock;
 pub mod manifest;
+pub mod safety;
 pub mod scaffolded;
 pub mod service;
 pub mod test;

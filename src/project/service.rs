@@ -54,6 +54,9 @@ pub struct Service {
     /// How much it may take.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
+    /// Capabilities that it has beside the usual ones: [`super::safety::MORE`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cap_add: Vec<String>,
     /// Services that must be ready before this one starts: `db`, or another app's `auth/api`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
@@ -66,12 +69,59 @@ pub struct Service {
     /// Directory in the container whose contents outlive the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// Project only: files applied, in order, to empty `data`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub seed: Vec<String>,
+    /// Project only: what fills empty `data`.
+    #[serde(default, skip_serializing_if = "Seed::is_empty")]
+    pub seed: Seed,
     /// Project only: directories of the project shown in the container, so that an edit needs no rebuild.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sync: BTreeMap<String, String>,
+}
+
+/// What fills empty data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a list of files and directories, or { command = [\"program\"] }")]
+pub enum Seed {
+    /// Files and directories of the project, applied in order.
+    Files(Vec<String>),
+    /// A program of the service's container, run once it answers.
+    Command(SeedCommand),
+}
+
+/// A program that fills empty data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedCommand {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self::Files(Vec::new())
+    }
+}
+
+impl Seed {
+    /// Whether there is nothing to fill it with.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Its files and directories.
+    pub fn files(&self) -> &[String] {
+        match self {
+            Self::Files(files) => files,
+            Self::Command(_) => &[],
+        }
+    }
+
+    /// Its program.
+    pub fn command(&self) -> Option<&[String]> {
+        match self {
+            Self::Files(_) => None,
+            Self::Command(seed) => Some(&seed.command),
+        }
+    }
 }
 
 /// How a service under development is built.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Error;
 use crate::git::Commit;
 use crate::name::Name;
-use crate::project::service::Service;
+use crate::project::service::{Seed, Service};
 use crate::project::{Lock, Manifest};
 use crate::reference::ImageRef;
 use crate::state::AppState;
@@ -154,7 +154,7 @@ fn for_environment(service: &Service) -> Service {
         build: None,
         publish: None,
         sync: BTreeMap::new(),
-        seed: Vec::new(),
+        seed: Seed::default(),
         ..service.clone()
     }
 }

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::data::{Golden, Maker};
 use super::plan::{Action, ServicePlan};
-use super::up::seed_tar;
-use super::{Error, SandboxId, ServiceId, ready};
+use super::up::Packed;
+use super::{Error, SandboxId, ServiceId, ready, seed};
 use crate::engine::Engine;
 use crate::event::Observer;
 use crate::project::service::Service;
@@ -22,6 +22,8 @@ pub struct Bringing<'a> {
     pub engine: &'a Engine,
     /// Whose services they are.
     pub sandbox: &'a SandboxId,
+    /// The seed files that go into their containers.
+    pub seeds: &'a Packed,
     /// How long one may take to answer.
     pub limit: Duration,
     /// Who is told what happens.
@@ -48,8 +50,9 @@ impl Bringing<'_> {
         }
         if matches!(plan.action, Action::Create | Action::Replace) {
             engine.create_container(&plan.spec).await?;
-            if !plan.seed.is_empty() {
-                engine.put_files(name, "/", seed_tar(&plan.seed).await?).await?;
+            let seeds = self.seeds.lock().expect("nobody panics with it").remove(&plan.service);
+            if let Some(tar) = seeds {
+                engine.put_tar(name, "/", tar).await?;
             }
         }
         for mut need in needs {
@@ -66,6 +69,13 @@ impl Bringing<'_> {
         self.observer.step(&task, "waiting for an answer");
         let answered = || self.unless_failed(answered(engine, name, &plan.service, &plan.definition, self.limit));
         let Some(mut found) = answered().await.transpose()? else { return Ok(None) };
+        if let Some(command) = &plan.seed_command
+            && let Some(volume) = &plan.volume
+        {
+            self.observer.step(&task, "seeding");
+            seed::run(engine, name, &plan.service, command, self.limit).await?;
+            engine.remove_volume(&self.sandbox.seeding(volume)).await?;
+        }
         if let Some(golden) = &plan.golden
             && let Some(volume) = &plan.volume
         {

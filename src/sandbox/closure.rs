@@ -171,6 +171,11 @@ fn overlay(declared: &Service, local: &Service) -> Service {
             merged.needs.push(need.clone());
         }
     }
+    for capability in &declared.cap_add {
+        if !merged.cap_add.contains(capability) {
+            merged.cap_add.push(capability.clone());
+        }
+    }
     let mut env: BTreeMap<String, EnvValue> = declared.env.clone();
     env.extend(local.env.clone());
     merged.env = env;

@@ -84,6 +84,11 @@ impl SandboxId {
         if generation > 1 { format!("{first}.{generation}") } else { first }
     }
 
+    /// What the volume is called that is there while a seed command fills another one.
+    pub fn seeding(&self, volume: &str) -> String {
+        format!("{volume}.seeding")
+    }
+
     /// What the container is called through which files come to a volume.
     pub fn carrier(&self, volume: &str) -> String {
         format!("onramp.{}.carrier.{}", self.name, &Digest::of(volume.as_bytes()).hex()[..12])

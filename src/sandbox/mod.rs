@@ -18,6 +18,7 @@ pub mod reaper;
 pub mod record;
 pub mod run;
 mod secret;
+pub mod seed;
 pub mod source;
 pub mod status;
 pub mod up;
@@ -180,6 +181,36 @@ pub enum Error {
         /// The sandbox.
         sandbox: String,
     },
+    /// A packed seed file that cannot be unpacked.
+    #[error("{} cannot be unpacked: {why}", path.display())]
+    SeedBroken {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What packs such files.
+        tool: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A directory of seeds with none, or too many.
+    #[error("{} holds {}", path.display(), if *count == 0 { "no seed files".to_owned() } else { format!("{count} seed files, more than {most}") })]
+    SeedDirectory {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A seed command that did not do it.
+    #[error("the seed command of {service} failed: {how}")]
+    SeedFailed {
+        /// The service.
+        service: String,
+        /// Its exit code, or that it never ended.
+        how: String,
+        /// Its last lines.
+        log: Vec<String>,
+    },
     /// Something stands where a test's artifacts would go, and no test left it there.
     #[error("{} is in the way of a test's artifacts, and no test left it there", path.display())]
     Somebodys {
@@ -210,8 +241,12 @@ impl Fault for Error {
             | Self::NeedsNobody { .. }
             | Self::NothingToRun { .. }
             | Self::NotLocked { .. }
+            | Self::SeedBroken { .. }
+            | Self::SeedDirectory { .. }
             | Self::NoDockerfile { .. } => Class::Config,
-            Self::Ended { .. } | Self::NotReady { .. } | Self::NotWhole { .. } => Class::Failed,
+            Self::Ended { .. } | Self::NotReady { .. } | Self::NotWhole { .. } | Self::SeedFailed { .. } => {
+                Class::Failed
+            }
             Self::NotUp { .. }
             | Self::NoService { .. }
             | Self::NoSnapshot { .. }
@@ -231,10 +266,10 @@ impl Fault for Error {
         match self {
             Self::NeedsNobody { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
             Self::NeedsNobody { app_known: false, .. } => Some("no app of that name is in that environment".into()),
-            Self::Ended { log, .. } | Self::NotReady { log, .. } if !log.is_empty() => {
+            Self::Ended { log, .. } | Self::NotReady { log, .. } | Self::SeedFailed { log, .. } if !log.is_empty() => {
                 Some(format!("its last lines:\n{}", log.join("\n")))
             }
-            Self::Ended { .. } | Self::NotReady { .. } => Some("it said nothing".into()),
+            Self::Ended { .. } | Self::NotReady { .. } | Self::SeedFailed { .. } => Some("it said nothing".into()),
             Self::NoSnapshot { known, .. } if known.is_empty() => Some("it has none".into()),
             Self::NoService { known, .. } | Self::NoSnapshot { known, .. } => {
                 Some(format!("it has: {}", known.join(", ")))
@@ -260,6 +295,8 @@ impl Fault for Error {
             Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } | Self::NotWhole { .. } => {
                 vec!["onramp up".into()]
             }
+            Self::SeedBroken { path, tool, .. } => vec![format!("{tool} -t {}", path.display())],
+            Self::SeedFailed { .. } => vec!["onramp up".into()],
             Self::Somebodys { .. } => vec!["onramp test --artifacts DIR".into()],
             Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
             Self::Engine(error) => error.next(),

@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::closure::{Member, ServiceId};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
+use super::seed::Seeds;
 use super::{Error, SandboxId, SandboxKey};
 use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Source, label};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::limits::Memory;
+use crate::project::safety;
 use crate::project::service::{EnvValue, Service};
 use crate::project::{Lock, Project};
-use crate::reference::{Digest, ImageRef};
+use crate::reference::ImageRef;
 
 /// The environment that a sandbox is made from, at a commit of the state repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +52,8 @@ pub struct Wanted<'a> {
     pub environment: &'a EnvironmentAt,
     /// The images that the project's own services are built as: a name that changes with their code.
     pub builds: &'a BTreeMap<Name, BuildTag>,
-    /// The digest of each service's seed files.
-    pub seeds: &'a BTreeMap<Name, Digest>,
+    /// The seeds of each service.
+    pub seeds: &'a BTreeMap<Name, Seeds>,
     /// What secrets are derived from.
     pub key: &'a SandboxKey,
     /// How the project's own data begins.
@@ -148,6 +150,9 @@ pub struct ServicePlan {
     /// Seed files, absolute, in order.
     #[serde(skip)]
     pub seed: Vec<PathBuf>,
+    /// The program that fills its data once it answers.
+    #[serde(skip)]
+    pub seed_command: Option<Vec<String>>,
     /// The golden copy that is made of its data once the seeds are in.
     #[serde(skip)]
     pub golden: Option<Golden>,
@@ -247,7 +252,8 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         notes: Vec::new(),
     };
     let all = existing.data.of_sandbox(id);
-    plan.former = all.iter().filter(|old| all.iter().any(|new| new.replaces(old))).cloned().collect();
+    let current = existing.data.current(id);
+    plan.former = all.into_iter().filter(|data| !current.contains(data)).collect();
     for member in wanted.members {
         let (origin, image) = wanted.image(member)?;
         let name = match &image {
@@ -284,9 +290,12 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         };
         // Containers on a network that is gone cannot be started again.
         let action = if !right_network && action != Action::Create { Action::Replace } else { action };
-        let root = &wanted.project.root;
-        let seed =
-            if member.own { member.service.seed.iter().map(|path| root.join(path)).collect() } else { Vec::new() };
+        let begins =
+            plan.volumes.iter().find(|filled| Some(&filled.name) == volume.as_ref()).map(|filled| &filled.begins);
+        // A clone holds what the seeds made of it.
+        let seeds = wanted.seeds.get(&member.id.service).filter(|_| member.own);
+        let seeds = seeds.filter(|_| begins.is_none_or(|begins| *begins == Filling::Empty));
+        let seed_command = seeds.filter(|_| begins.is_some()).and_then(|seeds| seeds.command.clone());
         plan.services.push(ServicePlan {
             service: member.id.clone(),
             action,
@@ -296,7 +305,8 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             definition: member.service.clone(),
             needs: member.needs.clone(),
             volume,
-            seed,
+            seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
+            seed_command,
             golden: golden.flatten(),
         });
     }
@@ -330,7 +340,7 @@ impl Plan {
     ) -> (String, Option<Golden>) {
         let (id, service) = (wanted.id, &member.id);
         let there = existing.data.current(id).into_iter().find(|data| data.service == *service);
-        let seed = wanted.seeds.get(&service.service).filter(|_| member.own).map(ToString::to_string);
+        let seed = wanted.seeds.get(&service.service).filter(|_| member.own).map(|seeds| seeds.digest.to_string());
         let filling = match (wanted.begin, &there) {
             (Begin::Snapshot(snapshot), _) if snapshot.parts.contains_key(service) => {
                 Some(Filling::Snapshot(snapshot.parts[service].clone()))
@@ -339,11 +349,14 @@ impl Plan {
             (_, None) => Some(Filling::Empty),
             _ => None,
         };
-        let (Some(mut filling), generation) = (filling, there.as_ref().map_or(1, |data| data.generation + 1)) else {
+        // One that a seed command did not come to an end with has its number, too.
+        let all = existing.data.of_sandbox(id).into_iter().filter(|data| data.service == *service);
+        let generation = all.map(|data| data.generation).max().unwrap_or(0) + 1;
+        let Some(mut filling) = filling else {
             let there = there.expect("what is not there is filled");
             if there.seed != seed {
                 self.notes.push(format!(
-                    "the seed files of {service} changed since its data was made; `onramp up --fresh` makes it anew"
+                    "the seeds of {service} changed since its data was made; `onramp up --fresh` makes it anew"
                 ));
             }
             return (there.name, None);
@@ -452,6 +465,7 @@ impl Wanted<'_> {
             port: member.service.port.map(|container| PortBinding { container, host: publish }),
             mounts,
             limits: limits(&member.service, processors),
+            capabilities: member.service.cap_add.iter().map(|name| safety::plain(name)).collect(),
             restart: false,
         }
     }

@@ -1,27 +1,22 @@
 //! Making a sandbox what its plan says: pulls and builds, then every service as soon as its needs are ready.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, join3, try_join_all};
 use serde::Serialize;
+use tempfile::SpooledTempFile;
 use tokio::sync::watch;
 
 use super::bring::Bringing;
 use super::data::{self, Maker};
-use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan};
+use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
 use super::source::Context;
-use super::{Error, ServiceId};
-use crate::engine::{BuildSpec, Engine, label};
+use super::{Error, ServiceId, seed};
+use crate::engine::{Backing, BuildSpec, Engine, VolumeSpec, label};
 use crate::event::Observer;
-use crate::files::{self, FileError};
-use crate::project::service::{SEEDS, seed_place};
 use crate::task::blocking;
-
-/// The largest seed file, in bytes.
-pub(super) const SEED_CAP: u64 = 256 * 1024 * 1024;
 
 /// A service that runs and answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +41,8 @@ pub async fn apply(
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<Running>, Error> {
     let began = Instant::now();
+    // Seeds that cannot be read are told before anything is touched.
+    let seeds = pack_seeds(plan).await?;
     let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.builder(), build, observer));
     try_join_all(builds).await?;
     if plan.renew_network {
@@ -55,7 +52,7 @@ pub async fn apply(
         engine.remove_network(&plan.sandbox.network()).await?;
     }
     // A data volume that others take over from goes last, and comes back where they do not answer.
-    let running = match make(engine, plan, limit, observer, began).await {
+    let running = match make(engine, plan, &seeds, limit, observer, began).await {
         Ok(running) => running,
         Err(error) => {
             if let Err(left) = go_back(engine, plan, observer).await {
@@ -73,6 +70,7 @@ pub async fn apply(
 async fn make(
     engine: &Engine,
     plan: &Plan,
+    seeds: &Packed,
     limit: Duration,
     observer: &Arc<dyn Observer>,
     began: Instant,
@@ -95,7 +93,7 @@ async fn make(
     let services = plan.services.iter().map(|service| {
         let needs: Vec<watch::Receiver<bool>> = service.needs.iter().map(|need| gates[need].subscribe()).collect();
         let (gate, failed) = (&gates[&service.service], &failed);
-        let bringing = Bringing { engine, sandbox: &plan.sandbox, limit, observer, failed: failed.subscribe() };
+        let bringing = Bringing { engine, sandbox: &plan.sandbox, seeds, limit, observer, failed: failed.subscribe() };
         async move {
             let brought = bringing.service(service, needs).await;
             match &brought {
@@ -113,11 +111,29 @@ async fn make(
     Ok(brought?.into_iter().flatten().collect())
 }
 
+/// The seed files of services as tars, each to be taken once.
+pub(super) type Packed = Mutex<BTreeMap<ServiceId, SpooledTempFile>>;
+
+/// Unpacks the seed files that are put into containers, and packs them for these.
+async fn pack_seeds(plan: &Plan) -> Result<Packed, Error> {
+    let made = plan.services.iter().filter(|service| matches!(service.action, Action::Create | Action::Replace));
+    let seeded = made.filter(|service| !service.seed.is_empty());
+    let seeded: Vec<_> = seeded.map(|service| (service.service.clone(), service.seed.clone())).collect();
+    let pack = move || seeded.into_iter().map(|(service, files)| Ok((service, seed::pack(&files)?))).collect();
+    let packed: Result<BTreeMap<_, _>, Error> = blocking(pack).await;
+    packed.map(Mutex::new)
+}
+
 /// Makes a data volume as it is to begin.
 async fn fill(engine: &Engine, plan: &Plan, volume: &VolumePlan) -> Result<(), crate::engine::Error> {
     let service = plan.services.iter().find(|service| service.service == volume.service);
     let image = service.map_or("", |service| service.image.as_str());
     let maker = Maker { engine, id: &plan.sandbox, image };
+    if service.is_some_and(|service| service.seed_command.is_some()) {
+        let name = Some(plan.sandbox.seeding(&volume.name));
+        let labels = sandbox_labels(&plan.sandbox).chain([(label::SEEDING.to_owned(), volume.name.clone())]).collect();
+        engine.create_volume(&VolumeSpec { name, labels, backing: Backing::Own }).await?;
+    }
     match &volume.begins {
         Filling::Empty => data::fresh(&maker, &volume.name, &volume.labels).await,
         Filling::Golden(frozen) | Filling::Snapshot(frozen) => {
@@ -132,20 +148,29 @@ async fn remove_former_data(engine: &Engine, plan: &Plan) -> Result<(), Error> {
         return Ok(());
     }
     try_join_all(plan.former.iter().map(|data| engine.remove_volume(&data.name))).await?;
+    let unfinished = plan.former.iter().filter(|data| data.unfinished);
+    try_join_all(unfinished.map(|data| async { engine.remove_volume(&plan.sandbox.seeding(&data.name)).await }))
+        .await?;
     let freed: Vec<String> = plan.former.iter().flat_map(|data| data.layers.clone()).collect();
     Ok(data::sweep(engine, plan.sandbox.as_str(), &freed).await?)
 }
 
 /// Takes away the data that was to take over, with whatever uses it: what was there before is the sandbox's data again.
 async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
-    for volume in plan.volumes.iter().filter(|volume| volume.takes_over) {
+    for volume in &plan.volumes {
         let Some(service) = plan.services.iter().find(|service| service.service == volume.service) else { continue };
+        // What a seed command was to fill is nobody's data either.
+        if !volume.takes_over && service.seed_command.is_none() {
+            continue;
+        }
         engine.remove_container(&service.spec.name).await?;
         for name in std::iter::once(&volume.name).chain(service.golden.iter().map(|golden| &golden.next)) {
             engine.remove_container(&plan.sandbox.carrier(name)).await?;
             engine.remove_volume(name).await?;
         }
-        observer.note(&format!("the data of {} is as it was before; `onramp up` starts it again", volume.service));
+        engine.remove_volume(&plan.sandbox.seeding(&volume.name)).await?;
+        let what = if volume.takes_over { "as it was before" } else { "none, as before" };
+        observer.note(&format!("the data of {} is {what}; `onramp up` starts it again", volume.service));
     }
     Ok(())
 }
@@ -183,24 +208,4 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
     engine.build(spec, &mut |step| observer.step(&task, step)).await?;
     observer.finished(&task, &format!("on {}", plan.base.short_name()));
     Ok(())
-}
-
-/// The seed files under the names that their order gives them.
-pub(super) async fn seed_tar(files: &[std::path::PathBuf]) -> Result<Vec<u8>, FileError> {
-    let files = files.to_vec();
-    let pack = move || {
-        let mut tar = tar::Builder::new(Vec::new());
-        for (i, path) in files.iter().enumerate() {
-            let contents = files::read(path, SEED_CAP)?;
-            let mut header = tar::Header::new_gnu();
-            header.set_size(contents.len() as u64);
-            header.set_mode(0o644);
-            // A tar's paths begin where it is unpacked.
-            let place = seed_place(i, path);
-            let place = place.trim_start_matches('/');
-            tar.append_data(&mut header, place, contents.as_slice()).map_err(FileError::io("read", path))?;
-        }
-        tar.into_inner().map_err(FileError::io("read", Path::new(SEEDS)))
-    };
-    blocking(pack).await
 }

@@ -8,10 +8,11 @@ use futures_util::future::{try_join, try_join_all};
 use super::closure::{self, Member};
 use super::data::Inventory;
 use super::plan::{self, Begin, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
+use super::seed::Seeds;
 use super::source::Context;
 use super::{Error, SandboxId, SandboxKey};
 use crate::engine::{Engine, label};
-use crate::files::{self, FileError};
+use crate::files;
 use crate::git::Worktree;
 use crate::name::Name;
 use crate::project::{Lock, Project};
@@ -117,11 +118,11 @@ impl View {
         Ok(Existing { containers, network, data, images, processors: engine.place().processors })
     }
 
-    /// The digests of the seed files as they are now. Blocking: reads them.
-    pub fn seeds(&self) -> Result<BTreeMap<Name, Digest>, Error> {
+    /// The seeds of the project's own services as they are now. Blocking: reads them.
+    pub fn seeds(&self) -> Result<BTreeMap<Name, Seeds>, Error> {
         let seeded = self.members.iter().filter(|member| member.own && !member.service.seed.is_empty());
-        let digest = |member: &Member| seed_digest(&self.project.root, &member.service.seed);
-        seeded.map(|member| Ok((member.id.service.clone(), digest(member)?))).collect()
+        let read = |member: &Member| Seeds::read(&self.project.root, &member.service.seed);
+        seeded.map(|member| Ok((member.id.service.clone(), read(member)?))).collect()
     }
 
     /// The names of the images that the project's own services are built as.
@@ -159,14 +160,4 @@ pub fn id(project: &Project) -> SandboxId {
         return SandboxId::new(&project.manifest.name, None, &project.root);
     };
     SandboxId::new(&project.manifest.name, worktree.branch.as_deref(), &project.root).of_repository(worktree.common)
-}
-
-fn seed_digest(root: &Path, seeds: &[String]) -> Result<Digest, FileError> {
-    let mut all = String::new();
-    for seed in seeds {
-        let path = files::confined(root, Path::new(seed))?;
-        let contents = files::read(&path, super::up::SEED_CAP)?;
-        all.push_str(&format!("{seed} {}\n", Digest::of(&contents)));
-    }
-    Ok(Digest::of(all.as_bytes()))
 }

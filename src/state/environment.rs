@@ -9,6 +9,7 @@ use crate::document::{self, DocumentError};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::manifest::check_service;
+use crate::project::safety;
 use crate::project::service::Service;
 
 /// What an environment declares for an app.
@@ -39,7 +40,11 @@ pub(super) fn parse(path: String, commit: &Commit, text: String) -> Result<AppSt
 
 /// Parses and checks a declaration's text; `path` is what errors call it.
 pub fn check(path: &Path, text: &str) -> Result<BTreeMap<Name, Service>, DocumentError> {
-    let file: File = document::parse(path, text)?;
+    let parsed = document::parse(path, text);
+    if !matches!(parsed, Err(DocumentError::Newer { .. })) {
+        safety::check(path, text)?;
+    }
+    let file: File = parsed?;
     for (name, service) in &file.services {
         let wrong = |key: &str, message: String| {
             let place = ["services", name.as_str(), key];

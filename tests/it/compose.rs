@@ -331,7 +331,7 @@ fn compose_reads_the_same() {
     let more = "services:\n  a:\n    image: redis\n    user: 33:33\n    mem_limit: 1.5g\n    cpus: 0.5\n    pids_limit: 50\n    environment:\n      A: 010\n      B: 0o17\n      C: 1.10\n      D: yes\n      \
                 E: 1e21\n      F: 0x1F\n      G: on\n      H: 1_000\n      I: a-01-31\n      J: 12:30\n      K: $$HOME ${A:-x$$}\n      \
                 L: ${EMPTY-unset}${SET:+set}\n      M: \"${SET}\"\n      N: true\n      O: 08\n      P: .5\n      Q: ''\n      R: 'a: b # c'\n    \
-                command: sh -c \"echo 'a  b' $$X\" c\\ d\n  b:\n    image: 127.0.0.1:5000/x/y\n    environment: [SET, 'A=b=c', 'Q=']\n    user: 1000\n    \
+                command: sh -c \"echo 'a  b' $$X\" c\\ d\n  b:\n    image: 127.0.0.1:5000/x/y\n    environment: [SET, 'A=b=c', 'Q=']\n    user: '1000'\n    \
                 deploy: {resources: {limits: {memory: 512MB, cpus: '1.5', pids: 10}}}\n  \
                 c: {image: 'acme/c:1', command: [a, \"b c\"]}\n";
     machine.write("more/compose.yaml", more);
@@ -449,7 +449,16 @@ fn a_sandbox_is_written_as_a_compose_file() {
         dns:
         - 127.0.0.1
         cap_drop:
-        - NET_RAW
+        - ALL
+        cap_add:
+        - CHOWN
+        - DAC_OVERRIDE
+        - FOWNER
+        - FSETID
+        - KILL
+        - NET_BIND_SERVICE
+        - SETGID
+        - SETUID
         security_opt:
         - no-new-privileges:true
       web:
@@ -491,7 +500,16 @@ fn a_sandbox_is_written_as_a_compose_file() {
         dns:
         - 127.0.0.1
         cap_drop:
-        - NET_RAW
+        - ALL
+        cap_add:
+        - CHOWN
+        - DAC_OVERRIDE
+        - FOWNER
+        - FSETID
+        - KILL
+        - NET_BIND_SERVICE
+        - SETGID
+        - SETUID
         security_opt:
         - no-new-privileges:true
     networks:

@@ -229,3 +229,98 @@ fn data_that_was_cut_off_is_healed_by_the_next_command() {
         "{left:?}"
     );
 }
+
+/// How many rows the named table has.
+fn rows(dev: &Developer, table: &str) -> String {
+    dev.in_shop("exec db -- mariadb shop -N -e")
+        .arg(format!("SELECT COUNT(*) FROM {table}"))
+        .ok()
+        .stdout
+        .trim()
+        .to_owned()
+}
+
+/// Lets the shop's database be filled by this.
+fn seeded(dev: &Developer, seed: &str) {
+    let manifest = dev.read("shop/onramp.toml");
+    let line = manifest.lines().find(|line| line.starts_with("seed = ")).unwrap();
+    dev.write("shop/onramp.toml", manifest.replace(line, &format!("seed = {seed}")));
+}
+
+#[test]
+fn packed_seeds_of_a_directory_go_in_and_a_cut_one_leaves_the_data_that_was_there() {
+    use std::io::Write;
+    let dev = Developer::new();
+    dev.shop();
+    let gzip = |text: &str| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text.as_bytes()).unwrap();
+        packer.finish().unwrap()
+    };
+    let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
+    dev.write("shop/db/all/1-schema.sql.gz", gzip(&format!("CREATE TABLE a (b INT); -- {:?}\n", dev.path("shop"))));
+    dev.write("shop/db/all/2-rows.sql.zst", zstd("INSERT INTO a VALUES (1), (2), (3);\n"));
+    seeded(&dev, "[\"db/all\"]");
+    dev.in_shop("up").ok();
+    assert_eq!(rows(&dev, "a"), "3");
+    assert!(dev.in_shop("up").ok().stderr.contains("keep    shop/db"));
+    dev.in_shop("down --data --yes").ok();
+    assert!(dev.in_shop("up").ok().stderr.contains("clone   shop/db"), "they have a golden copy");
+    dev.write("shop/db/all/2-rows.sql.zst", zstd("INSERT INTO a VALUES (1);\n"));
+    dev.in_shop("down --data --yes").ok();
+    assert!(!dev.in_shop("up").ok().stderr.contains("clone   shop/db"), "others have another one");
+    assert_eq!(rows(&dev, "a"), "1");
+
+    let whole = zstd(&"INSERT INTO a VALUES (1);\n".repeat(1000));
+    dev.write("shop/db/all/2-rows.sql.zst", &whole[..whole.len() / 2]);
+    let cut = dev.in_shop("up --fresh --yes").fails(Class::Config);
+    assert!(
+        cut.stderr.contains("error: [WORK]/shop/db/all/2-rows.sql.zst cannot be unpacked: it ends in the middle"),
+        "{cut}"
+    );
+    assert!(cut.stderr.contains("next: zstd -t [WORK]/shop/db/all/2-rows.sql.zst"), "{cut}");
+    assert_eq!(rows(&dev, "a"), "1", "it runs as it did");
+    assert_eq!(engine::data_of(&dev.path("shop")).len(), 1);
+    dev.write("shop/db/all/2-rows.sql.zst", zstd("INSERT INTO a VALUES (1);\n"));
+    assert!(dev.in_shop("up").ok().stderr.contains("keep    shop/db"), "nothing was touched");
+}
+
+#[test]
+fn a_seed_command_runs_once_when_the_service_answers_and_its_failure_leaves_the_data_that_was_there() {
+    let dev = Developer::new();
+    dev.shop();
+    let fill = |then: &str| {
+        let sql = format!("CREATE TABLE a (b INT); INSERT INTO a VALUES (1), (2); -- {:?}", dev.path("shop"));
+        format!("{{ command = ['sh', '-c', '''mariadb shop -e \"{}\"; {then}'''] }}", sql.replace('"', ""))
+    };
+    // The first one is killed in the middle: what it filled is nobody's data.
+    seeded(&dev, &fill("sleep 600"));
+    let label = format!("dev.onramp.project-dir={}", dev.path("shop").canonicalize().unwrap().display());
+    let mut killed = engine::until("exec_start", ("label", &label), || dev.in_shop("up").start());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    seeded(&dev, &fill("true"));
+    let up = dev.in_shop("up").ok();
+    assert!(!up.stderr.contains("keep    shop/db"), "{up}");
+    assert_eq!(rows(&dev, "a"), "2");
+    assert_eq!(engine::data_of(&dev.path("shop")).len(), 1);
+    assert_eq!(engine::volumes_of(&dev.path("shop")).iter().filter(|name| name.ends_with(".seeding")).count(), 0);
+    assert!(dev.in_shop("up").ok().stderr.contains("keep    shop/db"), "it runs once: {up}");
+    dev.in_shop("down --data --yes").ok();
+    assert!(dev.in_shop("up").ok().stderr.contains("clone   shop/db"), "what it filled has a golden copy");
+
+    dev.in_shop("exec db -- mariadb shop -e").arg("INSERT INTO a VALUES (3)").ok();
+    seeded(&dev, &fill("echo there is no such thing >&2; exit 7"));
+    let failed = dev.in_shop("up --fresh --yes").fails(Class::Failed);
+    assert!(failed.stderr.contains("the seed command of shop/db failed: exit code 7"), "{failed}");
+    assert!(failed.stderr.contains("there is no such thing"), "{failed}");
+    assert!(failed.stderr.contains("the data of shop/db is as it was before"), "{failed}");
+    dev.in_shop("up").ok();
+    assert_eq!(rows(&dev, "a"), "3");
+    assert_eq!(engine::volumes_of(&dev.path("shop")).iter().filter(|name| name.ends_with(".seeding")).count(), 0);
+
+    dev.in_shop("down --data --yes").ok();
+    let failed = dev.in_shop("up").fails(Class::Failed);
+    assert!(failed.stderr.contains("the data of shop/db is none, as before"), "{failed}");
+    assert_eq!(engine::data_of(&dev.path("shop")), Vec::<String>::new(), "what is half filled does not stay");
+}

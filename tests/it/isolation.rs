@@ -1,5 +1,7 @@
 //! What a sandbox cannot reach, and who cannot reach it. Test traffic stays on networks that the tests made.
 
+use onramp::error::Class;
+
 use crate::company::Developer;
 use crate::engine;
 
@@ -81,6 +83,38 @@ fn a_subnet_that_somebody_else_has_is_passed_by() {
     assert!(dev.page("shop", "shop/web", "/").contains("Fountain pen"));
     let address = dev.in_shop("exec web -- hostname -i").ok().stdout;
     assert!(address.starts_with("10.231.") && !address.starts_with(&format!("10.231.{preferred}.")), "{address}");
+}
+
+#[test]
+fn programs_have_few_capabilities_and_a_service_that_asks_for_the_machine_is_refused() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    let can =
+        || dev.in_shop("exec web -- grep -E").arg("^(CapBnd|CapEff|NoNewPrivs):").arg("/proc/1/status").ok().stdout;
+    // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, FSETID 4, KILL 5, SETGID 6, SETUID 7, NET_BIND_SERVICE 10: capabilities(7).
+    assert_eq!(can(), "CapEff:\t00000000000004fb\nCapBnd:\t00000000000004fb\nNoNewPrivs:\t1\n");
+    let manifest = dev.read("shop/onramp.toml");
+    let with = |line: &str| {
+        dev.write("shop/onramp.toml", manifest.replacen("port = 80\n", &format!("port = 80\n{line}\n"), 1))
+    };
+    with("cap_add = [\"SYS_NICE\"]");
+    dev.in_shop("up").ok();
+    assert_eq!(can(), "CapEff:\t00000000008004fb\nCapBnd:\t00000000008004fb\nNoNewPrivs:\t1\n");
+    let line = dev.read("shop/onramp.toml").lines().position(|line| line.starts_with("cap_add")).unwrap() + 1;
+    for asked in [
+        "privileged = true",
+        "network_mode = \"host\"",
+        "volumes = [\"/var/run/docker.sock:/var/run/docker.sock\"]",
+        "volumes = [\"../..:/up\"]",
+        "cap_add = [\"NET_ADMIN\"]",
+    ] {
+        with(asked);
+        let refused = dev.in_shop("up").fails(Class::Security);
+        assert!(refused.stderr.contains(&format!("onramp.toml:{line}:1: services.web: ")), "{refused}");
+    }
+    dev.write("shop/onramp.toml", manifest.as_str());
+    assert_eq!(can(), "CapEff:\t00000000008004fb\nCapBnd:\t00000000008004fb\nNoNewPrivs:\t1\n", "it runs as it did");
 }
 
 #[test]

@@ -134,6 +134,31 @@ fn services_are_looked_into_by_name() {
 }
 
 #[test]
+fn logs_are_merged_by_time_and_cut_by_it() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    for (service, words) in [("web", "mark one"), ("auth/api", "mark two"), ("web", "mark three"), ("auth/api", "end")]
+    {
+        dev.in_shop(&format!("exec {service} -- sh -c")).arg(format!("echo '{words}' > /proc/1/fd/1")).ok();
+    }
+    let marks = dev.in_shop("logs --grep").arg("^mark (one|t.*)$").ok().stdout;
+    assert_eq!(marks, "shop/web mark one\nauth/api mark two\nshop/web mark three\n");
+    let document = dev.in_shop("logs --json --grep mark").ok().json();
+    let two = document["lines"].as_array().unwrap().iter().find(|line| line["text"] == "mark two").unwrap().clone();
+    let since = two["at"].as_str().unwrap();
+    assert!(!since.ends_with("00Z"), "{since} is finer than a second");
+    let told = dev.in_shop("logs --grep mark --since").arg(since).ok().stdout;
+    assert_eq!(told, "auth/api mark two\nshop/web mark three\n");
+    assert_eq!(dev.in_shop("logs auth/api --since 1h --tail 1").ok().stdout, "auth/api end\n");
+    let coloured = dev.in_shop("logs --color always --grep mark").ok().stdout;
+    assert!(coloured.contains("\u{1b}[36mauth/api\u{1b}[0m mark two"), "{coloured:?}");
+    assert!(coloured.contains("\u{1b}[33mshop/web\u{1b}[0m mark one"), "{coloured:?}");
+    dev.in_shop("logs --since soon").fails(Class::Usage);
+    dev.in_shop("logs --grep (").fails(Class::Usage);
+}
+
+#[test]
 fn parts_run_too() {
     let dev = Developer::new();
     dev.shop();

@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::{Kind, Outcome, Result};
 use crate::blocks::manifest::Check;
-use crate::engine::{ContainerSpec, Engine, Error, label};
+use crate::engine::{ContainerSpec, Engine, Error, LogPart, label};
 use crate::name::Name;
 use crate::reference::Digest;
 use crate::tree::{Entry, Tree};
@@ -71,7 +71,8 @@ async fn in_container(
             return Ok((STOPPED, Vec::new()));
         };
         let watch = watch?;
-        let logs = std::pin::pin!(engine.logs(&container, Some(u32::try_from(TOLD).unwrap_or(u32::MAX)), false));
+        let part = LogPart { tail: Some(u32::try_from(TOLD).unwrap_or(u32::MAX)), ..LogPart::default() };
+        let logs = std::pin::pin!(engine.logs(&container, part));
         let words = logs.filter_map(|line| async { line.ok().map(|line| line.text) }).collect().await;
         Ok((watch.exit_code, words))
     };

@@ -21,8 +21,10 @@ pub struct DataVolume {
     pub generation: u32,
     /// The service.
     pub service: ServiceId,
-    /// The digest of the seed files that filled it.
+    /// The digest of the seeds that filled it.
     pub seed: Option<String>,
+    /// Whether a seed command was at it and did not come to its end: it is nobody's data.
+    pub unfinished: bool,
     /// What it lies on, the highest first; none for a volume that an older onramp made.
     pub layers: Vec<String>,
 }
@@ -34,7 +36,7 @@ pub struct Frozen {
     pub name: String,
     /// The service.
     pub service: ServiceId,
-    /// The digest of the seed files that filled it.
+    /// The digest of the seeds that filled it.
     pub seed: Option<String>,
     /// What it lies on, the highest first.
     pub layers: Vec<String>,
@@ -59,16 +61,25 @@ impl Inventory {
 
     /// A sandbox's data, service by service, the latest generation last.
     pub fn of_sandbox(&self, id: &SandboxId) -> Vec<DataVolume> {
-        let mut found: Vec<DataVolume> =
-            self.labelled(label::SANDBOX, id.as_str()).filter_map(|volume| DataVolume::of(id, volume)).collect();
+        let seeding: BTreeSet<&String> =
+            self.marked(label::SEEDING).filter_map(|volume| volume.labels.get(label::SEEDING)).collect();
+        let data = |volume: &Volume| {
+            let data = DataVolume::of(id, volume)?;
+            Some(DataVolume { unfinished: seeding.contains(&volume.name), ..data })
+        };
+        let mut found: Vec<DataVolume> = self.labelled(label::SANDBOX, id.as_str()).filter_map(data).collect();
         found.sort_by(|a, b| (&a.service, a.generation).cmp(&(&b.service, b.generation)));
         found
     }
 
-    /// A sandbox's data as it is now: the latest generation of each service's.
+    /// A sandbox's data as it is now: the latest generation of each service's that is not still being filled.
     pub fn current(&self, id: &SandboxId) -> Vec<DataVolume> {
-        let latest: BTreeMap<ServiceId, DataVolume> =
-            self.of_sandbox(id).into_iter().map(|data| (data.service.clone(), data)).collect();
+        let latest: BTreeMap<ServiceId, DataVolume> = self
+            .of_sandbox(id)
+            .into_iter()
+            .filter(|data| !data.unfinished)
+            .map(|data| (data.service.clone(), data))
+            .collect();
         latest.into_values().collect()
     }
 
@@ -156,7 +167,7 @@ impl DataVolume {
             rest => rest.strip_prefix('.')?.parse().ok()?,
         };
         let (name, seed) = (volume.name.clone(), volume.labels.get(label::SEED).cloned());
-        Some(Self { name, generation, service, seed, layers: layers(volume) })
+        Some(Self { name, generation, service, seed, unfinished: false, layers: layers(volume) })
     }
 }
 
@@ -201,6 +212,10 @@ mod tests {
         ]);
         let generations: Vec<u32> = all.of_sandbox(&id).iter().map(|data| data.generation).collect();
         assert_eq!(generations, [1, 2, 10], "names that are no generation of it are not its data");
+        let marked = volume("marked", &[(label::SANDBOX, id.as_str()), (label::SEEDING, &name(10))]);
+        let all = Inventory::of(vec![of(&name(10)), of(&name(2)), marked]);
+        let current: Vec<u32> = all.current(&id).iter().map(|data| data.generation).collect();
+        assert_eq!(current, [2], "what is still being filled is nobody's data");
     }
 
     #[test]

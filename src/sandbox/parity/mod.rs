@@ -71,6 +71,7 @@ impl Parity {
         let seeded = view.clone();
         let seeds = blocking(move || seeded.seeds());
         let (observed, seeds) = try_join(observe::observe(engine, &view.id), seeds).await?;
+        let seeds = seeds.into_iter().map(|(service, seeds)| (service, seeds.digest)).collect();
         Ok(compare::compare(view, &seeds, &observed))
     }
 

@@ -13,15 +13,22 @@ pub use schedule::{Lane, schedule};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
+use self::program::Ran;
 use super::beside::{Beside, Maker};
 use super::{Error, SandboxId, bring, status};
-use crate::engine::Watch;
+use crate::engine::{self, Watch};
 use crate::name::Name;
 use crate::project::test::Test;
+
+/// A program that could not begin, or that a signal ended, ends with this or more.
+const UNNATURAL: i64 = 126;
+/// How long a container may take to be gone whose programs are.
+const GONE: Duration = Duration::from_secs(2);
 
 /// What tests run with.
 pub struct Run<'a> {
@@ -109,13 +116,33 @@ impl Run<'_> {
         Ok(Some(into))
     }
 
+    /// Whether a test's service ended while it ran, and how.
+    async fn ended(&self, id: &SandboxId, container: &str, test: &Test, ran: &Ran) -> Result<Option<String>, Error> {
+        let (engine, service) = (self.maker.engine, &test.r#in);
+        let wait = engine.wait_for_exit(container);
+        let ended = if ran.broken_off.is_some() || ran.exit_code >= Some(UNNATURAL) {
+            // The engine tells the end of a program before that of the container which it went with.
+            tokio::time::timeout(GONE, wait).await.ok().transpose()?
+        } else if ran.exit_code == Some(0) || status::container(engine, id, service.as_str()).await?.running {
+            None
+        } else {
+            Some(wait.await?)
+        };
+        Ok(match (ended, &ran.broken_off) {
+            (Some(Watch { exit_code }), _) => Some(format!("{service} ended while it ran, with exit code {exit_code}")),
+            // Another test has started it again already.
+            (None, Some(engine::Error::Refused { status: 409, .. })) => Some(format!("{service} ended while it ran")),
+            (None, _) => None,
+        })
+    }
+
     /// Where what a test leaves behind goes.
     fn place(&self, test: &Name) -> Result<PathBuf, Error> {
         let home = match self.artifacts {
             Some(directory) => directory.to_owned(),
             None => artifacts::home(&self.maker.view.project.root)?,
         };
-        Ok(home.join(test.as_str()))
+        Ok(home.components().collect::<PathBuf>().join(test.as_str()))
     }
 
     /// Runs a test's program once.
@@ -139,9 +166,7 @@ impl Run<'_> {
                 .note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
             engine.stop_container(&container, 0).await?;
             self.must_answer(&container, &test.r#in).await?;
-        } else if ran.exit_code != Some(0) && !status::container(engine, id, test.r#in.as_str()).await?.running {
-            let Watch { exit_code } = engine.wait_for_exit(&container).await?;
-            let reason = format!("{} ended while it ran, with exit code {exit_code}", test.r#in);
+        } else if let Some(reason) = self.ended(id, &container, test, &ran).await? {
             self.maker.observer.note(&format!("{name}: {reason}; {} is started again", test.r#in));
             // The next test tells where it does not start.
             let _ = self.start_again(&container, &test.r#in).await?;
