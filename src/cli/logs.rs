@@ -223,8 +223,8 @@ mod tests {
 
     use super::*;
 
-    fn line(second: i64, text: &str) -> Result<LogLine, EngineError> {
-        Ok(LogLine { at: Timestamp::from_second(second).ok(), stderr: false, text: text.to_owned() })
+    fn line(second: i64, text: &str) -> LogLine {
+        LogLine { at: Timestamp::from_second(second).ok(), stderr: false, text: text.to_owned() }
     }
 
     /// The texts in their order, as long as there are some.
@@ -240,8 +240,8 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_merged_by_their_times() {
-        let one = || Box::pin(stream::iter([line(1, "a"), line(4, "d"), line(4, "e")])) as Lines;
-        let other = || Box::pin(stream::iter([line(2, "b"), line(3, "c"), line(9, "f")])) as Lines;
+        let one = || Box::pin(stream::iter([line(1, "a"), line(4, "d"), line(4, "e")].map(Ok))) as Lines;
+        let other = || Box::pin(stream::iter([line(2, "b"), line(3, "c"), line(9, "f")].map(Ok))) as Lines;
         let expected = ["0a", "1b", "1c", "0d", "0e", "1f"];
         assert_eq!(texts(&mut Merged::new([one(), other()].into_iter(), None), 9).await, expected);
         assert_eq!(texts(&mut Merged::new([one(), other()].into_iter(), Some(PATIENCE)), 9).await, expected);
@@ -249,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_long_for_a_service_that_says_nothing() {
-        let says: Lines = Box::pin(stream::iter([line(1, "a"), line(2, "b")]).chain(stream::pending()));
+        let says: Lines = Box::pin(stream::iter([line(1, "a"), line(2, "b")].map(Ok)).chain(stream::pending()));
         let mut merged = Merged::new([says, Box::pin(stream::pending()) as Lines].into_iter(), Some(PATIENCE));
         assert_eq!(texts(&mut merged, 2).await, ["0a", "0b"]);
         assert_eq!(merged.silent, [false, true], "once, not for every line");

@@ -413,6 +413,7 @@ fn alone() -> Machine {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "what is written is shown whole")]
 fn a_sandbox_is_written_as_a_compose_file() {
     let machine = alone();
     let told = machine.onramp("export compose").dir("shop").ok().stdout;

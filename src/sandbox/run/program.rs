@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_told_in_parts_and_no_character_is_broken() {
-        let (told, kept) = heard(&[&[0; 3 * LINE], b"10 %\r20", b" %\rdone"]);
+        let (told, kept) = heard(&[&vec![0; 3 * LINE], b"10 %\r20", b" %\rdone"]);
         assert_eq!(told.len(), 4, "zeros, a first drawing, a second one, the rest");
         assert!(kept.ends_with("10 %\\u{d}20 %\\u{d}done"), "{}", &kept[kept.len() - 40..]);
 
@@ -189,7 +189,7 @@ mod tests {
         let (told, kept) = heard(&[first, rest]);
         assert_eq!(told.iter().map(String::len).collect::<Vec<_>>(), [LINE - 1, 2]);
         assert_eq!(kept, long);
-        assert_eq!(heard(&[&[0x80; LINE]]).0.len(), 1, "what is no text is told, too");
+        assert_eq!(heard(&[&vec![0x80; LINE]]).0.len(), 1, "what is no text is told, too");
     }
 
     #[test]
