@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::seed;
 use super::source::Context;
-use super::up::SEED_CAP;
 use super::{Error, ServiceId, View};
 use crate::engine::{Engine, label};
 use crate::files::{self, FileError};
@@ -40,8 +40,8 @@ fn of_tests(view: &View, made: &BTreeMap<String, String>) -> Result<Inputs, Erro
         for local in member.service.sync.keys().filter(|_| member.own) {
             told.push_str(&format!(" {}", shown(&view.project.root, local)?));
         }
-        if let Some(seed) = seeds.get(&member.id.service).filter(|_| member.own) {
-            told.push_str(&format!(" {seed}"));
+        if let Some(seeds) = seeds.get(&member.id.service).filter(|_| member.own) {
+            told.push_str(&format!(" {}", seeds.digest));
         }
         services.insert(&member.id, told);
     }
@@ -79,7 +79,7 @@ fn reach<'a, T: Ord + Clone + 'a>(from: T, needs: impl Fn(&T) -> &'a [T]) -> BTr
 /// The digest of a file or directory of the project that a container is shown.
 fn shown(root: &Path, local: &str) -> Result<Digest, FileError> {
     let place = files::confined(root, Path::new(local))?;
-    if place.is_dir() { Context::read(&place)?.digest(&[]) } else { Ok(Digest::of(&files::read(&place, SEED_CAP)?)) }
+    if place.is_dir() { Context::read(&place)?.digest(&[]) } else { seed::digest(&place) }
 }
 
 /// With which inputs the tests of a project directory passed last.

@@ -98,7 +98,7 @@ pub fn files(root: &Path, listed: &[String]) -> Result<Vec<(String, PathBuf)>, E
 }
 
 /// What a file holds, packed as it is.
-fn digest(path: &Path) -> Result<Digest, FileError> {
+pub fn digest(path: &Path) -> Result<Digest, FileError> {
     let mut file = File::open(path).map_err(FileError::io("read", path))?;
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
     loop {
