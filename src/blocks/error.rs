@@ -221,7 +221,8 @@ impl Fault for Error {
             | Self::NoName { .. }
             | Self::NotThere { .. } => Class::Usage,
             Self::Unresolved { .. } => Class::Failed,
-            Self::Wrong { .. } | Self::Rendered { .. } | Self::Circle { .. } => Class::Config,
+            Self::Rendered { source, .. } => source.class(),
+            Self::Wrong { .. } | Self::Circle { .. } => Class::Config,
             Self::Occupied { .. }
             | Self::Present { .. }
             | Self::Alike { .. }

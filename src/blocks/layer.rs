@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, Item, Table, Value};
 
 use super::facts::{Facts, Operation};
 use super::{Block, Error};
-use crate::document;
+use crate::document::{self, DocumentError};
 use crate::project::lock::{LockedBlock, to_toml};
 use crate::project::{self, manifest};
 use crate::reference::Digest;
@@ -186,6 +186,9 @@ fn read_digest(answers: &Answers) -> String {
     }
 }
 
+/// What errors call the `onramp.toml` that a block renders.
+const RENDERED: &str = "the rendered onramp.toml";
+
 /// Puts a block's record, and the services that a part adds, into the `onramp.toml` that it renders; the services' names.
 fn record(
     block: &Block,
@@ -216,15 +219,21 @@ fn record(
         insert(&mut document, "services", &name, table);
         services.push(name);
     }
+    // Its texts were templates: only now is it known what they ask for.
+    let text = document.to_string();
+    project::safety::check(Path::new(RENDERED), &text).map_err(|source| not_rendered(block, source))?;
     let path = manifest::FILE.parse().map_err(|_| Error::wrong(&block.id, manifest::FILE, "no path"))?;
-    rendered.tree.insert(path, Entry::file(document.to_string()));
+    rendered.tree.insert(path, Entry::file(text));
     Ok(services)
 }
 
 /// The rendered `onramp.toml` must be one; where it is not, the block is wrong.
 pub fn check(block: &Block, text: &str) -> Result<project::Manifest, Error> {
-    let place = Path::new("the rendered onramp.toml");
-    manifest::parse(place, text).map_err(|source| Error::Rendered { block: block.id.to_string(), source })
+    manifest::parse(Path::new(RENDERED), text).map_err(|source| not_rendered(block, source))
+}
+
+fn not_rendered(block: &Block, source: DocumentError) -> Error {
+    Error::Rendered { block: block.id.to_string(), source }
 }
 
 /// `[blocks.<name>]`: the version that later ones must be compatible with, and the answers.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DocumentError};
 use crate::name::Name;
+use crate::project::safety;
 use crate::template::QuestionId;
 
 /// The file's name.
@@ -109,6 +110,7 @@ pub struct Manifest {
 /// Parses and checks the text of a `block.toml`. `path` is what errors call it.
 pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
     let manifest: Manifest = document::parse(path, text)?;
+    safety::check(path, text)?;
     let wrong = |needle: &str, message: String| Err(document::wrong_at(path, text, needle, message));
     if manifest.kind == Kind::App && !manifest.services.is_empty() {
         let message = "services are a part's; an app writes them in its onramp.toml.jinja".to_owned();

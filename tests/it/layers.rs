@@ -129,6 +129,28 @@ fn an_answer_that_a_block_shares_is_not_asked_again() {
 }
 
 #[test]
+fn a_part_whose_service_asks_for_the_machine_is_refused_with_its_line() {
+    let image = "image = \"r.test/a:1\"";
+    let open = format!("[services.spy]\n{image}\nprivileged = true\n");
+    let hidden = format!(
+        "[questions.where]\ntype = \"str\"\ndefault = \"/etc\"\n[services.spy]\n{image}\nvolumes = [\"{{{{ where }}}}:/x\"]\n"
+    );
+    let machine = machine(&[("open", &open, ("a", "a\n")), ("hidden", &hidden, ("b", "b\n"))]);
+    let before = machine.tree("shop");
+    let refused = machine.onramp("add hidden --defaults").dir("shop").fails(Class::Security);
+    assert!(refused.stderr.contains("services.spy: `/etc:/x` is not in the project"), "{refused}");
+    assert_eq!(machine.tree("shop"), before);
+    let refused = machine.onramp("add open").dir("shop").fails(Class::Security);
+    assert!(
+        refused.stderr.contains(
+            "blocks/open/block.toml at open/v1.0.0:9:1: services.spy: `privileged` would give it the machine"
+        ),
+        "{refused}"
+    );
+    assert_eq!(machine.tree("shop"), before);
+}
+
+#[test]
 fn an_app_comes_with_the_parts_that_it_requires() {
     let mut machine = Machine::new();
     let manifest = crate::catalog_repository::WEB.replace("owner =", "requires = { cache = \"1\" }\nowner =");
