@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Remove the data too
     #[arg(long)]
     data: bool,
-    /// Wait for the end of this process first, unless `onramp up` is asked in between to keep the sandbox
+    /// Wait for the end of this process first; a sandbox that somebody brings up again after that stays
     #[arg(long, value_name = "PID")]
     after: Option<u32>,
 }
@@ -53,7 +53,9 @@ impl Arguments {
         if turn.is_some() {
             down::apply(&engine, &plan).await?;
             beside::sweep(&engine, &cx.paths.state, &id).await?;
-            reaper::forget(&cx.paths.state, id.as_str())?;
+            if plan.kept.is_empty() {
+                reaper::forget(&cx.paths.state, id.as_str())?;
+            }
         } else {
             cx.observer.note(&format!("sandbox {id} stays: it does not end with that process any more"));
         }

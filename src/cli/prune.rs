@@ -40,7 +40,7 @@ impl Arguments {
         if !plan.sandboxes.is_empty() || !plan.frozen.is_empty() {
             cx.confirm("Remove all of this?")?;
             for busy in many::prune(&engine, &cx.paths.state, &plan).await? {
-                cx.observer.note(&format!("sandbox {busy} stays: another onramp is at work on it"));
+                cx.observer.note(&format!("sandbox {busy} stays: somebody is at work on it"));
             }
         }
         if cx.json {

@@ -76,8 +76,8 @@ impl Arguments {
             blocking(move || source::fingerprint(&root))
         };
         let fingerprint = now().await?;
-        self.reap.tie(cx)?;
-        let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas).await? else {
+        let asker = self.reap.asker()?;
+        let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas, asker.as_ref()).await? else {
             return Ok(Verdict::Ok);
         };
         let engine = cx.engine().await?;

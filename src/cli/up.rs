@@ -9,12 +9,13 @@ use super::context::Context;
 use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use crate::engine::label;
 use crate::name::Name;
 use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
 use crate::sandbox::up::{self, Running};
-use crate::sandbox::{SandboxKey, View, turn_on, view};
+use crate::sandbox::{SandboxKey, View, turn_on};
 use crate::task::blocking;
 use crate::text;
 use crate::turn::Turn;
@@ -68,20 +69,16 @@ impl FromStr for Asker {
 }
 
 impl Reap {
-    /// Ties the project's sandbox to the process.
-    pub fn tie(&self, cx: &Context) -> Result<(), Failure> {
-        let Some(asked) = self.reap.filter(|_| !cx.dry_run) else { return Ok(()) };
-        let process = match asked {
-            Asker::Process(number) => Process::of(number).ok_or_else(|| no_process(number))?,
-            Asker::Parent => {
-                Process::parent().ok_or_else(|| Failure::usage("the process that started onramp has ended"))?
-            }
+    /// The process that the sandbox is to end with.
+    pub fn asker(&self) -> Result<Option<Process>, Failure> {
+        let process = match self.reap {
+            None => return Ok(None),
+            Some(Asker::Process(number)) => Process::of(number).ok_or_else(|| no_process(number))?,
+            Some(Asker::Parent) => Process::parent().ok_or_else(|| {
+                Failure::usage("the process that started onramp is not to be seen").hint("name one with --reap=PID")
+            })?,
         };
-        let project = cx.project()?;
-        let id = view::id(&project);
-        reaper::start(&cx.paths.state, &project.root, id.as_str(), &process)?;
-        cx.observer.note(&format!("sandbox {id} ends with process {}", process.number));
-        Ok(())
+        Ok(Some(process))
     }
 }
 
@@ -99,15 +96,20 @@ struct Up {
 impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        self.reap.tie(cx)?;
+        let asker = self.reap.asker()?;
         let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
-        bring_up_and_report(cx, &self.environment, &begin).await
+        bring_up_and_report(cx, &self.environment, &begin, asker.as_ref()).await
     }
 }
 
 /// Brings the project's sandbox up with this data and reports it.
-pub async fn bring_up_and_report(cx: &Context, environment: &Name, begin: &Begin) -> Result<Verdict, Failure> {
-    let Some((view, services, notes)) = bring_up(cx, environment, begin).await? else { return Ok(Verdict::Ok) };
+pub async fn bring_up_and_report(
+    cx: &Context,
+    environment: &Name,
+    begin: &Begin,
+    asker: Option<&Process>,
+) -> Result<Verdict, Failure> {
+    let Some((view, services, notes)) = bring_up(cx, environment, begin, asker).await? else { return Ok(Verdict::Ok) };
     let engine = cx.engine().await?;
     let parity = Parity::of(&engine, &view).await?;
     cx.report(&Up {
@@ -125,13 +127,14 @@ pub async fn bring_up_and_report(cx: &Context, environment: &Name, begin: &Begin
 pub type BroughtUp = (View, Vec<Running>, Vec<String>);
 
 /// Brings the project's sandbox up; none after `--dry-run`.
-pub async fn bring_up(cx: &Context, environment: &Name, begin: &Begin) -> Result<Option<BroughtUp>, Failure> {
+pub async fn bring_up(
+    cx: &Context,
+    environment: &Name,
+    begin: &Begin,
+    asker: Option<&Process>,
+) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
     let turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
-    // Whoever brings it up again after the process has ended wants it to stay.
-    if reaper::asker(&cx.paths.state, view.id.as_str()).is_some_and(|process| !cx.dry_run && !process.runs()) {
-        reaper::forget(&cx.paths.state, view.id.as_str())?;
-    }
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
@@ -147,11 +150,29 @@ pub async fn bring_up(cx: &Context, environment: &Name, begin: &Begin) -> Result
     if !replaced.is_empty() {
         cx.confirm(&format!("Replace the data of {}?", replaced.join(", ")))?;
     }
+    let tied = reaper::asker(&cx.paths.state, view.id.as_str());
+    if let Some(process) = asker
+        && tied.is_none()
+        && !engine.volumes(&[(label::SANDBOX, view.id.as_str())]).await?.is_empty()
+    {
+        cx.confirm(&format!(
+            "Remove the data that sandbox {} has, too, when process {} ends?",
+            view.id, process.number
+        ))?;
+    }
     // Also what is here already: it may have come before it had to be signed.
     cx.signed(&needed).await?;
     lock.keep(&view.project.root)?;
     cx.pull(&engine, &plan.pull).await?;
+    if let Some(process) = asker {
+        reaper::start(&cx.paths.state, &view.project.root, view.id.as_str(), process)?;
+        cx.observer.note(&format!("sandbox {} ends with process {}", view.id, process.number));
+    }
     let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
+    // Whoever brings it up again after the process has ended wants it to stay.
+    if asker.is_none() && tied.is_some_and(|process| !process.runs()) {
+        reaper::forget(&cx.paths.state, view.id.as_str())?;
+    }
     drop(turn);
     Ok(Some((view, services, plan.notes)))
 }

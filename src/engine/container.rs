@@ -381,7 +381,9 @@ impl Engine {
             Err(error) => Err(Self::failed(format!("read the log of {name}"), error)),
         });
         // The engine counts whole seconds.
-        let after = move |line: &Result<LogLine, Error>| !line.as_ref().is_ok_and(|line| line.at < part.since);
+        let after = move |line: &Result<LogLine, Error>| {
+            !line.as_ref().is_ok_and(|line| line.at.is_some() && line.at < part.since)
+        };
         lines.filter(move |line| std::future::ready(after(line)))
     }
 

@@ -84,7 +84,9 @@ impl Found {
         made: Option<Timestamp>,
     ) -> Option<&'a mut Self> {
         let text = |key: &str| labels.get(key).filter(|text| !text.is_empty());
-        let sandbox = text(label::SANDBOX)?;
+        // A label is anybody's, and this one names files of onramp's.
+        let plain = |name: &&String| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let sandbox = text(label::SANDBOX).filter(plain).filter(|name| !name.starts_with('.'))?;
         let found = all.entry(sandbox.clone()).or_insert_with(|| Self {
             sandbox: sandbox.clone(),
             directory: text(label::PROJECT_DIR).map(PathBuf::from).unwrap_or_default(),
@@ -165,7 +167,7 @@ fn lost(volume: &Volume, now: Timestamp) -> bool {
     settled && place.is_some_and(|path| gone(path, None).is_some())
 }
 
-/// Takes it away, and says which sandboxes stay because somebody is at work on them.
+/// Takes it away, and says which sandboxes stay because somebody is at work on them, or came back to them.
 pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<Vec<String>, Error> {
     let mut busy = Vec::new();
     for found in &plan.sandboxes {
@@ -177,6 +179,11 @@ pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<Ve
             }
             Err(turn::Error::File(error)) => return Err(error.into()),
         };
+        let now = list(engine, state).await?;
+        if now.iter().any(|now| now.sandbox == found.sandbox && now.gone.is_none()) {
+            busy.push(found.sandbox.clone());
+            continue;
+        }
         let down = down::plan(engine, &found.sandbox, true).await?;
         down::apply(engine, &down).await?;
         reaper::forget(state, &found.sandbox)?;

@@ -114,7 +114,10 @@ pub fn start(state: &Path, project: &Path, sandbox: &str, process: &Process) -> 
     command.arg(process.number.to_string()).env_clear();
     command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    command.spawn().map_err(FileError::io("start", &program))?;
+    if let Err(error) = command.spawn() {
+        forget(state, sandbox)?;
+        return Err(FileError::io("start", &program)(error).into());
+    }
     Ok(())
 }
 

@@ -130,5 +130,7 @@ fn where_the_reaper_is_killed_too_the_sandbox_is_known_to_be_left() {
 
     reaper::remember(&state, sandbox.as_str(), &Process::of(std::process::id()).unwrap()).unwrap();
     dev.in_shop("down").ok();
-    assert_eq!(reaper::asker(&state, sandbox.as_str()), None, "what was taken down ends with nothing");
+    assert!(reaper::asker(&state, sandbox.as_str()).is_some(), "its data is to go, too");
+    dev.in_shop("down --data --yes").ok();
+    assert_eq!(reaper::asker(&state, sandbox.as_str()), None, "what is all gone ends with nothing");
 }

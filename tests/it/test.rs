@@ -282,6 +282,18 @@ fn a_change_runs_the_tests_that_it_can_affect() {
     dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "All products"));
     assert_eq!(ran("test data --changed --json", None), all(("", "data")));
     assert_eq!(ran("test --changed --json", None), all(("data smoke unit", "")));
+    // What is shown in a container, whatever builds leave out of it.
+    dev.write("shop/src/.dockerignore", "*.csv\n");
+    assert_eq!(ran("test unit --changed --json", None), all(("unit", "")));
+    dev.write("shop/src/prices.csv", "1\n");
+    assert_eq!(ran("test unit --changed --json", None), all(("unit", "")));
+    // A link is read, not what it leads to.
+    std::os::unix::fs::symlink("/nowhere", dev.path("shop/src/lost")).unwrap();
+    assert_eq!(ran("test unit --changed --json", None), all(("unit", "")));
+    for gone in ["lost", "prices.csv", ".dockerignore"] {
+        std::fs::remove_file(dev.path("shop/src").join(gone)).unwrap();
+    }
+    assert_eq!(ran("test --changed --json", None), all(("unit", "data smoke")), "as it was when they passed");
     // The lines of one test.
     dev.write("shop/onramp.toml", dev.read("shop/onramp.toml").replace("exit 1; true", "exit 1; exit 0"));
     assert_eq!(ran("test --changed --json", None), all(("data smoke", "unit")), "it needs data");

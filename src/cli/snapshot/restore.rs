@@ -31,6 +31,6 @@ impl Arguments {
         let id = view::id(&cx.project()?);
         let inventory = Inventory::read(&cx.engine().await?).await?;
         let snapshot = snapshot::find(&inventory, &id, &self.name)?;
-        up::bring_up_and_report(cx, &self.environment, &Begin::Snapshot(snapshot)).await
+        up::bring_up_and_report(cx, &self.environment, &Begin::Snapshot(snapshot), None).await
     }
 }

@@ -42,7 +42,7 @@ impl Arguments {
         // Its services start again also where nothing was saved.
         let up = match plan.stop.as_slice() {
             [] => Ok(None),
-            _ => up::bring_up(cx, &self.environment, &Begin::AsItWas).await,
+            _ => up::bring_up(cx, &self.environment, &Begin::AsItWas, None).await,
         };
         saved?;
         up?;
