@@ -76,6 +76,7 @@ fn process(cx: &Context, id: &SandboxId, number: u32) -> Result<Process, Failure
 /// There is no process with this number.
 pub fn no_process(number: u32) -> Failure {
     Failure::usage(format!("no process {number} runs on this machine"))
+        .hint("`$$` is the number of the shell that you are in")
 }
 
 /// Waits for the end of the process, then for the turn on the sandbox; none if the sandbox is not tied to it any more.

@@ -196,3 +196,87 @@ fn tick(board: Weak<Board>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Result;
+
+    use indicatif::{ProgressDrawTarget, TermLike};
+
+    use super::*;
+
+    /// A terminal that keeps what is written to it.
+    #[derive(Clone, Debug, Default)]
+    struct Paper(Arc<Mutex<String>>);
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            160
+        }
+
+        fn move_cursor_up(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+
+        fn write_str(&self, text: &str) -> Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pull_shows_bytes_rate_and_time_left_and_a_bar_for_each_layer() {
+        let paper = Paper::default();
+        let target = ProgressDrawTarget::term_like(Box::new(paper.clone()));
+        let bars = Some(MultiProgress::with_draw_target(target));
+        let board = Board { verbose: false, bars, tasks: Mutex::default() };
+        let task = || "pull base/php".to_owned();
+        board.event(Event::Started { task: task() });
+        for done in [1_000_000, 3_000_000] {
+            board.event(Event::Progress { task: task(), done, total: 10_000_000 });
+            let long_ago = Instant::now().checked_sub(PATIENCE).expect("the machine has run that long");
+            board.tasks.lock().unwrap().values_mut().for_each(|task| task.since = long_ago);
+            board.draw();
+        }
+        board.event(Event::Part { task: task(), part: "635f52625043".into(), done: 500_000, total: 2_000_000 });
+        board.draw();
+        let shown = paper.0.lock().unwrap().clone();
+        let whole = r"pull base/php \[[━╸ ]{24}\] 3\.00 MB/10\.00 MB \d+(\.\d+)? [kMG]?B/s \d+[smhd]";
+        assert!(regex::Regex::new(whole).unwrap().is_match(&shown), "{shown}");
+        let layer = r"635f52625043 \[[━╸ ]{24}\] 500\.00 kB/2\.00 MB";
+        assert!(regex::Regex::new(layer).unwrap().is_match(&shown), "{shown}");
+
+        paper.0.lock().unwrap().clear();
+        board.event(Event::Part { task: task(), part: "635f52625043".into(), done: 2_000_000, total: 2_000_000 });
+        board.draw();
+        let shown = paper.0.lock().unwrap().clone();
+        assert!(
+            shown.contains("pull base/php") && !shown.contains("635f52625043"),
+            "a layer that is whole has no bar: {shown}"
+        );
+    }
+}

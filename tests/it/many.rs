@@ -95,6 +95,20 @@ fn a_sandbox_ends_with_the_process_that_asked_for_it() {
 }
 
 #[test]
+fn without_a_number_it_is_the_shell_that_ran_onramp() {
+    let dev = Developer::new();
+    dev.shop();
+    let shop = dev.path("shop").canonicalize().unwrap();
+    let label = format!("dev.onramp.project-dir={}", shop.display());
+    // The shell does not become onramp: something comes after it.
+    let mut shell = dev.in_shop("up --reap").through("sh", &["-c", "\"$@\" || exit; onramp=done", "sh"]);
+    engine::until("destroy", ("label", &label), || assert!(shell.output().unwrap().status.success()));
+    let sandbox = engine::sandbox_of(&shop);
+    drop(Turn::wait(&dev.elsewhere("home/.local/state/onramp"), &turn_on(sandbox.as_str())).unwrap());
+    assert_eq!(engine::data_of(&shop), Vec::<String>::new());
+}
+
+#[test]
 fn where_the_reaper_is_killed_too_the_sandbox_is_known_to_be_left() {
     let dev = Developer::new();
     dev.shop();

@@ -12,6 +12,7 @@ pub use report::{Case, CaseResult};
 pub use schedule::{Lane, schedule};
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ use crate::engine::{self, Watch};
 use crate::name::Name;
 use crate::project::test::Test;
 
-/// A program that could not begin, or that a signal ended, ends with this or more.
-const UNNATURAL: i64 = 126;
+/// What programs end with that a signal ended: 128 and its number. A container that ends sends its programs some.
+const SIGNALLED: RangeInclusive<i64> = 129..=192;
 /// How long a container may take to be gone whose programs are.
 const GONE: Duration = Duration::from_secs(2);
 
@@ -120,15 +121,13 @@ impl Run<'_> {
     /// Whether a test's service ended while it ran, and how.
     async fn ended(&self, id: &SandboxId, container: &str, test: &Test, ran: &Ran) -> Result<Option<String>, Error> {
         let (engine, service) = (self.maker.engine, &test.r#in);
-        let wait = engine.wait_for_exit(container);
-        let ended = if ran.broken_off.is_some() || ran.exit_code >= Some(UNNATURAL) {
-            // The engine tells the end of a program before that of the container which it went with.
-            tokio::time::timeout(GONE, wait).await.ok().transpose()?
-        } else if ran.exit_code == Some(0) || status::container(engine, id, service.as_str()).await?.running {
-            None
-        } else {
-            Some(wait.await?)
-        };
+        // The engine tells the end of a program before that of the container which it went with; and another test may have
+        // started that again.
+        let wait = tokio::time::timeout(GONE, engine.wait_for_exit(container));
+        let suspect = ran.broken_off.is_some() || ran.exit_code.is_some_and(|code| SIGNALLED.contains(&code));
+        let goes_on =
+            !suspect && (ran.exit_code == Some(0) || status::container(engine, id, service.as_str()).await?.running);
+        let ended = if goes_on { None } else { wait.await.ok().transpose()? };
         Ok(match (ended, &ran.broken_off) {
             (Some(Watch { exit_code }), _) => Some(format!("{service} ended while it ran, with exit code {exit_code}")),
             // Another test has started it again already.
