@@ -156,7 +156,7 @@ impl FromStr for ImageRef {
             return Err(shape());
         }
         if tag.is_none() && digest.is_none() {
-            return Err(wrong("pinned: it needs a tag or a digest"));
+            return Err(wrong("pinned: it needs a tag or a digest, which `onramp image list --tags` tells"));
         }
         Ok(Self { registry: registry.to_owned(), path: path.to_owned(), tag: tag.map(str::to_owned), digest })
     }

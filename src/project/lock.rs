@@ -151,21 +151,23 @@ impl Default for Lock {
 impl Lock {
     /// Reads a project's lock; a missing file is an empty lock.
     pub fn load(root: &Path) -> Result<Self, DocumentError> {
-        match document::load_up_to(&root.join(FILE), CAP) {
-            Err(error) if error.is_not_found() => Ok(Self::default()),
-            Err(DocumentError::Wrong { path, line, column, message, hint: None }) => {
-                let merged = files::read(&path, CAP).is_ok_and(|text| crate::merge::has_markers(&text));
-                let hint = if merged {
-                    "a merge left its conflict markers there: `git checkout --ours onramp.lock` takes this branch's side, \
-                     then `onramp update` brings the blocks up to date"
-                } else {
-                    "onramp generates it, so nothing there needs to be mended by hand: where it is committed, \
-                     `git checkout onramp.lock` gives it back"
-                };
-                Err(DocumentError::Wrong { path, line, column, message, hint: Some(hint.to_owned()) })
+        let (path, line, column, message) = match document::load_up_to(&root.join(FILE), CAP) {
+            Err(error) if error.is_not_found() => return Ok(Self::default()),
+            Err(DocumentError::Wrong { path, line, column, message, hint: None }) => (path, line, column, message),
+            Err(DocumentError::File(FileError::NotText { path, offset })) => {
+                (path, 1, 1, format!("not UTF-8 text (byte {offset})"))
             }
-            other => other,
-        }
+            other => return other,
+        };
+        let merged = files::read(&path, CAP).is_ok_and(|text| crate::merge::has_markers(&text));
+        let hint = if merged {
+            "a merge left its conflict markers there: `git checkout --ours onramp.lock` takes this branch's side, \
+             then `onramp update` brings the blocks up to date"
+        } else {
+            "onramp generates it, so nothing there needs to be mended by hand: where it is committed, \
+             `git checkout onramp.lock` gives it back"
+        };
+        Err(DocumentError::Wrong { path, line, column, message, hint: Some(hint.to_owned()) })
     }
 
     /// The file's text.
@@ -221,12 +223,14 @@ mod tests {
     fn a_lock_that_cannot_be_read_tells_how_to_get_one() {
         use crate::error::Fault;
         let dir = tempfile::tempdir().unwrap();
-        let hint = |text: &str| {
+        let hint = |text: &[u8]| {
             std::fs::write(dir.path().join(FILE), text).unwrap();
             Lock::load(dir.path()).unwrap_err().hint().unwrap()
         };
-        assert!(hint("garbage").contains("`git checkout onramp.lock`"));
-        let merged = "schema = 1\n<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other\n";
+        for broken in [&b"garbage"[..], b"schema = 1\n\xff\xfe"] {
+            assert!(hint(broken).contains("`git checkout onramp.lock`"));
+        }
+        let merged = b"schema = 1\n<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other\n";
         assert!(hint(merged).contains("`git checkout --ours onramp.lock`"));
     }
 
