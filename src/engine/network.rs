@@ -84,13 +84,33 @@ impl Engine {
         Ok(found.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
     }
 
-    /// Removes a network; one that is not there is removed.
+    /// Removes a network of onramp's; one that is not there is removed.
     pub async fn remove_network(&self, name: &str) -> Result<(), Error> {
-        match self.docker.remove_network(name).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_status(&error, 404) => Ok(()),
-            Err(error) => Err(Self::failed(format!("remove network {name}"), error)),
+        self.remove_networks(name, None).await
+    }
+
+    /// Removes what else onramp made under the name of a network. Names are not unique to an engine, and what a process that
+    /// was killed asked for may be made after it, beside what the next one made; then no container can be started on the
+    /// name.
+    pub async fn remove_namesakes(&self, name: &str, id: &str) -> Result<(), Error> {
+        self.remove_networks(name, Some(id)).await
+    }
+
+    async fn remove_networks(&self, name: &str, but: Option<&str>) -> Result<(), Error> {
+        let mut filters = label_filter(&[]);
+        // The engine takes it for a part of names.
+        filters.insert("name".to_owned(), vec![name.to_owned()]);
+        let options = ListNetworksOptions { filters: Some(filters) };
+        let found = self.docker.list_networks(Some(options)).await.map_err(|e| Self::failed("list networks", e))?;
+        let named = found.into_iter().filter(|network| network.name.as_deref() == Some(name));
+        for id in named.filter_map(|network| network.id).filter(|id| but != Some(id)) {
+            match self.docker.remove_network(&id).await {
+                Ok(()) => {}
+                Err(error) if is_status(&error, 404) => {}
+                Err(error) => return Err(Self::failed(format!("remove network {name}"), error)),
+            }
         }
+        Ok(())
     }
 }
 

@@ -77,8 +77,8 @@ pub enum Begin {
 pub struct Existing {
     /// Containers of this sandbox.
     pub containers: Vec<Container>,
-    /// Its network, if it is there: whether that has a way out.
-    pub network: Option<bool>,
+    /// Its networks, and whether each has a way out: more than one where what a killed onramp asked for came late.
+    pub networks: Vec<bool>,
     /// What there is of data.
     pub data: Inventory,
     /// Those of the wanted images that are there.
@@ -210,7 +210,7 @@ pub struct Plan {
     pub pull: Vec<ImageRef>,
     /// Images to build.
     pub build: Vec<BuildPlan>,
-    /// Whether the network that is there must go: it is open and must be closed, or the other way round.
+    /// Whether the network that is there must go: it is open and must be closed, or the other way round, or is not the only one.
     pub renew_network: bool,
     /// The network to make.
     #[serde(skip)]
@@ -232,13 +232,13 @@ pub struct Plan {
 pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
     let id = wanted.id;
     let egress = wanted.project.manifest.sandbox.egress;
-    let right_network = existing.network == Some(egress);
+    let right_network = existing.networks == [egress];
     let mut plan = Plan {
         sandbox: id.clone(),
         environment: wanted.environment.clone(),
         pull: Vec::new(),
         build: Vec::new(),
-        renew_network: existing.network.is_some() && !right_network,
+        renew_network: !existing.networks.is_empty() && !right_network,
         network: (!right_network).then(|| NetworkSpec {
             name: id.network(),
             labels: sandbox_labels(id).collect(),

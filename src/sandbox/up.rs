@@ -77,15 +77,18 @@ async fn make(
 ) -> Result<Vec<Running>, Error> {
     let network = async {
         match &plan.network {
-            Some(spec) => engine.create_network(spec).await.map(|_| ()),
-            None => Ok(()),
+            Some(spec) => engine.create_network(spec).await.map(|id| Some((&spec.name, id))),
+            None => Ok(None),
         }
     };
     // All of it comes to its end, also where a part fails: what goes back must not be overtaken.
     let volumes = join_all(plan.volumes.iter().map(|volume| fill(engine, plan, volume)));
     let remove = join_all(plan.remove.iter().map(|name| engine.remove_container(name)));
     let (network, volumes, remove) = join3(network, volumes, remove).await;
-    volumes.into_iter().chain(remove).chain([network]).collect::<Result<(), _>>()?;
+    volumes.into_iter().chain(remove).collect::<Result<(), _>>()?;
+    if let Some((name, id)) = network? {
+        engine.remove_namesakes(name, &id).await?;
+    }
 
     let gates: BTreeMap<&ServiceId, watch::Sender<bool>> =
         plan.services.iter().map(|service| (&service.service, watch::Sender::new(false))).collect();

@@ -1,6 +1,6 @@
 //! Everything that a sandbox's plan is made from, read from the project, the state repository and the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use futures_util::future::{try_join, try_join_all};
@@ -114,8 +114,9 @@ impl View {
         let things = async { things.await.map_err(Error::from) };
         let ((containers, (networks, data)), present) = try_join(things, try_join_all(presence)).await?;
         let images = present.into_iter().flatten().collect();
-        let network = networks.first().map(|(_, labels)| labels.get(label::EGRESS).is_some_and(|open| open == "true"));
-        Ok(Existing { containers, network, data, images, processors: engine.place().processors })
+        let open = |labels: &HashMap<String, String>| labels.get(label::EGRESS).is_some_and(|open| open == "true");
+        let networks = networks.iter().map(|(_, labels)| open(labels)).collect();
+        Ok(Existing { containers, networks, data, images, processors: engine.place().processors })
     }
 
     /// The seeds of the project's own services as they are now. Blocking: reads them.

@@ -6,8 +6,10 @@ use std::process::Child;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::{EventsOptions, ListImagesOptions, RemoveContainerOptions, RemoveVolumeOptions};
+use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
+use bollard::query_parameters::{
+    EventsOptions, ListImagesOptions, ListNetworksOptions, RemoveContainerOptions, RemoveVolumeOptions,
+};
 use futures_util::StreamExt;
 use onramp::sandbox::SandboxId;
 
@@ -148,6 +150,24 @@ pub fn imitate(volume: &str, name: &str, others: &[(&str, &str)]) {
             VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels.clone()), ..Default::default() };
         docker.create_volume(request).await.unwrap();
     });
+}
+
+/// Makes another network under the name and with the labels of one, as an engine does for a request whose sender is gone.
+pub fn imitate_network(name: &str) {
+    with_engine(async |docker| {
+        let all = docker.list_networks(None::<ListNetworksOptions>).await.unwrap();
+        let labels = all.into_iter().find(|network| network.name.as_deref() == Some(name)).unwrap().labels;
+        let request = NetworkCreateRequest { name: name.to_owned(), labels, ..Default::default() };
+        docker.create_network(request).await.unwrap();
+    });
+}
+
+/// How many networks have this name.
+pub fn networks_named(name: &str) -> usize {
+    with_engine(async |docker| {
+        let all = docker.list_networks(None::<ListNetworksOptions>).await.unwrap();
+        all.iter().filter(|network| network.name.as_deref() == Some(name)).count()
+    })
 }
 
 /// Makes a volume that is nobody's.

@@ -186,6 +186,22 @@ fn what_a_killed_up_left_the_next_one_takes_on() {
 }
 
 #[test]
+fn a_network_that_a_killed_up_asked_for_and_that_came_late_is_no_hindrance() {
+    let dev = Developer::new();
+    dev.shop();
+    dev.in_shop("up").ok();
+    let name = engine::sandbox_of(&dev.path("shop")).network();
+    engine::imitate_network(&name);
+    assert_eq!(engine::networks_named(&name), 2);
+    dev.in_shop("up").ok();
+    assert_eq!(engine::networks_named(&name), 1);
+    assert!(dev.page("shop", "shop/web", "/").contains("Fountain pen"));
+    engine::imitate_network(&name);
+    dev.in_shop("down").ok();
+    assert_eq!(engine::networks_named(&name), 0);
+}
+
+#[test]
 fn two_ups_at_once_are_told_apart() {
     let dev = Developer::new();
     dev.shop();
