@@ -1,8 +1,8 @@
 //! What was read of templates and what they rendered to, kept in the cache under what it is: so that an update has its
 //! base when the tag is gone, the repository moved, or there is no network.
 //!
-//! One file a tree, named after its digest and checked against it whenever it is read; one file a render, named after
-//! what went into it. A file is written aside and renamed, so that any number of processes may be at it. It is not
+//! One file a tree, named after its digest and checked against it whenever it is read; one file a directory of a commit
+//! that was read, named after git's id of it, with the digest of its tree; one file a render, named after what went into it. A file is written aside and renamed, so that any number of processes may be at it. It is not
 //! synced: one that a power cut tore is found out by its digest, and made again.
 
 mod pack;
@@ -18,7 +18,7 @@ use pack::{MAGIC, Pack};
 use crate::files::FileError;
 use crate::reference::Digest;
 use crate::template::{self, Answers, Rendered, Template, Value};
-use crate::tree::{Spool, Tree};
+use crate::tree::{Cap, Spool, Tree};
 
 /// How much is kept before the least recently used goes, in bytes.
 const ROOM: u64 = 2 * 1024 * 1024 * 1024;
@@ -28,6 +28,10 @@ const LATELY: Duration = Duration::from_hours(30 * 24);
 const ABANDONED: Duration = Duration::from_hours(24);
 /// Changes whenever the same template and answers may render to something else, or the format of the files does.
 const RENDER: &str = "onramp render 2";
+/// Changes whenever what git has under one id may be read as another tree.
+const READ: &str = "onramp read 1";
+/// What is kept: trees, what was read of commits, and renders.
+const KINDS: [&str; 3] = ["trees", "reads", "renders"];
 /// How much is written at once, in bytes.
 const BUFFER: usize = 256 * 1024;
 
@@ -75,6 +79,21 @@ impl Store {
             pack::encode(tree, out)
         })?;
         Ok(Some(file))
+    }
+
+    /// What was read of a commit under this id of git's before, within the same limits, and its digest.
+    pub fn read_before(&self, id: &str, cap: Cap) -> Option<(Digest, Tree)> {
+        let path = self.place("reads", &read_key(id, cap));
+        let content = std::fs::read_to_string(&path).ok().and_then(|text| text.trim_end().parse::<Digest>().ok());
+        used(&path, content.is_some());
+        let content = content?;
+        let tree = self.tree(&content)?;
+        Some((content, tree))
+    }
+
+    /// Remembers which tree was read under an id of git's.
+    pub fn keep_read(&self, id: &str, cap: Cap, content: &Digest) -> Result<(), FileError> {
+        self.write(&self.place("reads", &read_key(id, cap)), |out| writeln!(out, "{content}")).map(drop)
     }
 
     /// Renders a template, once for each version, answers and facts: the second time it is what the first made. `content` is
@@ -147,7 +166,7 @@ impl Store {
     /// Makes room: what was used least lately goes first. What cannot be looked at or removed stays.
     fn evict(&self, room: u64, now: SystemTime) {
         let mut kept = Vec::new();
-        for kind in ["trees", "renders"] {
+        for kind in KINDS {
             for found in std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten() {
                 let Ok(metadata) = found.metadata() else { continue };
                 let age = metadata.modified().ok().and_then(|then| now.duration_since(then).ok()).unwrap_or_default();
@@ -175,6 +194,12 @@ impl Store {
 /// Whether memory should not hold it.
 fn is_large(tree: &Tree) -> bool {
     pack::encoded(tree) > Spool::ROOM
+}
+
+/// What names what was read of a commit.
+fn read_key(id: &str, cap: Cap) -> Digest {
+    let parts = serde_json::json!([READ, env!("CARGO_PKG_VERSION"), id, cap.files, cap.bytes]);
+    Digest::of(parts.to_string().as_bytes())
 }
 
 /// What names a render: everything that went into it.

@@ -140,8 +140,7 @@ pub fn fetch(cache: &Path, location: &Location, at: &At, offline: bool) -> Resul
         Some(tag) if Version::of_tag(tag).is_some() => Version::from(tag.clone()),
         _ => version,
     };
-    let Taken { tree, submodules } = reader.take(&commit, "", Cap::TEMPLATE)?;
-    let (content, tree) = kept(&store, tree)?;
+    let (content, Taken { tree, submodules }) = committed(&store, reader, &commit, "", Cap::TEMPLATE)?;
     Ok(Fetched { source, version, reference, commit: commit.to_string(), description, tree, content, submodules })
 }
 
@@ -155,8 +154,7 @@ pub fn versions(cache: &Path, location: &Location, offline: bool) -> Result<Vec<
 
 /// What is under a directory of a repository at a commit (`blocks/php-web` of a catalog), at most so much; kept in the cache.
 pub fn take(mirror: &Mirror, commit: &Commit, directory: &str, cap: Cap) -> Result<Tree, Error> {
-    let taken = mirror.reader()?.take(commit, directory, cap)?;
-    Ok(kept(&Store::new(mirror.cache()), taken.tree)?.1)
+    Ok(committed(&Store::new(mirror.cache()), &mirror.reader()?, commit, directory, cap)?.1.tree)
 }
 
 /// The source that a project's block was rendered from: from the cache, else from the locked commit. Either way it is what
@@ -272,6 +270,28 @@ fn described(reader: &Reader, commit: &Commit) -> Result<(String, Version), Erro
         version => version,
     };
     Ok((text, version))
+}
+
+/// What is under a directory at a commit, and the digest of its tree. What git's id names is always the same, so it is read
+/// out of the repository once: the cache has all of it in one file.
+fn committed(
+    store: &Store,
+    reader: &Reader,
+    commit: &Commit,
+    directory: &str,
+    cap: Cap,
+) -> Result<(Digest, Taken), Error> {
+    let id = reader.tree_id(commit, directory)?;
+    if let Some((content, tree)) = id.as_ref().and_then(|id| store.read_before(id, cap)) {
+        return Ok((content, Taken { tree, submodules: Vec::new() }));
+    }
+    let Taken { tree, submodules } = reader.take(commit, directory, cap)?;
+    let (content, tree) = kept(store, tree)?;
+    // Where other repositories are named, what is read is more than a tree.
+    if let Some(id) = id.filter(|_| submodules.is_empty()) {
+        store.keep_read(&id, cap, &content)?;
+    }
+    Ok((content, Taken { tree, submodules }))
 }
 
 fn kept(store: &Store, tree: Tree) -> Result<(Digest, Tree), FileError> {

@@ -10,6 +10,7 @@ use super::spelling::Spelled;
 use super::staging::{Staging, write_new};
 use crate::git::{self, Commit, Identity};
 use crate::project::{self, Lock, manifest};
+use crate::task;
 use crate::tree::{Entry, Text, Tree};
 
 pub use super::staging::vacant;
@@ -91,9 +92,8 @@ impl Staged {
     /// Writes its files.
     pub fn write(&self, creation: &Creation) -> Result<(), Error> {
         let tree = self.directory();
-        for (path, entry) in creation.files.iter() {
-            write_new(&tree, path, entry)?;
-        }
+        let files: Vec<_> = creation.files.iter().collect();
+        task::each(&files, |(path, entry)| write_new(&tree, path, entry))?;
         creation.lock.save(&tree)?;
         Ok(())
     }

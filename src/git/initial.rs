@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use git2::{
     Index, IndexAddOption, IndexEntry, IndexTime, Mempack, ObjectType, Odb, Oid, Repository, RepositoryInitOptions,
@@ -11,6 +12,7 @@ use git2::{
 use ignore::WalkBuilder;
 
 use super::{Commit, Error, Identity};
+use crate::task;
 
 /// The priority of what is asked for objects before all else.
 const FIRST: i32 = 999;
@@ -23,33 +25,27 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
     let mut options = RepositoryInitOptions::new();
     options.initial_head(branch.as_deref().unwrap_or("main")).no_reinit(true);
     let repository = Repository::init_opts(directory, &options).map_err(library)?;
-    let commit = || -> Result<Oid, git2::Error> {
-        // Objects that only memory holds, until they are a pack.
-        let objects = Repository::from_odb(Odb::new()?)?;
-        let odb = objects.odb()?;
-        let memory = odb.add_new_mempack_backend(FIRST)?;
-        let mut packs = Packs { repository: &repository, objects: &objects, odb: &odb, memory, open: Open::default() };
+    let commit = in_memory(repository.path(), |packs| {
         let mut index = match plain(&repository, directory) {
             Some(files) => {
                 // One that belongs to no repository, which would be asked for each object.
                 let mut index = Index::open(&repository.path().join("index"))?;
-                for name in files {
-                    index.add(&entry(&mut packs, directory, name)?)?;
-                }
+                fill(&mut index, packs, directory, &files)?;
                 index
             }
-            None => added(&repository, &mut packs)?,
+            None => added(&repository, packs)?,
         };
-        if packs.open.begun {
+        if packs.begun {
             packs.close()?;
             // Trees are made only of what can be found.
-            let closed = repository.path().join("objects");
-            odb.add_disk_alternate(closed.to_str().ok_or_else(|| git2::Error::from_str("its path is not UTF-8"))?)?;
+            let closed = packs.home.join("objects");
+            let closed = closed.to_str().ok_or_else(|| git2::Error::from_str("its path is not UTF-8"))?;
+            packs.odb.add_disk_alternate(closed)?;
         }
-        let tree = objects.find_tree(index.write_tree_to(&objects)?)?;
+        let tree = packs.objects.find_tree(index.write_tree_to(packs.objects)?)?;
         index.write()?;
         let signature = Signature::now(&author.name, &author.email)?;
-        let commit = objects.commit(None, &signature, &signature, message, &tree, &[])?;
+        let commit = packs.objects.commit(None, &signature, &signature, message, &tree, &[])?;
         packs.take_trees(&tree)?;
         packs.take(commit, "");
         packs.close()?;
@@ -58,8 +54,8 @@ pub fn initialise(directory: &Path, message: &str, author: &Identity) -> Result<
         let branch = head.symbolic_target()?.unwrap_or("refs/heads/main").to_owned();
         repository.reference(&branch, commit, false, "commit (initial)")?;
         Ok(commit)
-    };
-    commit().map(Commit::from).map_err(library)
+    });
+    commit.map(Commit::from).map_err(library)
 }
 
 /// How many bytes of contents are in memory before they are written as a pack of their own.
@@ -70,22 +66,25 @@ const PIECE: usize = 256 * 1024;
 
 /// Objects that become packs of a repository.
 struct Packs<'a> {
-    repository: &'a Repository,
+    /// The repository's own directory.
+    home: &'a Path,
     /// Where they are until then.
     objects: &'a Repository,
     odb: &'a Odb<'a>,
     memory: Mempack<'a>,
-    open: Open,
+    /// What goes into the next pack, with the name that tells what resembles it.
+    taken: Vec<(Oid, String)>,
+    bytes: usize,
+    /// Whether there is a pack already.
+    begun: bool,
 }
 
-/// The pack that is being filled.
-#[derive(Default)]
-struct Open {
-    /// What goes into it, with the name that tells what resembles it.
-    objects: Vec<(Oid, String)>,
-    bytes: usize,
-    /// Whether there is one before it.
-    begun: bool,
+/// Lets somebody make packs of the repository in this directory, out of objects that only memory holds.
+fn in_memory<T>(home: &Path, make: impl FnOnce(&mut Packs<'_>) -> Result<T, git2::Error>) -> Result<T, git2::Error> {
+    let objects = Repository::from_odb(Odb::new()?)?;
+    let odb = objects.odb()?;
+    let memory = odb.add_new_mempack_backend(FIRST)?;
+    make(&mut Packs { home, objects: &objects, odb: &odb, memory, taken: Vec::new(), bytes: 0, begun: false })
 }
 
 impl Packs<'_> {
@@ -93,16 +92,15 @@ impl Packs<'_> {
     fn blob(&mut self, name: &[u8], contents: &[u8]) -> Result<Oid, git2::Error> {
         let id = self.odb.write(ObjectType::Blob, contents)?;
         self.take(id, &String::from_utf8_lossy(name));
-        self.open.bytes += contents.len();
-        if self.open.bytes >= PACK {
+        self.bytes += contents.len();
+        if self.bytes >= PACK {
             self.close()?;
-            self.open.begun = true;
         }
         Ok(id)
     }
 
     fn take(&mut self, id: Oid, name: &str) {
-        self.open.objects.push((id, name.replace('\0', "")));
+        self.taken.push((id, name.replace('\0', "")));
     }
 
     /// A tree with all below it.
@@ -118,20 +116,18 @@ impl Packs<'_> {
 
     /// Writes what is in memory as a pack, with its index, and forgets it.
     fn close(&mut self) -> Result<(), git2::Error> {
-        let taken = std::mem::take(&mut self.open.objects);
-        self.open.bytes = 0;
+        let taken = std::mem::take(&mut self.taken);
+        self.bytes = 0;
         if taken.is_empty() {
             return Ok(());
         }
+        self.begun = true;
         let mut pack = self.objects.packbuilder()?;
-        // As many as there are processors.
-        pack.set_threads(0);
         for (id, name) in taken {
             pack.insert_object(id, Some(&name))?;
         }
-        let place = self.repository.path().join("objects/pack");
         // Git's packs cannot be written to.
-        let indexer = git2::Indexer::new(None, &place, 0o444, false)?;
+        let indexer = git2::Indexer::new(None, &self.home.join("objects/pack"), 0o444, false)?;
         // It maps its file anew for every piece that it is given, and there are two an object.
         let mut indexer = BufWriter::with_capacity(PIECE, indexer);
         let mut failed = None;
@@ -145,6 +141,40 @@ impl Packs<'_> {
         drop(pack);
         self.memory.reset()
     }
+}
+
+/// Keeps the contents of files, of many on several threads, and adds their lines to the index.
+fn fill(index: &mut Index, packs: &mut Packs<'_>, directory: &Path, files: &[PathBuf]) -> Result<(), git2::Error> {
+    let threads = task::threads(files.len());
+    if threads == 1 {
+        return files.iter().try_for_each(|name| index.add(&entry(packs, directory, name)?));
+    }
+    packs.begun = true;
+    let home = packs.home;
+    let share = |files: &[PathBuf], lines: mpsc::Sender<IndexEntry>| {
+        in_memory(home, |packs| {
+            for name in files {
+                let line = entry(packs, directory, name)?;
+                lines.send(line).map_err(|_| git2::Error::from_str("nobody takes its line of the index"))?;
+            }
+            // The index is whole before the last pack is.
+            drop(lines);
+            packs.close()
+        })
+    };
+    std::thread::scope(|scope| {
+        let mut shares = Vec::new();
+        for files in files.chunks(files.len().div_ceil(threads)) {
+            let (sender, lines) = mpsc::channel();
+            shares.push((scope.spawn(move || share(files, sender)), lines));
+        }
+        for (share, lines) in shares {
+            // In order: a line in the middle of a long index is slow to add.
+            lines.iter().try_for_each(|line| index.add(&line))?;
+            share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok(())
+    })
 }
 
 /// The files and links that git takes as they are, sorted by their names. None where something changes what is taken, which
@@ -188,9 +218,9 @@ fn attributes(config: &git2::Config) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Keeps a file's contents, and makes its line of the index.
-fn entry(packs: &mut Packs<'_>, directory: &Path, name: PathBuf) -> Result<IndexEntry, git2::Error> {
-    let path = directory.join(&name);
-    let name = name.into_os_string().into_encoded_bytes();
+fn entry(packs: &mut Packs<'_>, directory: &Path, name: &Path) -> Result<IndexEntry, git2::Error> {
+    let path = directory.join(name);
+    let name = name.as_os_str().as_encoded_bytes().to_vec();
     let failed = |error: std::io::Error| git2::Error::from_str(&format!("{}: {error}", path.display()));
     let about = path.symlink_metadata().map_err(failed)?;
     let contents = if about.is_symlink() {
@@ -307,6 +337,14 @@ mod tests {
         let large = |seed: usize| (0..PACK / 16).map(|n| format!("{:15}\n", n * seed)).collect::<String>();
         let (one, other) = (large(1), large(7));
         same_as_git(&[("a", &one), ("b/c", "small"), ("d", &other), ("e", "small"), ("f/a", &one)]);
+    }
+
+    #[test]
+    fn many_files_are_shared_between_threads() {
+        let names: Vec<(String, String)> =
+            (0..1507).map(|n| (format!("{}/{n}{}", n % 9, ["", "*"][n % 2]), format!("{n}\n"))).collect();
+        let files: Vec<(&str, &str)> = names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        same_as_git(&files);
     }
 
     proptest::proptest! {

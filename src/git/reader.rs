@@ -103,16 +103,15 @@ impl Reader {
         count().map_err(|e| self.library(e))
     }
 
+    /// What names everything under a directory at a commit: git's own id, which is another one where anything is. None
+    /// where there is no such directory.
+    pub fn tree_id(&self, commit: &Commit, directory: &str) -> Result<Option<String>, Error> {
+        Ok(self.root(commit, directory)?.map(|tree| tree.id().to_string()))
+    }
+
     /// Everything under a directory at a commit; an empty directory is all of it.
     pub fn take(&self, commit: &Commit, directory: &str, cap: Cap) -> Result<Taken, Error> {
-        let root = self.repository.find_commit(commit.oid()).and_then(|c| c.tree()).map_err(|e| self.library(e))?;
-        let root = if directory.is_empty() {
-            root
-        } else {
-            let Ok(entry) = root.get_path(Path::new(directory)) else { return Ok(Taken::default()) };
-            let Ok(tree) = self.repository.find_tree(entry.id()) else { return Ok(Taken::default()) };
-            tree
-        };
+        let Some(root) = self.root(commit, directory)? else { return Ok(Taken::default()) };
         let odb = self.repository.odb().map_err(|e| self.library(e))?;
         let used = Cap { files: 0, bytes: 0 };
         let mut pass =
@@ -153,6 +152,16 @@ impl Reader {
             }
         }
         Ok(Some(taken))
+    }
+
+    /// A directory at a commit, if there is one; an empty name is the top.
+    fn root(&self, commit: &Commit, directory: &str) -> Result<Option<git2::Tree<'_>>, Error> {
+        let top = self.repository.find_commit(commit.oid()).and_then(|c| c.tree()).map_err(|e| self.library(e))?;
+        if directory.is_empty() {
+            return Ok(Some(top));
+        }
+        let id = top.get_path(Path::new(directory)).map(|entry| entry.id());
+        Ok(id.and_then(|id| self.repository.find_tree(id)).ok())
     }
 
     fn peel(&self, name: &str) -> Option<Commit> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
@@ -35,12 +35,15 @@ pub fn until<T>(event: &str, which: (&str, &str), start: impl FnOnce() -> T) -> 
         let filters = [("type", "container"), ("event", event), which];
         let filters: HashMap<String, Vec<String>> =
             filters.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect();
-        let mut events = docker.events(Some(EventsOptions { filters: Some(filters), ..Default::default() }));
+        // What happens before the engine has heard of the subscription is told, too.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let since = Some(format!("{}.{:09}", now.as_secs(), now.subsec_nanos()));
+        let mut events = docker.events(Some(EventsOptions { since, filters: Some(filters), ..Default::default() }));
         // The subscription is made by the first poll; the program starts after it.
         let mut first = events.next();
         assert!(futures_util::future::poll_immediate(&mut first).await.is_none(), "nothing has happened yet");
         let started = start();
-        let event = tokio::time::timeout(Duration::from_mins(1), first).await;
+        let event = tokio::time::timeout(Duration::from_mins(5), first).await;
         assert!(event.is_ok_and(|event| event.is_some_and(|event| event.is_ok())), "it happens to a container");
         started
     })

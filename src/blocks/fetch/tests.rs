@@ -346,6 +346,34 @@ fn what_another_repository_holds_is_not_followed() {
 }
 
 #[test]
+fn what_git_names_is_read_once_and_never_taken_for_something_else() {
+    let template = Template::new();
+    template.release("v1.0.0", "one");
+    let one = template.fetch(&template.here(), &latest()).unwrap();
+    let blob = template.git(&["rev-parse", "HEAD:README.md.jinja"]);
+    let object = template.root().join(format!(".git/objects/{}/{}", &blob[..2], &blob[2..]));
+    std::fs::remove_file(&object).unwrap();
+    let again = template.fetch(&template.here(), &latest()).unwrap();
+    assert_eq!((again.tree, again.content), (one.tree, one.content.clone()));
+    // The same contents under another id are another reading, and other contents are others.
+    template.release("v1.1.0", "two");
+    let two = template.fetch(&template.here(), &latest()).unwrap();
+    assert_eq!(two.tree.get("README.md.jinja"), Some(&Entry::file("two")));
+    // What the cache says is believed only as far as the tree is there, and is what it says.
+    let files = |kind: &str| std::fs::read_dir(template.cache().join("blocks").join(kind)).unwrap();
+    for file in files("trees") {
+        std::fs::write(file.unwrap().path(), "torn").unwrap();
+    }
+    assert_eq!(template.fetch(&template.here(), &latest()).unwrap().tree, two.tree);
+    for file in files("reads") {
+        std::fs::write(file.unwrap().path(), "torn").unwrap();
+    }
+    assert_eq!(template.fetch(&template.here(), &latest()).unwrap().tree, two.tree);
+    let gone = template.fetch(&template.here(), &At::Reference("v1.0.0".to_owned())).unwrap_err();
+    assert!(gone.to_string().contains("object not found"), "{gone}");
+}
+
+#[test]
 fn a_commit_with_hostile_names_is_refused_whole() {
     let template = Template::new();
     let blob = template.git(&["hash-object", "-w", "copier.yml"]);
