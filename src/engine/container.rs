@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
 
 use bollard::container::LogOutput;
 use bollard::models::{
@@ -67,6 +68,15 @@ pub struct ContainerSpec {
     pub capabilities: BTreeSet<String>,
     /// Whether the engine starts it again when it or the engine ends.
     pub restart: bool,
+}
+
+/// Where a published port is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The loopback port.
+    pub host: u16,
+    /// The container's own address, where this machine shares the engine's networks.
+    pub own: Option<SocketAddr>,
 }
 
 /// A published port.
@@ -320,16 +330,22 @@ impl Engine {
         Ok(found.into_iter().map(container).collect())
     }
 
-    /// The loopback port that a running container's port is published on; none while it has none.
-    pub async fn host_port(&self, name: &str, port: u16) -> Result<Option<u16>, Error> {
+    /// Where a running container's port is reached; none while it is not published.
+    pub async fn published(&self, name: &str, port: u16) -> Result<Option<Published>, Error> {
         let inspect = self
             .docker
             .inspect_container(name, None)
             .await
             .map_err(|e| Self::failed(format!("inspect container {name}"), e))?;
-        let ports = inspect.network_settings.and_then(|network| network.ports).unwrap_or_default();
-        let bindings = ports.get(&format!("{port}/tcp")).cloned().flatten().unwrap_or_default();
-        Ok(bindings.iter().find_map(|binding| binding.host_port.as_deref()?.parse().ok()))
+        let settings = inspect.network_settings.unwrap_or_default();
+        let bindings = settings.ports.unwrap_or_default().remove(&format!("{port}/tcp")).flatten().unwrap_or_default();
+        let Some(host) = bindings.iter().find_map(|binding| binding.host_port.as_deref()?.parse().ok()) else {
+            return Ok(None);
+        };
+        let networks = settings.networks.unwrap_or_default();
+        let own = networks.values().find_map(|network| network.ip_address.as_deref()?.parse::<IpAddr>().ok());
+        let own = own.filter(|_| self.place().here).map(|address| SocketAddr::new(address, port));
+        Ok(Some(Published { host, own }))
     }
 
     /// How a container was made.

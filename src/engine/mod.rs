@@ -11,7 +11,8 @@ mod place;
 mod volume;
 
 pub use container::{
-    CAPABILITIES, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Source, Watch,
+    CAPABILITIES, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Published, Source,
+    Watch,
 };
 pub use exec::{ExecSpec, Interactive, Output};
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};

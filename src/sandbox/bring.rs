@@ -141,7 +141,7 @@ pub(super) async fn answered(
     limit: Duration,
 ) -> Result<(Option<u16>, String), Error> {
     let port = match definition.port {
-        Some(port) => engine.host_port(name, port).await?,
+        Some(port) => engine.published(name, port).await?,
         None => None,
     };
     let mut last = String::new();
@@ -157,7 +157,7 @@ pub(super) async fn answered(
         // A container that ended is told before a port that somebody else may have taken over.
         biased;
         ended = engine.wait_for_exit(name) => Some(ended?.exit_code),
-        answer = probing => return Ok((port, answer)),
+        answer = probing => return Ok((port.map(|port| port.host), answer)),
         () = tokio::time::sleep(limit) => None,
     };
     let service = service.to_string();

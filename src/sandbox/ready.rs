@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::engine::Published;
 use crate::project::service::Service;
 
 /// The first probes come this close after each other.
@@ -16,16 +17,18 @@ const SLOW: Duration = Duration::from_millis(500);
 const PROBE: Duration = Duration::from_secs(5);
 /// More of an answer than this is not read, in bytes.
 const ANSWER_CAP: u64 = 256 * 1024;
-/// A connection that is neither spoken to nor closed for this long is to a service that listens.
-const SILENCE: Duration = Duration::from_millis(40);
+/// A connection to a container itself takes at most this long; where a firewall drops it, the published port is asked.
+const DIRECT: Duration = Duration::from_secs(1);
+/// A connection through the engine's proxy that is neither spoken to nor closed for this long is to a service that listens.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// Probes until the service answers; what it answered. `last` keeps what the latest probe saw, for a timeout's message.
-pub async fn wait(service: &Service, port: u16, last: &mut String) -> String {
+pub async fn wait(service: &Service, port: Published, last: &mut String) -> String {
     let mut gap = QUICK;
     let mut quick_probes = 50;
     loop {
         let seen = match &service.ready {
-            Some(ready) => http(port, &ready.http).await,
+            Some(ready) => http(port.host, &ready.http).await,
             None => tcp(port).await,
         };
         match seen {
@@ -73,10 +76,19 @@ pub async fn get(port: u16, path: &str) -> std::io::Result<(String, String)> {
     Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
 }
 
-/// A connection that holds. The engine's own proxy accepts for a service that is not there yet and closes at once, so
-/// only a service that speaks or keeps listening counts.
-async fn tcp(port: u16) -> Result<String, String> {
-    let connect = timeout(PROBE, TcpStream::connect(("127.0.0.1", port)));
+/// A connection to the service. The engine's own proxy accepts for one that is not there yet, and closes as soon as it
+/// finds out, which may take a while on a busy machine. So the container is asked itself; where it cannot be reached, only
+/// a service that speaks or keeps a connection open for long counts.
+async fn tcp(port: Published) -> Result<String, String> {
+    let listens = || Ok("accepts connections".to_owned());
+    if let Some(own) = port.own {
+        match timeout(DIRECT, TcpStream::connect(own)).await {
+            Ok(Ok(_)) => return listens(),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Err(error.to_string()),
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+    let connect = timeout(PROBE, TcpStream::connect(("127.0.0.1", port.host)));
     let mut stream = match connect.await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(error.to_string()),
@@ -85,7 +97,7 @@ async fn tcp(port: u16) -> Result<String, String> {
     let mut byte = [0];
     match timeout(SILENCE, stream.read(&mut byte)).await {
         Ok(Ok(0) | Err(_)) => Err("the connection was closed at once".to_owned()),
-        Ok(Ok(_)) | Err(_) => Ok("accepts connections".to_owned()),
+        Ok(Ok(_)) | Err(_) => listens(),
     }
 }
 
@@ -112,6 +124,10 @@ mod tests {
         port
     }
 
+    fn proxied(host: u16) -> Published {
+        Published { host, own: None }
+    }
+
     #[tokio::test]
     async fn a_service_is_ready_when_it_says_so_and_not_before() {
         let port =
@@ -122,7 +138,7 @@ mod tests {
             ..Default::default()
         };
         let mut last = String::new();
-        assert_eq!(wait(&service, port, &mut last).await, "GET /health → 204");
+        assert_eq!(wait(&service, proxied(port), &mut last).await, "GET /health → 204");
         assert_eq!(last, "GET /health got no HTTP answer");
     }
 
@@ -130,7 +146,20 @@ mod tests {
     async fn a_port_that_closes_at_once_is_not_ready() {
         let port = server(false, &[b"", b"5.5.5-MariaDB"]).await;
         let mut last = String::new();
-        assert_eq!(wait(&Service::default(), port, &mut last).await, "accepts connections");
+        assert_eq!(wait(&Service::default(), proxied(port), &mut last).await, "accepts connections");
         assert_eq!(last, "the connection was closed at once");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_holds_a_connection_is_not_the_service() {
+        // It is accepted by the system, and nobody ever closes it.
+        let proxy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let service = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = Published { host: proxy.local_addr().unwrap().port(), own: Some(service.local_addr().unwrap()) };
+        assert_eq!(tcp(port).await.as_deref(), Ok("accepts connections"));
+        drop(service);
+        let refused = tcp(port).await.unwrap_err();
+        assert!(refused.contains("refused"), "{refused}");
+        assert!(tcp(proxied(port.host)).await.is_ok(), "where the container is out of reach, nothing tells them apart");
     }
 }
