@@ -36,6 +36,7 @@ mod pty;
 mod run;
 mod sandbox;
 mod setup;
+mod share;
 mod signature;
 mod spelling;
 mod test;
