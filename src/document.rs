@@ -45,6 +45,8 @@ pub enum DocumentError {
         column: usize,
         /// What it asks for, and why that is refused.
         message: String,
+        /// What to do instead, where it is not to leave it out.
+        hint: Option<String>,
     },
     /// The file is for a later onramp.
     #[error("{} has schema {found}; this onramp knows schema {SCHEMA}", path.display())]
@@ -69,8 +71,9 @@ impl Fault for DocumentError {
         match self {
             Self::File(error) => error.hint(),
             Self::Wrong { hint, .. } => hint.clone(),
-            Self::Refused { .. } => {
-                Some("a sandbox stays closed: take it out, also of the block that brought it".to_owned())
+            Self::Refused { hint, .. } => {
+                let closed = || "a sandbox stays closed: take it out, also of the block that brought it".to_owned();
+                Some(hint.clone().unwrap_or_else(closed))
             }
             Self::Newer { .. } => Some("a newer onramp wrote it; nothing was changed. Update onramp.".to_owned()),
         }
@@ -98,7 +101,7 @@ impl DocumentError {
     #[must_use]
     pub fn refused(self) -> Self {
         match self {
-            Self::Wrong { path, line, column, message, .. } => Self::Refused { path, line, column, message },
+            Self::Wrong { path, line, column, message, hint } => Self::Refused { path, line, column, message, hint },
             other => other,
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::closure::{Member, ServiceId};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
+use super::mask::Masks;
 use super::seed::Seeds;
 use super::{Error, SandboxId, SandboxKey, secret};
 use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Source, label};
@@ -150,6 +151,9 @@ pub struct ServicePlan {
     /// Seed files, absolute, in order.
     #[serde(skip)]
     pub seed: Vec<PathBuf>,
+    /// What is masked of them.
+    #[serde(skip)]
+    pub masks: Option<Masks>,
     /// The program that fills its data once it answers.
     #[serde(skip)]
     pub seed_command: Option<Vec<String>>,
@@ -307,6 +311,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             needs: member.needs.clone(),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
+            masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
             seed_command,
             golden: golden.flatten(),
         });
@@ -432,6 +437,10 @@ impl Wanted<'_> {
             }
         };
         Ok((origin, RunImage::Pinned(pinned(image, self.lock)?)))
+    }
+
+    fn masks(&self, seeds: &Seeds) -> Masks {
+        Masks::new(&seeds.mask, self.key.of_masks(&self.id.home()))
     }
 
     /// The secrets of another machine that are in the data which the sandbox goes on with: its services are told these.

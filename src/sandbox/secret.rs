@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::mask::MaskKey;
 use crate::files::FileError;
 use crate::project::service::{EnvValue, Service};
 
@@ -52,6 +53,15 @@ impl SandboxKey {
         hash.update(self.0);
         hash.update(secret);
         crate::reference::Digest::from_hash(&hash.finalize()).hex()[..32].to_owned()
+    }
+}
+
+impl SandboxKey {
+    /// The key of the masks of a project's dumps: who has not this machine's key cannot look up what a value was.
+    pub fn of_masks(&self, project: &str) -> MaskKey {
+        let mut hash = blake3::Hasher::new_keyed(&self.0);
+        hash.update(b"masks ").update(project.as_bytes());
+        MaskKey::new(*hash.finalize().as_bytes())
     }
 }
 

@@ -28,6 +28,7 @@ mod join;
 mod killed;
 mod layers;
 mod many;
+mod mask;
 mod new;
 mod parity;
 mod playground;

@@ -7,9 +7,9 @@ use crate::cli::output::{Report, Verdict};
 use crate::name::Name;
 use crate::project::Lock;
 use crate::registry::Registry;
+use crate::sandbox::SandboxKey;
 use crate::sandbox::data::share::{Push, PushPlan, Pushed, Wanted};
 use crate::sandbox::data::{Inventory, Maker, snapshot};
-use crate::sandbox::SandboxKey;
 use crate::task::blocking;
 use crate::text;
 

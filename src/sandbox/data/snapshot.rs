@@ -164,10 +164,7 @@ pub(super) fn volume(id: &SandboxId, snapshot: &Name, part: &ServiceId) -> Strin
 }
 
 /// What is written on each part of a snapshot of these services.
-pub(super) fn marks<'a>(
-    snapshot: &Name,
-    services: impl IntoIterator<Item = &'a ServiceId>,
-) -> [(String, String); 2] {
+pub(super) fn marks<'a>(snapshot: &Name, services: impl IntoIterator<Item = &'a ServiceId>) -> [(String, String); 2] {
     let services: Vec<String> = services.into_iter().map(ToString::to_string).collect();
     [(label::SNAPSHOT.to_owned(), snapshot.to_string()), (label::PARTS.to_owned(), services.join(","))]
 }

@@ -115,14 +115,17 @@ impl Contents {
         }
         let plain = |text: &str| text.len() <= LONGEST && !text.chars().any(|c| c.is_control());
         let texts = [&contents.project, &contents.snapshot, &contents.made].into_iter();
-        let texts = texts.chain(contents.services.iter().flat_map(|part| std::iter::once(&part.data).chain(&part.seed)));
+        let texts =
+            texts.chain(contents.services.iter().flat_map(|part| std::iter::once(&part.data).chain(&part.seed)));
         let secrets = contents.secrets.iter().flat_map(|(name, value)| [name, value]);
         if contents.secrets.len() > MOST || !texts.chain(secrets).all(|text| plain(text)) {
             return Err(wrong("a text of it is longer than any of ours, or not plain".to_owned()));
         }
         let digests = |digests: &mut dyn Iterator<Item = &Digest>| digests.cloned().collect::<BTreeSet<Digest>>();
         let parts = digests(&mut contents.services.iter().map(|part| &part.layer));
-        if parts != digests(&mut layers.iter().map(|layer| &layer.digest)) || layers.iter().any(|l| l.media_type != LAYER) {
+        if parts != digests(&mut layers.iter().map(|layer| &layer.digest))
+            || layers.iter().any(|l| l.media_type != LAYER)
+        {
             return Err(wrong("its layers are not the data that its config names".to_owned()));
         }
         match contents.services.iter().find(|part| part.bytes > LARGEST) {

@@ -15,9 +15,9 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
+use super::Error;
 use super::archive::{self, Broken};
 use super::document::{self, Contents, LARGEST, MANIFEST, Part};
-use super::Error;
 use crate::engine;
 use crate::event::{Event, Observer};
 use crate::files::{self, FileError};

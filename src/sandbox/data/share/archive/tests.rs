@@ -127,7 +127,12 @@ fn what_leads_out_or_is_no_data_is_refused() {
         }
     }
     let mut trusted = Builder::new(Vec::new());
-    trusted.append(&Archive::new(tar(&[top]).as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone(), io::empty()).unwrap();
+    trusted
+        .append(
+            &Archive::new(tar(&[top]).as_slice()).entries().unwrap().next().unwrap().unwrap().header().clone(),
+            io::empty(),
+        )
+        .unwrap();
     trusted.append_pax_extensions([("SCHILY.xattr.trusted.overlay.redirect", b"/etc".as_slice())]).unwrap();
     trusted.append(&Header::new_gnu(), io::empty()).unwrap_or_default();
     let mut bytes = trusted.into_inner().unwrap();
