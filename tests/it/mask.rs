@@ -1,5 +1,7 @@
 //! Dumps of production, masked on their way into a sandbox; dumped from and put into the real database.
 
+use std::process::Command;
+
 use onramp::error::Class;
 
 use crate::company::Developer;
@@ -35,14 +37,16 @@ fn a_dump_of_the_database_goes_in_masked() {
     dev.shop();
     dev.in_shop("up").ok();
     sql(&dev, PEOPLE);
+    sql(&dev, "CREATE USER dump@'%' IDENTIFIED BY 'dump'; GRANT ALL ON *.* TO dump@'%'");
     let unmasked = "SELECT id, HEX(note), HEX(face) FROM people ORDER BY id; SELECT id, total FROM orders ORDER BY id";
     let before = sql(&dev, unmasked);
     for options in [&["--hex-blob"][..], &["--skip-extended-insert", "--complete-insert"]] {
-        let mut dump = dev.in_shop("exec db -- mariadb-dump --default-character-set=utf8mb4");
-        for option in options.iter().chain(&["shop", "people", "orders"]) {
-            dump = dump.arg(*option);
-        }
-        let dump = dump.ok().stdout;
+        let port = dev.port("shop", "shop/db").to_string();
+        let mut program = Command::new("mariadb-dump");
+        program.args(["-h", "127.0.0.1", "-P", &port, "-u", "dump", "-pdump", "--default-character-set=utf8mb4"]);
+        let dump = program.args(options).args(["shop", "people", "orders"]).output().unwrap();
+        assert!(dump.status.success(), "{dump:?}");
+        let dump = String::from_utf8(dump.stdout).unwrap();
         assert!(dump.contains("ann@acme.test"), "{dump}");
         dev.write(format!("shop/db/dump{}.sql", options.len()), format!("{dump}-- {:?}\n", dev.path("shop")));
     }

@@ -3,10 +3,12 @@
 use std::io::Read;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 
 use super::Maker;
-use crate::engine::{ContainerSpec, Engine, Error, Mount, Source};
+use crate::engine::{ContainerSpec, Engine, Error, Mount, Source, label};
+use crate::sandbox::SandboxId;
 use crate::sandbox::plan::sandbox_labels;
 
 /// Owner, group and mode of a directory, `999:999:755`.
@@ -40,6 +42,14 @@ impl<'a> Carrier<'a> {
         maker.engine.remove_container(&spec.name).await?;
         let id = maker.engine.create_container(&spec).await?;
         Ok(Self { engine: maker.engine, id })
+    }
+
+    /// Takes away what killed onramps left of this sandbox, whose turn is held: while they are there, so is what they carry.
+    pub async fn sweep(engine: &Engine, id: &SandboxId) -> Result<(), Error> {
+        let containers = engine.containers(&[(label::SANDBOX, id.as_str())]).await?;
+        // What has no service in it only carries data.
+        let left = containers.iter().filter(|container| !container.labels.contains_key(label::SERVICE));
+        try_join_all(left.map(|container| engine.remove_container(&container.name))).await.map(drop)
     }
 
     /// Who owns the root of the volume. Fails where the engine cannot mount it.

@@ -271,12 +271,17 @@ impl<R: Read, W: Write> Lexer<R, W> {
             _ if is_word(byte) => {
                 while self.peek(0)?.is_some_and(is_word) {
                     self.bumps(1)?;
-                    // Behind the first bytes it is no mark of a text any more, and may be a long number.
-                    if self.held.len() > start + 2 {
+                    // So long is no word that is looked at, only a number.
+                    if self.held.len() > start + 64 {
                         self.pass()?;
                     }
                 }
-                let escaping = self.held.get(start..).unwrap_or_default().eq_ignore_ascii_case(b"e");
+                let word = self.held.get(start..).unwrap_or_default();
+                let escaping = word.eq_ignore_ascii_case(b"e");
+                // MySQL's client obeys it wherever it stands.
+                if word.eq_ignore_ascii_case(b"delimiter") && self.dialect != Dialect::Postgres {
+                    return Err(Wrong::refused("a DELIMITER stands in a statement"));
+                }
                 if escaping && self.dialect != Dialect::MySql && self.peek(0)? == Some(b'\'') {
                     self.quoted(b'\'', true)?;
                     Kind::Text
@@ -284,6 +289,8 @@ impl<R: Read, W: Write> Lexer<R, W> {
                     Kind::Word
                 }
             }
+            // Both clients have commands that end a statement, or read a file, wherever they stand.
+            b'\\' => return Err(Wrong::refused("a backslash stands outside of a text")),
             _ => {
                 self.bumps(1)?;
                 Kind::Mark(byte)
@@ -301,6 +308,10 @@ impl<R: Read, W: Write> Lexer<R, W> {
                 None => return Err(Wrong::refused("a text has no end")),
                 Some(b'\\') if self.dialect == Dialect::Unknown && quote != b'`' => {
                     return Err(self.unsure("a backslash in a text"));
+                }
+                // Where MySQL skips the comment, the text is none.
+                Some(b'*') if self.conditional && self.comes(b"*/")? => {
+                    return Err(Wrong::refused("the end of a comment stands in a text"));
                 }
                 Some(b'\\') if escapes => self.bumps(2)?,
                 Some(byte) if byte == quote => {

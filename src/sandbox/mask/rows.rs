@@ -124,7 +124,6 @@ fn row<R: Read, W: Write>(
 ) -> Result<(), Wrong> {
     let count = || Wrong::refused(format!("a row of `{}` has not as many values as it has columns", shown(table)));
     for (at, planned) in plan.iter().enumerate() {
-        lexer.blank()?;
         match planned {
             None => skip(lexer)?,
             Some(rule) => value(masking, lexer, *rule)?,
@@ -170,6 +169,8 @@ fn skip<R: Read, W: Write>(lexer: &mut Lexer<R, W>) -> Result<(), Wrong> {
 
 /// A value that is masked: it must be a literal.
 fn value<R: Read, W: Write>(masking: &Masking<'_>, lexer: &mut Lexer<R, W>, rule: Rule<'_>) -> Result<(), Wrong> {
+    let before = lexer.held.len();
+    lexer.blank()?;
     let start = lexer.held.len();
     let mut end = start;
     while !at_end(lexer)? {
@@ -184,6 +185,10 @@ fn value<R: Read, W: Write>(masking: &Masking<'_>, lexer: &mut Lexer<R, W>, rule
             return Err(no_literal(rule));
         }
         end = lexer.held.len();
+    }
+    // What is said beside a value may be the value.
+    if [&lexer.held[before..start], &lexer.held[end..]].iter().any(|beside| !beside.trim_ascii().is_empty()) {
+        return Err(no_literal(rule));
     }
     let written = Literal::read(&lexer.held[start..end], lexer.dialect).ok_or_else(|| no_literal(rule))?;
     let masked = masked(masking, rule, written, lexer.dialect)?;

@@ -13,9 +13,13 @@ const HARMLESS: [&str; 20] = [
     "rollback", "select", "set", "show", "start", "truncate", "unlock", "use",
 ];
 /// First words of statements that run or read what cannot be seen here.
-const HIDDEN: [&str; 8] = ["call", "do", "execute", "handler", "import", "load", "prepare", "source"];
+const HIDDEN: [&str; 9] = ["call", "charset", "do", "execute", "handler", "import", "load", "prepare", "source"];
+/// Character sets in which a backslash or quote may be the half of a character.
+const HALVES: [&str; 8] = ["big5", "cp932", "gbk", "gb18030", "johab", "sjis", "shift_jis", "uhc"];
 /// What psql is told by pg_dump, which reads no other file.
 const META: [&str; 4] = ["\\restrict", "\\unrestrict", "\\connect", "\\encoding"];
+/// PostgreSQL's setting by which a backslash is one.
+const STRINGS: &str = "standard_conforming_strings";
 /// Words that begin what is no column in a CREATE TABLE.
 const NO_COLUMN: [&str; 12] = [
     "primary",
@@ -120,7 +124,7 @@ fn meta<R: Read, W: Write>(lexer: &mut Lexer<R, W>) -> Result<(), Wrong> {
     lexer.line_end()?;
     let line = String::from_utf8_lossy(&lexer.held).into_owned();
     let command = line.split_whitespace().next().unwrap_or_default();
-    if META.contains(&command) {
+    if META.contains(&command) && !HALVES.iter().any(|set| line.to_lowercase().contains(set)) {
         return Ok(());
     }
     Err(Wrong::refused(format!("`{}` may read what cannot be seen here", neutral_line(line.trim_end(), 60))))
@@ -151,13 +155,21 @@ fn other<R: Read, W: Write>(masking: &mut Masking<'_>, lexer: &mut Lexer<R, W>, 
     match begins.as_str() {
         "set" => {
             let text = String::from_utf8_lossy(&lexer.held).to_lowercase();
-            let strings = words.iter().any(|word| word == "standard_conforming_strings") && !text.contains("= on");
-            if text.contains("no_backslash_escapes") || text.contains("ansi_quotes") || strings {
+            let strings = words.iter().position(|word| word == STRINGS);
+            let strings = strings.is_some_and(|at| words[at + 1..] != ["=", "on"] && words[at + 1..] != ["to", "on"]);
+            if HALVES.iter().any(|set| text.contains(set))
+                || text.contains("no_backslash_escapes")
+                || text.contains("ansi_quotes")
+                || strings
+            {
                 return Err(refused(" changes how texts are read"));
             }
         }
         "select" if follows(&words, "into").is_some_and(|table| masking.is_masked(table)) => {
             return Err(refused(" fills a masked table"));
+        }
+        "select" if lexer.held.windows(STRINGS.len()).any(|held| held.eq_ignore_ascii_case(STRINGS.as_bytes())) => {
+            return Err(refused(" changes how texts are read"));
         }
         "alter" => alter(masking, &words)?,
         begins if HARMLESS.contains(&begins) => {}

@@ -92,7 +92,7 @@ fn a_mask_fits_what_the_value_is() {
 
 #[test]
 fn what_is_not_understood_is_refused_where_a_masked_table_may_be_in_it() {
-    let cases: [(&str, &str); 30] = [
+    let cases: [(&str, &str); 36] = [
         ("INSERT INTO users SELECT 1;", "are not written as VALUES"),
         ("INSERT INTO users SET email = 'a';", "are not written as VALUES"),
         ("INSERT INTO users VALUES (1, CONCAT('a', 'b'), 2);", "is no literal"),
@@ -122,6 +122,12 @@ fn what_is_not_understood_is_refused_where_a_masked_table_may_be_in_it() {
         ("COPY users FROM stdin WITH (FORMAT csv);\n1,a,2\n\\.\n", "not plainly FROM stdin"),
         ("COPY users FROM stdin;\n1\ta\n\\.\n", "not as many values"),
         ("COPY users FROM stdin;\n1\ta\t2\n", "have no end"),
+        ("INSERT INTO logs VALUES (1)\\g INSERT INTO users VALUES (1, 'a', 2);", "a backslash stands outside"),
+        ("INSERT INTO logs VALUES (1) delimiter ;; ", "a DELIMITER stands in a statement"),
+        ("INSERT INTO users VALUES (1, 'a' /* ann */, 2);", "is no literal"),
+        ("INSERT INTO users VALUES (1, -- ann\n 'a', 2);", "is no literal"),
+        ("SET NAMES gbk;", "changes how texts are read"),
+        ("SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false);", "changes how texts are read"),
         ("# INSERT INTO users VALUES\n;", "`#` is read otherwise"),
     ];
     let create = "CREATE TABLE users (id INT, email VARCHAR(255), note TEXT);\n";
@@ -134,6 +140,9 @@ fn what_is_not_understood_is_refused_where_a_masked_table_may_be_in_it() {
         let error = masked_by(&email(), format!("{POSTGRES}{statement}\n").as_bytes()).unwrap_err();
         assert_eq!(error.class(), Class::Security, "{statement}");
     }
+    let skipped = format!("{MYSQL}{create}/*!99999 don't */ INSERT INTO users VALUES (1,'a',2);");
+    let error = masked_by(&email(), skipped.as_bytes()).unwrap_err();
+    assert!(error.to_string().ends_with("the end of a comment stands in a text"), "{error}");
     let (masks, mut out) = (email(), Vec::new());
     let script = Masking::new(&masks).file(Path::new("fill.sh"), b"x".as_slice(), &mut out).unwrap_err();
     assert_eq!(script.to_string(), "fill.sh:1: only .sql files can be masked, packed or not");

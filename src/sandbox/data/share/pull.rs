@@ -112,6 +112,7 @@ impl Pull<'_> {
         if is_there(&inventory, id, &plan.snapshot, &plan.reference)? {
             return Ok(());
         }
+        Carrier::sweep(engine, id).await?;
         snapshot::remove_cut_off(engine, &inventory, id, &plan.snapshot).await?;
         let kept = self.keep_parts(maker, plan).await;
         // Layers that got no name go, also where it failed; what is in the way of that is told only where nothing else is.

@@ -176,6 +176,7 @@ impl Push<'_> {
         let place = self.cache.join("snapshots");
         let swept = place.clone();
         blocking(move || sweep_left(&swept)).await?;
+        Carrier::sweep(self.maker.engine, self.maker.id).await?;
         let mut packed = Vec::new();
         for frozen in &plan.frozen {
             let task = format!("pack the data of {}", frozen.service);
@@ -282,8 +283,7 @@ impl<'a> Reading<'a> {
         let (mut volume, mut trial) = (frozen.name.clone(), None);
         if frozen.overlay {
             volume = format!("onramp.{}.reading.{}", maker.id, Digest::of(frozen.name.as_bytes()).short());
-            // What a killed push left lies on what may be gone.
-            maker.engine.remove_container(&maker.id.carrier(&volume)).await?;
+            // What a killed push left may lie on what is gone.
             maker.engine.remove_volume(&volume).await?;
             clone::trial(&maker, frozen, &volume).await?;
             trial = Some(volume.clone());
