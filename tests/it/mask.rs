@@ -46,9 +46,10 @@ fn a_dump_of_the_database_goes_in_masked() {
         program.args(["-h", "127.0.0.1", "-P", &port, "-u", "dump", "-pdump", "--default-character-set=utf8mb4"]);
         let dump = program.args(options).args(["shop", "people", "orders"]).output().unwrap();
         assert!(dump.status.success(), "{dump:?}");
-        let dump = String::from_utf8(dump.stdout).unwrap();
-        assert!(dump.contains("ann@acme.test"), "{dump}");
-        dev.write(format!("shop/db/dump{}.sql", options.len()), format!("{dump}-- {:?}\n", dev.path("shop")));
+        let mut dump = dump.stdout;
+        assert!(dump.windows(13).any(|held| held == b"ann@acme.test"));
+        dump.extend(format!("-- {:?}\n", dev.path("shop")).bytes());
+        dev.write(format!("shop/db/dump{}.sql", options.len()), dump);
     }
     let rules = "mask = { 'people.email' = 'email', 'people.name' = 'name', 'people.phone' = 'phone', 'people.tax' = 'digits', 'orders.who' = 'email' }";
     for dump in ["dump1.sql", "dump2.sql"] {
@@ -65,7 +66,7 @@ fn a_dump_of_the_database_goes_in_masked() {
         seeded(&dev, &format!("{{ {files}, {rules} }}"));
         dev.in_shop("up --fresh --yes").ok();
         assert_eq!(sql(&dev, unmasked), before, "what is not masked is as it was");
-        let all = sql(&dev, "SELECT * FROM people; SELECT * FROM orders");
+        let all = sql(&dev, "SELECT id, email, name, phone, tax, note FROM people; SELECT * FROM orders");
         for hidden in ["acme.test", "ngstr", "Bob", "1234567", "98765", "12345678901", "2147483648"] {
             assert!(!all.contains(hidden), "{hidden} in {all}");
         }

@@ -1,5 +1,7 @@
 //! Snapshots through the registry, from one machine to another; on the real engine and registry.
 
+use std::collections::BTreeSet;
+
 use onramp::error::Class;
 
 use crate::company::Developer;
@@ -55,10 +57,8 @@ fn a_snapshot_goes_to_another_machine_through_the_registry() {
     assert!(list.stdout.contains("  from 127.0.0.1:") && list.stdout.contains(path), "{list}");
     other.in_shop("snapshot restore three --yes").ok();
     assert_eq!(products(&other), "3");
-    assert!(
-        other.page("shop", "shop/web", "/").starts_with("200"),
-        "its services know the passwords that are in the data"
-    );
+    let page = other.page("shop", "shop/web", "/");
+    assert!(page.contains("Fountain pen"), "its services know the passwords that are in the data: {page}");
     assert!(other.in_shop("up").ok().stderr.contains("keep    shop/db"), "and go on with them");
     assert!(other.in_shop("snapshot pull").arg(&at).ok().stderr.contains("present"));
 
@@ -141,7 +141,8 @@ fn what_is_forged_or_cut_off_leaves_nothing() {
     let good = place(&dev, "good");
     dev.in_shop("snapshot push good").arg(&good).ok();
     dev.in_shop("snapshot rm good --yes").ok();
-    let before = engine::volumes_of(&dev.path("shop"));
+    let volumes = || engine::volumes_of(&dev.path("shop")).into_iter().collect::<BTreeSet<String>>();
+    let before = volumes();
     let forged = place(&dev, "forged");
     let (file, link, device) = (tar::EntryType::Regular, tar::EntryType::Symlink, tar::EntryType::Char);
     for (layer, bytes, told) in [
@@ -150,13 +151,13 @@ fn what_is_forged_or_cut_off_leaves_nothing() {
         (tar(link, "data/x", "/etc"), None, "is a link that leads out"),
         (tar(device, "data/x", ""), None, "is neither a file nor a directory nor a link"),
         (tar(file, "data/x", ""), Some(512), "cannot be unpacked"),
-        (tar(file, "data/x", ""), Some(1 << 40), "has 2560 bytes, not 1099511627776"),
+        (tar(file, "data/x", ""), Some(1 << 40), "has 2048 bytes, not 1099511627776"),
         (b"no tar".to_vec(), None, "cannot be unpacked"),
     ] {
         forge(&good, &layer, bytes, &forged);
         let refused = dev.in_shop("snapshot pull").arg(&forged).fails(Class::Security);
         assert!(refused.stderr.contains(told), "{told}: {refused}");
-        assert_eq!(engine::volumes_of(&dev.path("shop")), before, "{told}");
+        assert_eq!(volumes(), before, "{told}");
     }
     let image = format!("{}/base/mariadb:10.11", good.split('/').next().unwrap());
     let foreign = dev.in_shop("snapshot pull").arg(&image).arg("image").code();

@@ -243,12 +243,12 @@ impl<R: Read, W: Write> Lexer<R, W> {
         self.blank()?;
         self.pass()?;
         let start = self.held.len();
-        let delimiter = self.delimiter.clone();
-        if self.comes(&delimiter)? {
-            self.bumps(delimiter.len())?;
+        let Some(byte) = self.peek(0)? else { return Ok(Token { kind: Kind::End, start }) };
+        let length = self.delimiter.len();
+        if self.delimiter.first() == Some(&byte) && self.input.ahead(length)?.starts_with(&self.delimiter) {
+            self.bumps(length)?;
             return Ok(Token { kind: Kind::Delimiter, start });
         }
-        let Some(byte) = self.peek(0)? else { return Ok(Token { kind: Kind::End, start }) };
         let kind = match byte {
             b'\'' => {
                 self.quoted(b'\'', self.dialect == Dialect::MySql)?;
