@@ -32,8 +32,7 @@ pub fn check(path: &Path, text: &str) -> Result<(), DocumentError> {
         if let Some((key, why)) = asks_for(service) {
             let offset = document::offset_of(text, &["services", name, key]).unwrap_or_default();
             let message = format!("services.{}: {why}", neutral_line(name, 60));
-            let hint = (key == "seed").then(|| MASK.to_owned());
-            return Err(document::wrong(path, text, offset, message).hinted(hint).refused());
+            return Err(document::wrong(path, text, offset, message).refused((key == "seed").then_some(MASK)));
         }
     }
     Ok(())

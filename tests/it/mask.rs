@@ -22,7 +22,7 @@ fn seeded(dev: &Developer, seed: &str) {
 
 const PEOPLE: &str = "
 CREATE TABLE people (id INT PRIMARY KEY, email VARCHAR(100) UNIQUE, name VARCHAR(80), phone VARCHAR(40), tax BIGINT, note TEXT, face BLOB) CHARACTER SET utf8mb4;
-CREATE TABLE orders (id INT PRIMARY KEY, who VARCHAR(100), total DECIMAL(10,2));
+CREATE TABLE orders (id INT PRIMARY KEY, who VARCHAR(100), total DECIMAL(10,2)) CHARACTER SET utf8mb4;
 INSERT INTO people VALUES
  (1, 'ann@acme.test', 'Ann Ångström', '+49 176 1234567', 12345678901, 'it''s \"5\\\\6\"; -- \\n 😀', X'00FF27'),
  (2, 'o''bob@acme.test', 'Bob', '0176/98765', 2147483648, NULL, NULL),

@@ -18,9 +18,9 @@ const HEADER: usize = 4096;
 pub enum Dialect {
     /// Nobody said.
     Unknown,
-    /// MySQL and MariaDB.
+    /// `MySQL` and `MariaDB`.
     MySql,
-    /// PostgreSQL.
+    /// `PostgreSQL`.
     Postgres,
 }
 
@@ -59,7 +59,7 @@ pub struct Lexer<R, W: Write> {
     pub dialect: Dialect,
     pub delimiter: Vec<u8>,
     line: u64,
-    /// Whether it is in a comment whose contents MySQL runs.
+    /// Whether it is in a comment whose contents are run.
     conditional: bool,
 }
 
@@ -173,7 +173,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
         Ok(())
     }
 
-    /// Takes white space and comments over. A comment whose contents MySQL runs is none.
+    /// Takes white space and comments over. A comment whose contents are run is none.
     pub fn blank(&mut self) -> Result<(), Wrong> {
         loop {
             let (first, second) = (self.peek(0)?, self.peek(1)?);
@@ -183,14 +183,14 @@ impl<R: Read, W: Write> Lexer<R, W> {
                     let spaced = self.peek(2)?.is_none_or(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control());
                     match self.dialect {
                         Dialect::MySql if !spaced => return Ok(()),
-                        Dialect::Unknown if !spaced => return Err(self.unsure("`--` without a space")),
+                        Dialect::Unknown if !spaced => return Err(Self::unsure("`--` without a space")),
                         _ => self.line_end()?,
                     }
                 }
                 (Some(b'#'), _) => match self.dialect {
                     Dialect::MySql => self.line_end()?,
                     Dialect::Postgres => return Ok(()),
-                    Dialect::Unknown => return Err(self.unsure("`#`")),
+                    Dialect::Unknown => return Err(Self::unsure("`#`")),
                 },
                 (Some(b'/'), Some(b'*')) => self.comment()?,
                 (Some(b'*'), Some(b'/')) if self.conditional => {
@@ -205,7 +205,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
     fn comment(&mut self) -> Result<(), Wrong> {
         let versioned = self.comes(b"/*!")? || (self.comes(b"/*M!")? && !self.comes(b"/*M!999999")?);
         match (versioned, self.dialect) {
-            (true, Dialect::Unknown) => return Err(self.unsure("`/*!`")),
+            (true, Dialect::Unknown) => return Err(Self::unsure("`/*!`")),
             (true, Dialect::MySql) => {
                 self.conditional = true;
                 while self
@@ -227,7 +227,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
                 depth -= 1;
             } else if self.comes(b"/*")? && self.dialect != Dialect::MySql {
                 if self.dialect == Dialect::Unknown {
-                    return Err(self.unsure("a comment in a comment"));
+                    return Err(Self::unsure("a comment in a comment"));
                 }
                 self.bumps(2)?;
                 depth += 1;
@@ -264,7 +264,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
             }
             b'$' if self.dialect != Dialect::MySql => {
                 if self.dialect == Dialect::Unknown {
-                    return Err(self.unsure("`$`"));
+                    return Err(Self::unsure("`$`"));
                 }
                 if self.dollar()? { Kind::Text } else { Kind::Mark(byte) }
             }
@@ -307,7 +307,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
             match self.peek(0)? {
                 None => return Err(Wrong::refused("a text has no end")),
                 Some(b'\\') if self.dialect == Dialect::Unknown && quote != b'`' => {
-                    return Err(self.unsure("a backslash in a text"));
+                    return Err(Self::unsure("a backslash in a text"));
                 }
                 // Where MySQL skips the comment, the text is none.
                 Some(b'*') if self.conditional && self.comes(b"*/")? => {
@@ -333,7 +333,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
             match self.peek(tag.len())? {
                 Some(b'$') => break tag.push(b'$'),
                 Some(byte) if is_word(byte) && (tag.len() > 1 || !byte.is_ascii_digit()) && tag.len() < 64 => {
-                    tag.push(byte)
+                    tag.push(byte);
                 }
                 _ => {
                     self.bumps(1)?;
@@ -354,7 +354,7 @@ impl<R: Read, W: Write> Lexer<R, W> {
     }
 
     /// What is not read alike by both.
-    fn unsure(&self, what: &str) -> Wrong {
+    fn unsure(what: &str) -> Wrong {
         Wrong::refused(format!(
             "{what} is read otherwise by MySQL than by PostgreSQL, and the file does not say whose it is"
         ))

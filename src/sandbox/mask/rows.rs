@@ -1,4 +1,4 @@
-//! Rows of masked tables: `INSERT … VALUES` and PostgreSQL's `COPY … FROM stdin`, value by value.
+//! Rows of masked tables: `INSERT … VALUES` and `COPY … FROM stdin`, value by value.
 
 use std::io::{Read, Write};
 

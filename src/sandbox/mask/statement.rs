@@ -16,9 +16,9 @@ const HARMLESS: [&str; 20] = [
 const HIDDEN: [&str; 9] = ["call", "charset", "do", "execute", "handler", "import", "load", "prepare", "source"];
 /// Character sets in which a backslash or quote may be the half of a character.
 const HALVES: [&str; 8] = ["big5", "cp932", "gbk", "gb18030", "johab", "sjis", "shift_jis", "uhc"];
-/// What psql is told by pg_dump, which reads no other file.
+/// What `pg_dump` tells `psql`, by which no other file is read.
 const META: [&str; 4] = ["\\restrict", "\\unrestrict", "\\connect", "\\encoding"];
-/// PostgreSQL's setting by which a backslash is one.
+/// The setting by which a backslash in a text is one.
 const STRINGS: &str = "standard_conforming_strings";
 /// Words that begin what is no column in a CREATE TABLE.
 const NO_COLUMN: [&str; 12] = [

@@ -3,6 +3,7 @@
 //! The engine sends and takes a directory as a tar whose first entry is that directory. Both ways go through here: what can
 //! be pushed can be pulled, and no second reader sees something else in the bytes than the first one did.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -105,7 +106,7 @@ impl Seen {
             Broken::Refused(format!("`{name}` {why}"))
         };
         let path = inside(&written).ok_or_else(|| refused("leads out of the data's directory"))?;
-        let target = entry.link_name_bytes().map(|target| target.into_owned()).unwrap_or_default();
+        let target = entry.link_name_bytes().map(Cow::into_owned).unwrap_or_default();
         let (kind, target) = match entry.header().entry_type() {
             EntryType::Directory => (Kind::Directory, Vec::new()),
             EntryType::Regular => (Kind::File, Vec::new()),
@@ -216,7 +217,7 @@ fn stays(link: &[u8], target: &[u8]) -> bool {
     let parts = || target.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
     let up = parts().take_while(|part| *part == b"..").count();
     // The link's own directories below the top.
-    let depth = link.iter().filter(|byte| **byte == b'/').count().saturating_sub(1);
+    let depth = link.split(|byte| *byte == b'/').count().saturating_sub(2);
     up <= depth && parts().skip(up).all(|part| part != b"..")
 }
 

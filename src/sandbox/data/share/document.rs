@@ -113,7 +113,7 @@ impl Contents {
         if services.len() != contents.services.len() || services.is_empty() || services.len() > MOST {
             return Err(wrong("it names no service, one twice, or too many".to_owned()));
         }
-        let plain = |text: &str| text.len() <= LONGEST && !text.chars().any(|c| c.is_control());
+        let plain = |text: &str| text.len() <= LONGEST && !text.chars().any(char::is_control);
         let texts = [&contents.project, &contents.snapshot, &contents.made].into_iter();
         let texts =
             texts.chain(contents.services.iter().flat_map(|part| std::iter::once(&part.data).chain(&part.seed)));
