@@ -64,7 +64,8 @@ fn a_dump_of_the_database_goes_in_masked() {
         assert!(unknown.stderr.contains("did you mean `email`?"), "{unknown}");
 
         seeded(&dev, &format!("{{ {files}, {rules} }}"));
-        dev.in_shop("up --fresh --yes").ok();
+        let up = dev.in_shop("up --fresh --yes").ok();
+        assert_eq!(sql(&dev, "SHOW TABLES"), "orders\npeople", "{dump}: {up}");
         assert_eq!(sql(&dev, unmasked), before, "what is not masked is as it was");
         let all = sql(&dev, "SELECT id, email, name, phone, tax, note FROM people; SELECT * FROM orders");
         for hidden in ["acme.test", "ngstr", "Bob", "1234567", "98765", "12345678901", "2147483648"] {
