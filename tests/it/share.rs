@@ -172,14 +172,14 @@ fn what_is_forged_or_cut_off_leaves_nothing() {
         dev.in_shop("snapshot pull").arg(&good).ok();
         dev.in_shop("snapshot restore good --yes").ok();
         assert_eq!(products(&dev), "5", "killed at {event}");
-        let push = || dev.in_shop("snapshot push good").arg(&place(&dev, event)).start();
+        let push = || dev.in_shop("snapshot push good").arg(place(&dev, event)).start();
         let mut killed = engine::until(event, ("label", &which), push);
         killed.kill().unwrap();
         killed.wait().unwrap();
-        let pushed = dev.in_shop("snapshot push good --json").arg(&place(&dev, event)).ok().json();
+        let pushed = dev.in_shop("snapshot push good --json").arg(place(&dev, event)).ok().json();
         assert_eq!(
             pushed["size"],
-            dev.in_shop("snapshot push good --json").arg(&place(&dev, event)).ok().json()["size"]
+            dev.in_shop("snapshot push good --json").arg(place(&dev, event)).ok().json()["size"]
         );
         dev.in_shop("snapshot rm good --yes").ok();
     }
