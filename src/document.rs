@@ -45,6 +45,8 @@ pub enum DocumentError {
         column: usize,
         /// What it asks for, and why that is refused.
         message: String,
+        /// What to do instead, where it is not to leave it out.
+        hint: Option<&'static str>,
     },
     /// The file is for a later onramp.
     #[error("{} has schema {found}; this onramp knows schema {SCHEMA}", path.display())]
@@ -69,9 +71,9 @@ impl Fault for DocumentError {
         match self {
             Self::File(error) => error.hint(),
             Self::Wrong { hint, .. } => hint.clone(),
-            Self::Refused { .. } => {
-                Some("a sandbox stays closed: take it out, also of the block that brought it".to_owned())
-            }
+            Self::Refused { hint, .. } => Some(
+                hint.unwrap_or("a sandbox stays closed: take it out, also of the block that brought it").to_owned(),
+            ),
             Self::Newer { .. } => Some("a newer onramp wrote it; nothing was changed. Update onramp.".to_owned()),
         }
     }
@@ -94,11 +96,11 @@ impl DocumentError {
 }
 
 impl DocumentError {
-    /// The same, refused because of what it would open.
+    /// The same, refused because of what it would open. The hint says what to do, where that is not to leave it out.
     #[must_use]
-    pub fn refused(self) -> Self {
+    pub fn refused(self, hint: Option<&'static str>) -> Self {
         match self {
-            Self::Wrong { path, line, column, message, .. } => Self::Refused { path, line, column, message },
+            Self::Wrong { path, line, column, message, .. } => Self::Refused { path, line, column, message, hint },
             other => other,
         }
     }

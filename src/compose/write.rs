@@ -54,6 +54,12 @@ pub fn write(view: &View, lock: &Lock, directory: &Path) -> Result<String, Error
     for member in view.members.iter().filter(|member| member.own && member.service.seed.command().is_some()) {
         text.push_str(&format!("# Compose has no `seed.command`: run that of {} by hand.\n", writer.name(&member.id)));
     }
+    for member in view.members.iter().filter(|member| member.own && member.service.seed.mask().is_some()) {
+        let name = writer.name(&member.id);
+        text.push_str(&format!(
+            "# Compose masks nothing: the seeds of {name}, which `onramp up` masks, are left out.\n"
+        ));
+    }
     text.push_str(&yaml::dump_with(&file.into(), style));
     Ok(text)
 }
@@ -184,7 +190,9 @@ impl Writer<'_> {
             for (local, target) in &service.sync {
                 volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": escape(target) }));
             }
-            let seeds = seed::files(&self.view.project.root, service.seed.files())?;
+            // As they lie there they hold what must be masked.
+            let plain = if service.seed.mask().is_some() { &[] } else { service.seed.files() };
+            let seeds = seed::files(&self.view.project.root, plain)?;
             for (at, (local, _)) in seeds.iter().enumerate() {
                 let target = escape(&seed_place(at, Path::new(local)));
                 volumes

@@ -63,6 +63,10 @@ pub mod label {
     pub const GOLDEN: &str = "dev.onramp.golden";
     /// The name of the snapshot that a frozen volume is part of.
     pub const SNAPSHOT: &str = "dev.onramp.snapshot";
+    /// Where a snapshot was pulled from, by digest.
+    pub const ARTIFACT: &str = "dev.onramp.artifact";
+    /// The sandbox secrets of another machine that are in data which was pulled: a JSON object.
+    pub const SECRETS: &str = "dev.onramp.secrets";
     /// The services whose data a snapshot holds, separated by commas.
     pub const PARTS: &str = "dev.onramp.parts";
     /// The repository that the sandboxes share which may clone a frozen volume.

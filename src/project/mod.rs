@@ -5,6 +5,7 @@ pub mod lock;
 pub mod manifest;
 pub mod safety;
 pub mod scaffolded;
+pub mod seed;
 pub mod service;
 pub mod test;
 

@@ -17,6 +17,8 @@ pub const MORE: [&str; 8] =
 const OPEN: [&str; 5] = ["devices", "device_cgroup_rules", "gpus", "security_opt", "use_api_socket"];
 /// Keys that do where they say `host`, or name another container.
 const SHARED: [&str; 8] = ["network_mode", "network", "pid", "ipc", "uts", "userns_mode", "cgroup", "cgroupns"];
+/// How data of production gets in.
+const MASK: &str = "mask = { \"users.email\" = \"email\" } in it says what becomes of a column; so does name, phone, text, digits, null";
 /// Keys of directories of the machine.
 const MOUNTED: [&str; 3] = ["volumes", "mounts", "volume"];
 
@@ -30,7 +32,7 @@ pub fn check(path: &Path, text: &str) -> Result<(), DocumentError> {
         if let Some((key, why)) = asks_for(service) {
             let offset = document::offset_of(text, &["services", name, key]).unwrap_or_default();
             let message = format!("services.{}: {why}", neutral_line(name, 60));
-            return Err(document::wrong(path, text, offset, message).refused());
+            return Err(document::wrong(path, text, offset, message).refused((key == "seed").then_some(MASK)));
         }
     }
     Ok(())
@@ -48,6 +50,12 @@ fn asks_for(service: &dyn TableLike) -> Option<(&str, String)> {
             }
             _ if OPEN.contains(&key) => format!("`{key}` would open the sandbox to the machine"),
             _ if MOUNTED.contains(&key) => texts(item).iter().find_map(|source| leads_out(source))?,
+            "seed" => {
+                let seed = item.as_table_like()?;
+                let masked = seed.get("mask").and_then(Item::as_table_like).is_some_and(|mask| !mask.is_empty());
+                let production = seed.get("production").and_then(Item::as_bool) == Some(true);
+                (production && !masked).then(|| "`seed` is of `production` and has no `mask`".to_owned())?
+            }
             "sync" => item.as_table_like()?.iter().find_map(|(local, _)| leads_out(local))?,
             "cap_add" => {
                 let texts = texts(item);

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
+pub use super::seed::{Seed, SeedCommand};
 use crate::name::Name;
 use crate::reference::ImageRef;
 
@@ -75,53 +76,6 @@ pub struct Service {
     /// Project only: directories of the project shown in the container, so that an edit needs no rebuild.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sync: BTreeMap<String, String>,
-}
-
-/// What fills empty data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a list of files and directories, or { command = [\"program\"] }")]
-pub enum Seed {
-    /// Files and directories of the project, applied in order.
-    Files(Vec<String>),
-    /// A program of the service's container, run once it answers.
-    Command(SeedCommand),
-}
-
-/// A program that fills empty data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeedCommand {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-}
-
-impl Default for Seed {
-    fn default() -> Self {
-        Self::Files(Vec::new())
-    }
-}
-
-impl Seed {
-    /// Whether there is nothing to fill it with.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Its files and directories.
-    pub fn files(&self) -> &[String] {
-        match self {
-            Self::Files(files) => files,
-            Self::Command(_) => &[],
-        }
-    }
-
-    /// Its program.
-    pub fn command(&self) -> Option<&[String]> {
-        match self {
-            Self::Files(_) => None,
-            Self::Command(seed) => Some(&seed.command),
-        }
-    }
 }
 
 /// How a service under development is built.

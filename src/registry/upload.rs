@@ -34,6 +34,8 @@ pub enum Upload {
     Bytes(Bytes),
     /// From a file, as it is while it is read.
     File(PathBuf),
+    /// The same, counting the bytes that were sent, in all tries.
+    Watched(PathBuf, Arc<AtomicU64>),
 }
 
 impl From<Vec<u8>> for Upload {
@@ -64,6 +66,7 @@ impl<'a> Outgoing<'a> {
     /// A body for one request, and how many bytes it has.
     pub async fn body(&self) -> Result<(u64, Body), Error> {
         let moved = self.moved.clone();
+        let mut watched = None;
         let path = match self.upload {
             Upload::Bytes(bytes) => {
                 let end = bytes.len() as u64;
@@ -82,6 +85,10 @@ impl<'a> Outgoing<'a> {
                 return Ok((size, Body::wrap_stream(pieces)));
             }
             Upload::File(path) => path,
+            Upload::Watched(path, sent) => {
+                watched = Some(sent.clone());
+                path
+            }
         };
         let unreadable = |source| Error::Unreadable { path: path.clone(), source };
         let mut file = File::open(path).await.map_err(unreadable)?;
@@ -90,12 +97,15 @@ impl<'a> Outgoing<'a> {
         file.seek(SeekFrom::Start(part.start)).await.map_err(unreadable)?;
         let size = part.end.min(whole).saturating_sub(part.start);
         let pieces = stream::try_unfold(file.take(size), move |mut file| {
-            let moved = moved.clone();
+            let (moved, watched) = (moved.clone(), watched.clone());
             async move {
                 let mut piece = vec![0; PIECE];
                 let read = file.read(&mut piece).await?;
                 piece.truncate(read);
                 moved.fetch_add(read as u64, Ordering::Relaxed);
+                if let Some(watched) = watched {
+                    watched.fetch_add(read as u64, Ordering::Relaxed);
+                }
                 Ok::<_, std::io::Error>((read > 0).then_some((piece, file)))
             }
         });

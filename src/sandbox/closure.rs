@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::name::Name;
@@ -11,8 +11,8 @@ use crate::project::Manifest;
 use crate::project::service::{EnvValue, Need, Service};
 
 /// A service of an app.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ServiceId {
     /// The app.
     pub app: Name,
@@ -39,6 +39,13 @@ impl std::str::FromStr for ServiceId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (app, service) = text.split_once('/').unwrap_or_default();
         Ok(Self { app: app.parse()?, service: service.parse()? })
+    }
+}
+
+impl TryFrom<String> for ServiceId {
+    type Error = crate::name::NotAName;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod data;
 pub mod down;
 mod identity;
 pub mod many;
+pub mod mask;
 pub mod parity;
 pub mod plan;
 pub mod ready;
@@ -228,6 +229,9 @@ pub enum Error {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A dump could not be masked.
+    #[error(transparent)]
+    Mask(#[from] mask::Error),
     /// The state repository could not be read.
     #[error(transparent)]
     State(#[from] crate::state::Error),
@@ -258,6 +262,7 @@ impl Fault for Error {
             Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::File(error) => error.class(),
+            Self::Mask(error) => error.class(),
             Self::State(error) => error.class(),
         }
     }
@@ -281,6 +286,7 @@ impl Fault for Error {
             Self::Turn(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Mask(error) => error.hint(),
             Self::State(error) => error.hint(),
             _ => None,
         }

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::closure::{Member, ServiceId};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
+use super::mask::Masks;
 use super::seed::Seeds;
-use super::{Error, SandboxId, SandboxKey};
+use super::{Error, SandboxId, SandboxKey, secret};
 use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Source, label};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::limits::Memory;
 use crate::project::safety;
-use crate::project::service::{EnvValue, Service};
+use crate::project::service::{EnvValue, Secret, Service};
 use crate::project::{Lock, Project};
 use crate::reference::ImageRef;
 
@@ -150,6 +151,9 @@ pub struct ServicePlan {
     /// Seed files, absolute, in order.
     #[serde(skip)]
     pub seed: Vec<PathBuf>,
+    /// What is masked of them.
+    #[serde(skip)]
+    pub masks: Option<Masks>,
     /// The program that fills its data once it answers.
     #[serde(skip)]
     pub seed_command: Option<Vec<String>>,
@@ -253,6 +257,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
     };
     let all = existing.data.of_sandbox(id);
     let current = existing.data.current(id);
+    let lent = wanted.lent(&current);
     plan.former = all.into_iter().filter(|data| !current.contains(data)).collect();
     for member in wanted.members {
         let (origin, image) = wanted.image(member)?;
@@ -273,7 +278,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
                 RunImage::Pinned(_) => {}
             }
         }
-        let mut spec = wanted.container(member, &name, existing.processors);
+        let mut spec = wanted.container(member, &name, existing.processors, &lent);
         let data = member.service.data.as_ref().map(|target| plan.add_data(target, &spec, member, wanted, existing));
         let (volume, golden) = data.unzip();
         if let (Some(name), Some(target)) = (&volume, &member.service.data) {
@@ -306,6 +311,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             needs: member.needs.clone(),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
+            masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
             seed_command,
             golden: golden.flatten(),
         });
@@ -372,14 +378,14 @@ impl Plan {
                 filling = Filling::Golden(frozen);
             } else {
                 let next = id.volume(&service.app, &service.service, generation + 1);
-                golden = Some(Golden { key, labels: data_labels(id, service, Some(seed)), next });
+                golden = Some(Golden { key, labels: data_labels(id, service, Some(seed), None), next });
             }
         }
-        let seed = match &filling {
-            Filling::Snapshot(frozen) => frozen.seed.clone(),
-            _ => seed,
+        let (seed, secrets) = match &filling {
+            Filling::Snapshot(frozen) => (frozen.seed.clone(), frozen.secrets.as_deref()),
+            _ => (seed, None),
         };
-        let labels = data_labels(id, service, seed.as_deref());
+        let labels = data_labels(id, service, seed.as_deref(), secrets);
         let (service, takes_over) = (service.clone(), there.is_some());
         self.former.extend(there);
         self.volumes.push(VolumePlan { name: name.clone(), service, begins: filling, labels, takes_over });
@@ -394,10 +400,16 @@ fn stands_alone(member: &Member) -> bool {
 }
 
 /// What is written on a sandbox's data.
-pub(super) fn data_labels(id: &SandboxId, service: &ServiceId, seed: Option<&str>) -> Vec<(String, String)> {
+pub(super) fn data_labels(
+    id: &SandboxId,
+    service: &ServiceId,
+    seed: Option<&str>,
+    secrets: Option<&str>,
+) -> Vec<(String, String)> {
     let mut labels: Vec<(String, String)> = sandbox_labels(id).collect();
     labels.push((label::SERVICE.to_owned(), service.to_string()));
     labels.extend(seed.map(|seed| (label::SEED.to_owned(), seed.to_owned())));
+    labels.extend(secrets.map(|secrets| (label::SECRETS.to_owned(), secrets.to_owned())));
     labels
 }
 
@@ -427,8 +439,34 @@ impl Wanted<'_> {
         Ok((origin, RunImage::Pinned(pinned(image, self.lock)?)))
     }
 
+    fn masks(&self, seeds: &Seeds) -> Masks {
+        Masks::new(&seeds.mask, self.key.of_masks(&self.id.home()))
+    }
+
+    /// The secrets of another machine that are in the data which the sandbox goes on with: its services are told these.
+    fn lent(&self, current: &[DataVolume]) -> BTreeMap<String, String> {
+        let mut lent = BTreeMap::new();
+        for member in self.members {
+            let part = match self.begin {
+                Begin::Snapshot(snapshot) => snapshot.parts.get(&member.id),
+                Begin::Anew | Begin::AsItWas => None,
+            };
+            let there = current.iter().find(|data| data.service == member.id);
+            let there = there.filter(|_| !(member.own && *self.begin == Begin::Anew));
+            let text = part.map_or(there.and_then(|data| data.secrets.as_ref()), |part| part.secrets.as_ref());
+            lent.extend(secret::lent(text.map(String::as_str)));
+        }
+        lent
+    }
+
     /// The container of a service, its data aside.
-    fn container(&self, member: &Member, image: &str, processors: Option<u32>) -> ContainerSpec {
+    fn container(
+        &self,
+        member: &Member,
+        image: &str,
+        processors: Option<u32>,
+        lent: &BTreeMap<String, String>,
+    ) -> ContainerSpec {
         let ServiceId { app, service } = &member.id;
         let mut labels: BTreeMap<String, String> = sandbox_labels(self.id).collect();
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
@@ -445,7 +483,9 @@ impl Wanted<'_> {
         let env = member.service.env.iter().map(|(key, value)| {
             let value = match value {
                 EnvValue::Plain(text) => text.clone(),
-                EnvValue::Secret(secret) => self.key.value(&secret.secret),
+                EnvValue::Secret(Secret { secret }) => {
+                    lent.get(secret).cloned().unwrap_or_else(|| self.key.value(secret))
+                }
             };
             (key.clone(), value)
         });

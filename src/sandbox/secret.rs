@@ -1,10 +1,13 @@
 //! Values for the secrets that an environment names: made for one machine, the same in every sandbox, stored nowhere.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::mask::MaskKey;
 use crate::files::FileError;
+use crate::project::service::{EnvValue, Service};
 
 /// The key that this machine's sandbox secrets are derived from.
 pub struct SandboxKey([u8; 32]);
@@ -51,6 +54,34 @@ impl SandboxKey {
         hash.update(secret);
         crate::reference::Digest::from_hash(&hash.finalize()).hex()[..32].to_owned()
     }
+}
+
+impl SandboxKey {
+    /// The key of the masks of a project's dumps: who has not this machine's key cannot look up what a value was.
+    pub fn of_masks(&self, project: &str) -> MaskKey {
+        let mut hash = blake3::Hasher::new_keyed(&self.0);
+        hash.update(b"masks ").update(project.as_bytes());
+        MaskKey::new(*hash.finalize().as_bytes())
+    }
+}
+
+/// The secrets that a service is told on this machine.
+pub fn of(service: &Service, key: &SandboxKey) -> BTreeMap<String, String> {
+    let named = service.env.values().filter_map(|value| match value {
+        EnvValue::Secret(secret) => Some(&secret.secret),
+        EnvValue::Plain(_) => None,
+    });
+    named.map(|name| (name.clone(), key.value(name))).collect()
+}
+
+/// Secrets of another machine, to be written on data that they are in; none where there are none.
+pub fn label(secrets: &BTreeMap<String, String>) -> Option<String> {
+    (!secrets.is_empty()).then(|| serde_json::json!(secrets).to_string())
+}
+
+/// What [`label`] wrote.
+pub fn lent(label: Option<&str>) -> BTreeMap<String, String> {
+    label.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What fills empty data: files of the project, which are unpacked and looked through before anything is touched, or a
 //! program that runs in the service once it answers.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use futures_util::StreamExt;
 use sha2::{Digest as _, Sha256};
 use tempfile::SpooledTempFile;
 
+use super::mask::{Masking, Masks};
 use super::{Error, ServiceId};
 use crate::engine::{Engine, ExecSpec, Interactive};
 use crate::files::{self, FileError};
+use crate::project::seed::{Column, Mask};
 use crate::project::service::{SEEDS, Seed, seed_place};
 use crate::reference::Digest;
 use crate::text;
@@ -28,6 +31,8 @@ const IN_MEMORY: usize = 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
 /// The largest window of a zstd frame, as a power of two: 128 MiB, which is what `zstd --long` makes.
 const WINDOW: u32 = 27;
+/// Which masks there are: data that others made is not cloned.
+const MASKS: u32 = 1;
 /// How much of what a seed command said is kept for an error, in bytes and in lines.
 const SAID: (usize, usize) = (16 * 1024, 20);
 
@@ -43,6 +48,8 @@ pub struct Seeds {
     pub files: Vec<PathBuf>,
     /// The program to run.
     pub command: Option<Vec<String>>,
+    /// What is masked of the files.
+    pub mask: BTreeMap<Column, Mask>,
 }
 
 impl Seeds {
@@ -50,14 +57,19 @@ impl Seeds {
     pub fn read(root: &Path, seed: &Seed) -> Result<Self, Error> {
         if let Some(command) = seed.command() {
             let digest = Digest::of(format!("command {}", serde_json::json!(command)).as_bytes());
-            return Ok(Self { digest, files: Vec::new(), command: Some(command.to_vec()) });
+            return Ok(Self { digest, files: Vec::new(), command: Some(command.to_vec()), mask: BTreeMap::new() });
         }
         let (mut all, mut files) = (String::new(), Vec::new());
         for (local, path) in self::files(root, seed.files())? {
             all.push_str(&format!("{local} {}\n", digest(&path)?));
             files.push(path);
         }
-        Ok(Self { digest: Digest::of(all.as_bytes()), files, command: None })
+        let mask = seed.mask().cloned().unwrap_or_default();
+        if !mask.is_empty() {
+            // Data made with other masks is other data, also where the masks themselves become others.
+            all.push_str(&format!("mask {MASKS} {}\n", serde_json::json!(mask)));
+        }
+        Ok(Self { digest: Digest::of(all.as_bytes()), files, command: None, mask })
     }
 }
 
@@ -109,12 +121,20 @@ pub fn digest(path: &Path) -> Result<Digest, FileError> {
     }
 }
 
-/// A tar with these files, unpacked, under the names that their order gives them. Blocking.
-pub fn pack(files: &[PathBuf]) -> Result<SpooledTempFile, Error> {
+/// A tar with these files, unpacked and masked, under the names that their order gives them. Blocking.
+pub fn pack(files: &[PathBuf], masks: Option<&Masks>) -> Result<SpooledTempFile, Error> {
+    let mut masking = masks.map(Masking::new);
     let mut tar = tar::Builder::new(SpooledTempFile::new(IN_MEMORY));
     let failed = || FileError::io("write", Path::new("a temporary file of seeds"));
     for (at, path) in files.iter().enumerate() {
-        let (mut contents, size, name) = unpacked(path, CAP)?;
+        let (mut contents, mut size, name) = unpacked(path, CAP)?;
+        if let Some(masking) = &mut masking {
+            let mut masked = SpooledTempFile::new(IN_MEMORY);
+            masking.file(&name, contents, BufWriter::with_capacity(CHUNK, &mut masked))?;
+            size = masked.stream_position().map_err(failed())?;
+            masked.rewind().map_err(failed())?;
+            contents = masked;
+        }
         let mut header = tar::Header::new_gnu();
         header.set_size(size);
         header.set_mode(0o644);
@@ -122,6 +142,9 @@ pub fn pack(files: &[PathBuf]) -> Result<SpooledTempFile, Error> {
         let place = seed_place(at, &name);
         let place = place.trim_start_matches('/');
         tar.append_data(&mut header, place, &mut contents).map_err(failed())?;
+    }
+    if let Some(masking) = masking {
+        masking.end()?;
     }
     let mut tar = tar.into_inner().map_err(FileError::io("write", Path::new(SEEDS)))?;
     tar.rewind().map_err(failed())?;
@@ -253,7 +276,7 @@ mod tests {
             ("last.sh", b"d"),
         ]);
         let seeds = read(&dir, &["first.sql", "db/", "last.sh"]).unwrap();
-        let mut tar = tar::Archive::new(pack(&seeds.files).unwrap());
+        let mut tar = tar::Archive::new(pack(&seeds.files, None).unwrap());
         let mut told = Vec::new();
         for entry in tar.entries().unwrap() {
             let mut entry = entry.unwrap();

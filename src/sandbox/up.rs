@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::bring::Bringing;
 use super::data::{self, Maker};
+use super::mask::Masks;
 use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
 use super::source::Context;
 use super::{Error, ServiceId, seed};
@@ -121,8 +122,12 @@ pub(super) type Packed = Mutex<BTreeMap<ServiceId, SpooledTempFile>>;
 async fn pack_seeds(plan: &Plan) -> Result<Packed, Error> {
     let made = plan.services.iter().filter(|service| matches!(service.action, Action::Create | Action::Replace));
     let seeded = made.filter(|service| !service.seed.is_empty());
-    let seeded: Vec<_> = seeded.map(|service| (service.service.clone(), service.seed.clone())).collect();
-    let pack = move || seeded.into_iter().map(|(service, files)| Ok((service, seed::pack(&files)?))).collect();
+    let seeded: Vec<_> =
+        seeded.map(|service| (service.service.clone(), service.seed.clone(), service.masks.clone())).collect();
+    let packed = |(service, files, masks): (ServiceId, Vec<_>, Option<Masks>)| {
+        Ok((service, seed::pack(&files, masks.as_ref())?))
+    };
+    let pack = move || seeded.into_iter().map(packed).collect();
     let packed: Result<BTreeMap<_, _>, Error> = blocking(pack).await;
     packed.map(Mutex::new)
 }

@@ -40,7 +40,7 @@ impl Report for List {
         }
         let row = |snapshot: &Snapshot| {
             let services: Vec<String> = snapshot.services.iter().map(ToString::to_string).collect();
-            let (name, made, of) = (snapshot.name.clone(), snapshot.made.clone(), format!("of {}", snapshot.sandbox));
+            let (name, made, of) = (snapshot.name.clone(), snapshot.made.clone(), snapshot.origin());
             vec![name, made, services.join(", "), of]
         };
         text::table(&self.snapshots.iter().map(row).collect::<Vec<_>>())

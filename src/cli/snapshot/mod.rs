@@ -1,6 +1,9 @@
 //! `onramp snapshot …`: a sandbox's data, kept under a name.
 
 mod list;
+mod place;
+mod pull;
+mod push;
 mod restore;
 mod rm;
 mod save;
@@ -20,6 +23,7 @@ use super::output::Verdict;
   onramp snapshot save before-migration
   onramp snapshot restore before-migration
   onramp snapshot list
+  onramp snapshot push before-migration
 ")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -32,6 +36,8 @@ enum Command {
     Restore(restore::Arguments),
     List(list::Arguments),
     Rm(rm::Arguments),
+    Push(push::Arguments),
+    Pull(pull::Arguments),
 }
 
 impl Arguments {
@@ -42,6 +48,8 @@ impl Arguments {
             Command::Restore(arguments) => arguments.run(cx).await,
             Command::List(arguments) => arguments.run(cx).await,
             Command::Rm(arguments) => arguments.run(cx).await,
+            Command::Push(arguments) => arguments.run(cx).await,
+            Command::Pull(arguments) => arguments.run(cx).await,
         }
     }
 }

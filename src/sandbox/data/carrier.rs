@@ -1,9 +1,14 @@
 //! A container that never runs: through it files are read from volumes and put into them, whoever and wherever the engine is.
 
-use futures_util::StreamExt;
+use std::io::Read;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use futures_util::{Stream, StreamExt};
 
 use super::Maker;
-use crate::engine::{ContainerSpec, Engine, Error, Mount, Source};
+use crate::engine::{ContainerSpec, Engine, Error, Mount, Source, label};
+use crate::sandbox::SandboxId;
 use crate::sandbox::plan::sandbox_labels;
 
 /// Owner, group and mode of a directory, `999:999:755`.
@@ -39,9 +44,17 @@ impl<'a> Carrier<'a> {
         Ok(Self { engine: maker.engine, id })
     }
 
+    /// Takes away what killed onramps left of this sandbox, whose turn is held: while they are there, so is what they carry.
+    pub async fn sweep(engine: &Engine, id: &SandboxId) -> Result<(), Error> {
+        let containers = engine.containers(&[(label::SANDBOX, id.as_str())]).await?;
+        // What has no service in it only carries data.
+        let left = containers.iter().filter(|container| !container.labels.contains_key(label::SERVICE));
+        try_join_all(left.map(|container| engine.remove_container(&container.name))).await.map(drop)
+    }
+
     /// Who owns the root of the volume. Fails where the engine cannot mount it.
     pub async fn root(&self) -> Result<Root, Error> {
-        let mut stream = std::pin::pin!(self.engine.files(&self.id, DATA));
+        let mut stream = std::pin::pin!(self.read());
         let mut head = Vec::new();
         while head.len() < 512 {
             let Some(chunk) = stream.next().await else { break };
@@ -62,6 +75,16 @@ impl<'a> Carrier<'a> {
     pub async fn copy_into(&self, other: &Self) -> Result<(), Error> {
         let parent = DATA.trim_end_matches("/data");
         self.engine.copy_between((&self.id, DATA), (&other.id, parent)).await
+    }
+
+    /// All that is in the volume, as a tar whose first entry is the directory that it is mounted at.
+    pub fn read(&self) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        self.engine.files(&self.id, DATA)
+    }
+
+    /// Fills the volume with a tar that begins as one of [`Carrier::read`] does.
+    pub async fn fill(&self, tar: impl Read + Send + 'static) -> Result<(), Error> {
+        self.engine.put_tar(&self.id, DATA.trim_end_matches("/data"), tar).await
     }
 
     /// Takes it away.

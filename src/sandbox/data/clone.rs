@@ -45,8 +45,20 @@ pub(super) async fn lower(maker: &Maker<'_>, layers: &[String], volume: &str) ->
     Ok(Lower { names: layers.to_vec(), paths })
 }
 
+/// Makes a volume through which a frozen one is read. Nobody's data, it goes as a layer does on which nothing lies.
+pub(super) async fn trial(maker: &Maker<'_>, frozen: &Frozen, name: &str) -> Result<(), Error> {
+    let lower = lower(maker, &frozen.layers, &frozen.name).await?;
+    let upper = upper(maker, &Root::of_label(&frozen.root)).await?;
+    over(maker, name, &trial_labels(maker), &upper, Some(lower)).await
+}
+
+/// What is written on a volume that is only tried.
+pub(super) fn trial_labels(maker: &Maker<'_>) -> Vec<(String, String)> {
+    maker.marks().into_iter().chain([(label::LAYER.to_owned(), "trial".to_owned())]).collect()
+}
+
 /// Makes a layer of this kind.
-async fn layer(maker: &Maker<'_>, kind: &str) -> Result<Volume, Error> {
+pub(super) async fn layer(maker: &Maker<'_>, kind: &str) -> Result<Volume, Error> {
     let labels = maker.marks().into_iter().chain([(label::LAYER.to_owned(), kind.to_owned())]).collect();
     maker.engine.create_volume(&VolumeSpec { name: None, labels, backing: Backing::Own }).await
 }

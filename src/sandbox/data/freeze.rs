@@ -1,9 +1,10 @@
 //! Freezing a data volume that no container uses: what it holds stays for good, and its sandbox goes on with a clone.
 
 use super::carrier::{Carrier, Root};
-use super::clone::{Lower, copy, lower, over, upper};
+use super::clone::{Lower, copy, lower, over, trial_labels, upper};
 use super::{DataVolume, Maker};
 use crate::engine::{Backing, Error, Volume, VolumeSpec, label};
+use crate::sandbox::ServiceId;
 
 /// How many layers a volume may lie on: the kernel takes their paths in one page. Above that, freezing copies.
 const DEEPEST: usize = 16;
@@ -27,14 +28,12 @@ pub struct Freezing<'a> {
 pub async fn freeze(maker: &Maker<'_>, what: &Freezing<'_>) -> Result<String, Error> {
     let Freezing { data, name, next, .. } = what;
     let root = root(maker, &data.name).await?;
-    let mut labels: Vec<(String, String)> = maker.marks().into_iter().chain(what.marks.iter().cloned()).collect();
-    labels.extend([
-        (label::PROJECT.to_owned(), maker.id.home()),
-        (label::SERVICE.to_owned(), data.service.to_string()),
-        (label::ROOT.to_owned(), root.label()),
-    ]);
-    labels.extend(data.seed.iter().map(|seed| (label::SEED.to_owned(), seed.clone())));
-    let cloned = |how: &str| (label::CLONE.to_owned(), how.to_owned());
+    let labels = |overlay: bool| {
+        let labels = labels(maker, &data.service, &root, overlay).into_iter().chain(what.marks.iter().cloned());
+        let seed = data.seed.iter().map(|seed| (label::SEED.to_owned(), seed.clone()));
+        let secrets = data.secrets.iter().map(|secrets| (label::SECRETS.to_owned(), secrets.clone()));
+        labels.chain(seed).chain(secrets).collect::<Vec<(String, String)>>()
+    };
 
     let deep = data.layers.len() >= DEEPEST;
     if !deep && !data.layers.is_empty() {
@@ -42,7 +41,8 @@ pub async fn freeze(maker: &Maker<'_>, what: &Freezing<'_>) -> Result<String, Er
         let highest = upper(maker, &root).await?;
         if lays(maker, next, &highest, below.clone()).await? {
             over(maker, next, what.labels, &highest, Some(below)).await?;
-            labels.extend([cloned("overlay"), (label::LAYERS.to_owned(), data.layers.join(","))]);
+            let mut labels = labels(true);
+            labels.push((label::LAYERS.to_owned(), data.layers.join(",")));
             // Nobody mounts it: what it lies on is all that it has to say.
             let frozen = VolumeSpec { name: Some((*name).to_owned()), labels, backing: Backing::Own };
             maker.engine.create_volume(&frozen).await?;
@@ -51,9 +51,27 @@ pub async fn freeze(maker: &Maker<'_>, what: &Freezing<'_>) -> Result<String, Er
         }
     }
     // So many layers are there only where they can be laid over each other.
-    labels.push(cloned(if deep { "overlay" } else { "copy" }));
-    over(maker, name, &labels, &copy(maker, &data.name).await?, None).await?;
+    over(maker, name, &labels(deep), &copy(maker, &data.name).await?, None).await?;
     Ok(data.name.clone())
+}
+
+/// What is written on every frozen volume.
+pub(super) fn labels(maker: &Maker<'_>, service: &ServiceId, root: &Root, overlay: bool) -> Vec<(String, String)> {
+    let mut labels = maker.marks().to_vec();
+    labels.extend([
+        (label::PROJECT.to_owned(), maker.id.home()),
+        (label::SERVICE.to_owned(), service.to_string()),
+        (label::ROOT.to_owned(), root.label()),
+        (label::CLONE.to_owned(), if overlay { "overlay" } else { "copy" }.to_owned()),
+    ]);
+    labels
+}
+
+/// Whether others can be laid over a layer that was filled from elsewhere, before it is frozen under this name.
+pub(super) async fn can_lie_under(maker: &Maker<'_>, base: &Volume, root: &Root, name: &str) -> Result<bool, Error> {
+    let below = lower(maker, std::slice::from_ref(&base.name), name).await?;
+    let highest = upper(maker, root).await?;
+    lays(maker, name, &highest, below).await
 }
 
 async fn root(maker: &Maker<'_>, volume: &str) -> Result<Root, Error> {
@@ -67,9 +85,7 @@ async fn root(maker: &Maker<'_>, volume: &str) -> Result<Root, Error> {
 /// layer does on which nothing lies.
 async fn lays(maker: &Maker<'_>, next: &str, highest: &Volume, below: Lower) -> Result<bool, Error> {
     let trial = format!("{next}.trial");
-    let labels: Vec<(String, String)> =
-        maker.marks().into_iter().chain([(label::LAYER.to_owned(), "trial".to_owned())]).collect();
-    over(maker, &trial, &labels, highest, Some(below)).await?;
+    over(maker, &trial, &trial_labels(maker), highest, Some(below)).await?;
     let mounted = root(maker, &trial).await;
     maker.engine.remove_volume(&trial).await?;
     match mounted {

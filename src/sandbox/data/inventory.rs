@@ -23,6 +23,8 @@ pub struct DataVolume {
     pub service: ServiceId,
     /// The digest of the seeds that filled it.
     pub seed: Option<String>,
+    /// The secrets of another machine that are in it, as [`secret::label`](crate::sandbox::secret::label) writes them.
+    pub secrets: Option<String>,
     /// Whether a seed command was at it and did not come to its end: it is nobody's data.
     pub unfinished: bool,
     /// What it lies on, the highest first; none for a volume that an older onramp made.
@@ -38,6 +40,8 @@ pub struct Frozen {
     pub service: ServiceId,
     /// The digest of the seeds that filled it.
     pub seed: Option<String>,
+    /// The secrets of another machine that are in it, as on a data volume.
+    pub secrets: Option<String>,
     /// What it lies on, the highest first.
     pub layers: Vec<String>,
     /// Whether a clone is a layer over these; where the host cannot do that, it is a copy.
@@ -166,8 +170,9 @@ impl DataVolume {
             "" => 1,
             rest => rest.strip_prefix('.')?.parse().ok()?,
         };
-        let (name, seed) = (volume.name.clone(), volume.labels.get(label::SEED).cloned());
-        Some(Self { name, generation, service, seed, unfinished: false, layers: layers(volume) })
+        let label = |key: &str| volume.labels.get(key).cloned();
+        let (name, seed, secrets) = (volume.name.clone(), label(label::SEED), label(label::SECRETS));
+        Some(Self { name, generation, service, seed, secrets, unfinished: false, layers: layers(volume) })
     }
 }
 
@@ -179,6 +184,7 @@ impl Frozen {
             name: volume.name.clone(),
             service: label(label::SERVICE)?.parse().ok()?,
             seed: label(label::SEED),
+            secrets: label(label::SECRETS),
             layers: layers(volume),
             overlay: label(label::CLONE)? == "overlay",
             root: label(label::ROOT)?,

@@ -3,7 +3,7 @@
 //! A *data volume* is what a container mounts. It lies on *layers*, volumes that nothing mounts: one layer as it is, or
 //! several laid over each other by the kernel, of which only the highest is written to. A *frozen* volume is mounted by
 //! nobody: nothing writes to its layers any more, and any number of data volumes are cloned from it. The *golden copy* of
-//! a service is frozen when its seeds are in ([`golden`]), a *snapshot* when somebody asks ([`snapshot`]). A layer that no
+//! a service is frozen when its seeds are in ([`golden`]), a *snapshot* when somebody asks ([`snapshot`]), or pulled from a registry ([`share`]). A layer that no
 //! data volume and no frozen volume lies on is swept ([`sweep`]). All of this is written on the volumes themselves, in
 //! labels, and whatever is made counts from the moment that its last volume is there.
 
@@ -12,6 +12,7 @@ mod clone;
 mod freeze;
 pub mod golden;
 mod inventory;
+pub mod share;
 pub mod snapshot;
 mod sweep;
 

@@ -25,6 +25,9 @@ pub struct Snapshot {
     pub sandbox: String,
     /// When, RFC 3339.
     pub made: String,
+    /// Where it was pulled from, by digest; none for one that was saved here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
     /// The volumes it is made of, by service.
     #[serde(skip)]
     pub parts: BTreeMap<ServiceId, Frozen>,
@@ -61,6 +64,12 @@ pub(super) fn cut_off(inventory: &Inventory) -> Vec<&Volume> {
 }
 
 impl Snapshot {
+    /// Where it comes from, for people.
+    pub fn origin(&self) -> String {
+        let pulled = self.artifact.as_ref().and_then(|from| from.split('@').next());
+        pulled.map_or_else(|| format!("of {}", self.sandbox), |from| format!("from {from}"))
+    }
+
     /// Reads its volumes; none while one is missing.
     fn of(name: &str, volumes: &[&Volume]) -> Option<Self> {
         let parts: BTreeMap<ServiceId, Frozen> =
@@ -70,7 +79,8 @@ impl Snapshot {
         let there: BTreeSet<String> = parts.keys().map(ToString::to_string).collect();
         let made = parts.values().map(|part| part.made.clone()).max()?;
         let (name, services) = (name.to_owned(), parts.keys().cloned().collect());
-        (there == whole).then_some(Self { name, services, sandbox: label(label::MADE_FOR)?, made, parts })
+        let artifact = label(label::ARTIFACT);
+        (there == whole).then_some(Self { name, services, sandbox: label(label::MADE_FOR)?, made, artifact, parts })
     }
 }
 
@@ -112,9 +122,14 @@ pub async fn plan_save(engine: &Engine, id: &SandboxId, name: &Name) -> Result<S
     let stop = stop.map(|container| container.name.clone()).collect();
     let image = match containers.first() {
         Some(container) => container.image_id.clone(),
-        None => engine.any_image().await?.ok_or_else(|| Error::NoImages { sandbox: id.to_string() })?,
+        None => any_image(engine, id).await?,
     };
     Ok(SavePlan { snapshot: name.clone(), sandbox: id.to_string(), services, stop, saved, id: id.clone(), image })
+}
+
+/// An image that is there, for containers that never run.
+pub async fn any_image(engine: &Engine, id: &SandboxId) -> Result<String, Error> {
+    engine.any_image().await?.ok_or_else(|| Error::NoImages { sandbox: id.to_string() })
 }
 
 /// Ends the services, so that what they hold is whole, and freezes it. The next `up` starts them again.
@@ -127,26 +142,44 @@ pub async fn save(engine: &Engine, plan: &SavePlan) -> Result<(), Error> {
     }
     try_join_all(plan.stop.iter().map(|name| engine.remove_container(name))).await?;
     // Parts of one that was cut off would keep their names, and what they hold.
-    let inventory = Inventory::read(engine).await?;
-    let of_this = |volume: &&Volume| volume.labels[label::SNAPSHOT] == plan.snapshot.as_str();
-    let home = plan.id.home();
-    let cut_off = inventory.snapshots(&home).filter(of_this);
-    try_join_all(cut_off.map(|volume| engine.remove_volume(&volume.name))).await?;
+    remove_cut_off(engine, &Inventory::read(engine).await?, &plan.id, &plan.snapshot).await?;
     let maker = Maker { engine, id: &plan.id, image: &plan.image };
-    let marks = [
-        (label::SNAPSHOT.to_owned(), plan.snapshot.to_string()),
-        (label::PARTS.to_owned(), plan.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
-    ];
+    let marks = marks(&plan.snapshot, &plan.services);
     try_join_all(plan.saved.iter().map(|data| {
-        let ServiceId { app, service } = &data.service;
-        let name = format!("onramp.snapshot.{}.{}.{app}.{service}", plan.id.home(), plan.snapshot);
+        let name = volume(&plan.id, &plan.snapshot, &data.service);
         let next = data.next(&plan.id);
-        let labels = data_labels(&plan.id, &data.service, data.seed.as_deref());
+        let labels = data_labels(&plan.id, &data.service, data.seed.as_deref(), data.secrets.as_deref());
         let (maker, marks) = (&maker, &marks);
         async move { freeze(maker, &Freezing { data, labels: &labels, next: &next, name: &name, marks }).await }
     }))
     .await?;
     super::sweep(engine, plan.id.as_str(), &[]).await?;
+    Ok(())
+}
+
+/// What a part of a snapshot is called.
+pub(super) fn volume(id: &SandboxId, snapshot: &Name, part: &ServiceId) -> String {
+    let ServiceId { app, service } = part;
+    format!("onramp.snapshot.{}.{snapshot}.{app}.{service}", id.home())
+}
+
+/// What is written on each part of a snapshot of these services.
+pub(super) fn marks<'a>(snapshot: &Name, services: impl IntoIterator<Item = &'a ServiceId>) -> [(String, String); 2] {
+    let services: Vec<String> = services.into_iter().map(ToString::to_string).collect();
+    [(label::SNAPSHOT.to_owned(), snapshot.to_string()), (label::PARTS.to_owned(), services.join(","))]
+}
+
+/// Takes away parts of a snapshot that was cut off before it was whole.
+pub(super) async fn remove_cut_off(
+    engine: &Engine,
+    inventory: &Inventory,
+    id: &SandboxId,
+    name: &Name,
+) -> Result<(), Error> {
+    let home = id.home();
+    let of_this = |volume: &&Volume| volume.labels[label::SNAPSHOT] == name.as_str();
+    let cut_off = inventory.snapshots(&home).filter(of_this);
+    try_join_all(cut_off.map(|volume| engine.remove_volume(&volume.name))).await?;
     Ok(())
 }
 
