@@ -114,6 +114,16 @@ impl Context {
         Self { settings, registries, policy: Arc::default(), ..self.clone() }
     }
 
+    /// The same for work that goes on by itself: nobody is asked, and what happens is told to this observer alone.
+    pub fn unattended(&self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, quiet: true, json: false, interactive: false, ..self.clone() }
+    }
+
+    /// The same with the state repository as it was fetched last.
+    pub fn as_fetched(&self) -> Self {
+        Self { offline: true, ..self.clone() }
+    }
+
     /// The project that the command runs in.
     pub fn project(&self) -> Result<Project, Failure> {
         let project = Project::find(&self.dir)?;

@@ -26,6 +26,11 @@ pub struct Arguments {
     after: Option<u32>,
 }
 
+/// Takes the project's sandbox down; its data stays.
+pub async fn take_down(cx: &Context) -> Result<Verdict, Failure> {
+    Arguments { data: false, after: None }.run(cx).await
+}
+
 impl Arguments {
     /// Plans, asks where data would be lost, waits where that was asked for, removes.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {

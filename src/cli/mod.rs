@@ -44,6 +44,7 @@ mod test;
 mod trust;
 mod up;
 mod update;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -170,6 +171,7 @@ enum Command {
     List(list::Arguments),
     Prune(prune::Arguments),
     Test(test::Arguments),
+    Watch(watch::Arguments),
     Logs(logs::Arguments),
     Exec(exec::Arguments),
     Shell(shell::Arguments),
@@ -227,10 +229,12 @@ pub fn main() -> ExitCode {
         }
         _ => "what was begun stays as it is; the same command goes on from there",
     };
+    // What goes on until it is interrupted ends by itself then.
+    let endless = matches!(cli.command, Command::Watch(_));
     let command = async {
         tokio::select! {
             outcome = run(cli) => outcome,
-            number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted").hint(left)),
+            number = interrupted(), if !endless => Err(Failure::new(Class::Signal(number), "interrupted").hint(left)),
             place = exhausted() => Err(Failure::new(Class::Config, format!("{place} takes too long or too much memory"))
                 .hint("nothing was changed; the template's owner can correct it")),
         }
@@ -281,6 +285,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::List(arguments) => arguments.run(cx).await,
         Command::Prune(arguments) => arguments.run(cx).await,
         Command::Test(arguments) => arguments.run(cx).await,
+        Command::Watch(arguments) => arguments.run(cx).await,
         Command::Logs(arguments) => arguments.run(cx).await,
         Command::Exec(arguments) => arguments.run(cx).await,
         Command::Shell(arguments) => arguments.run(cx).await,

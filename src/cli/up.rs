@@ -9,7 +9,7 @@ use super::context::Context;
 use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use crate::engine::label;
+use crate::engine::{Engine, label};
 use crate::name::Name;
 use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
@@ -33,14 +33,33 @@ use crate::turn::Turn;
   onramp up --dry-run          only show what would be done
 ")]
 pub struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How a sandbox is brought up.
+#[derive(clap::Args)]
+pub struct Options {
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
-    environment: Name,
+    pub environment: Name,
     /// Make the data of this project's services anew, from their seeds
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
     reap: Reap,
+}
+
+impl Options {
+    /// How the project's data begins.
+    fn begin(&self) -> Begin {
+        if self.fresh { Begin::Anew } else { Begin::AsItWas }
+    }
+
+    /// Brings the project's sandbox up so; none after `--dry-run`.
+    pub async fn bring_up(&self, cx: &Context) -> Result<Option<BroughtUp>, Failure> {
+        bring_up(cx, &self.environment, &self.begin(), self.reap.asker()?.as_ref()).await
+    }
 }
 
 /// What a sandbox ends with.
@@ -96,9 +115,8 @@ struct Up {
 impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let asker = self.reap.asker()?;
-        let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
-        bring_up_and_report(cx, &self.environment, &begin, asker.as_ref()).await
+        let Options { environment, reap, .. } = &self.options;
+        bring_up_and_report(cx, environment, &self.options.begin(), reap.asker()?.as_ref()).await
     }
 }
 
@@ -109,7 +127,9 @@ pub async fn bring_up_and_report(
     begin: &Begin,
     asker: Option<&Process>,
 ) -> Result<Verdict, Failure> {
-    let Some((view, services, notes)) = bring_up(cx, environment, begin, asker).await? else { return Ok(Verdict::Ok) };
+    let Some(BroughtUp { view, services, plan }) = bring_up(cx, environment, begin, asker).await? else {
+        return Ok(Verdict::Ok);
+    };
     let engine = cx.engine().await?;
     let parity = Parity::of(&engine, &view).await?;
     cx.report(&Up {
@@ -118,13 +138,20 @@ pub async fn bring_up_and_report(
         services,
         parity_line: parity.summary().to_string(),
         parity,
-        notes,
+        notes: plan.notes,
     });
     Ok(Verdict::Ok)
 }
 
-/// A view of the sandbox, its running services, and the plan's notes.
-pub type BroughtUp = (View, Vec<Running>, Vec<String>);
+/// A sandbox that was brought up.
+pub struct BroughtUp {
+    /// What it was to be.
+    pub view: View,
+    /// Its running services.
+    pub services: Vec<Running>,
+    /// What was done.
+    pub plan: Plan,
+}
 
 /// Brings the project's sandbox up; none after `--dry-run`.
 pub async fn bring_up(
@@ -134,11 +161,22 @@ pub async fn bring_up(
     asker: Option<&Process>,
 ) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
+    make(cx, &engine, view, begin, asker).await
+}
+
+/// Makes the sandbox what this view of it says; none after `--dry-run`.
+pub async fn make(
+    cx: &Context,
+    engine: &Engine,
+    view: View,
+    begin: &Begin,
+    asker: Option<&Process>,
+) -> Result<Option<BroughtUp>, Failure> {
     let turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
-    let plan = view.plan(&engine, &lock.lock, &key, begin).await?;
+    let plan = view.plan(engine, &lock.lock, &key, begin).await?;
     let needed = view.pinned(&lock.lock)?;
     if !cx.proceed(&plan) {
         return Ok(None);
@@ -163,18 +201,18 @@ pub async fn bring_up(
     // Also what is here already: it may have come before it had to be signed.
     cx.signed(&needed).await?;
     lock.keep(&view.project.root)?;
-    cx.pull(&engine, &plan.pull).await?;
+    cx.pull(engine, &plan.pull).await?;
     if let Some(process) = asker {
         reaper::start(&cx.paths.state, &view.project.root, view.id.as_str(), process)?;
         cx.observer.note(&format!("sandbox {} ends with process {}", view.id, process.number));
     }
-    let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
+    let services = up::apply(engine, &plan, cx.timeout, &cx.observer).await?;
     // Whoever brings it up again after the process has ended wants it to stay.
     if asker.is_none() && tied.is_some_and(|process| !process.runs()) {
         reaper::forget(&cx.paths.state, view.id.as_str())?;
     }
     drop(turn);
-    Ok(Some((view, services, plan.notes)))
+    Ok(Some(BroughtUp { view, services, plan }))
 }
 
 impl Report for Plan {
