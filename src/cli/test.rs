@@ -160,7 +160,9 @@ pub async fn outcomes(
         limit: cx.timeout,
         observer: &cx.observer,
     };
-    Ok(Run { maker, artifacts, hearing }.all(lanes).await?)
+    let outcomes = Run { maker, artifacts, hearing }.all(lanes).await;
+    cx.give_back(&engine, &view.project, &view.id).await;
+    Ok(outcomes?)
 }
 
 /// Which tests need not run again until something changes. A flaky one may be red the next time.

@@ -244,6 +244,8 @@ impl Report for Plan {
         };
         line("clone  ", &data(|volume| matches!(volume.begins, Filling::Golden(_))));
         line("restore", &data(|volume| matches!(volume.begins, Filling::Snapshot(_))));
+        let copied = self.services.iter().filter(|service| !service.copies.is_empty());
+        line("copy to", &copied.map(|service| service.service.to_string()).collect::<Vec<_>>());
         line("remove ", &self.remove);
         line("create ", &names(Action::Create));
         line("replace", &names(Action::Replace));

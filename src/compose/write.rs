@@ -181,8 +181,9 @@ impl Writer<'_> {
             volumes.push(json!({ "type": "volume", "source": self.volume(&member.id), "target": escape(target) }));
         }
         if member.own {
-            for (local, target) in &service.sync {
-                volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": escape(target) }));
+            for (local, shown) in &service.sync {
+                let target = escape(shown.target());
+                volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": target }));
             }
             let seeds = seed::files(&self.view.project.root, service.seed.files())?;
             for (at, (local, _)) in seeds.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::copied;
 use super::data::{Golden, Maker};
 use super::plan::{Action, ServicePlan};
 use super::up::Packed;
@@ -55,6 +56,14 @@ impl Bringing<'_> {
                 engine.put_tar(name, "/", tar).await?;
             }
         }
+        let mut action = plan.action;
+        if copied::bring(engine, name, &plan.copies, action == Action::Keep).await? == copied::Outcome::Stuck {
+            self.observer.step(&task, "making it anew: it cannot be rid of files that are not in the project any more");
+            engine.remove_container(name).await?;
+            engine.create_container(&plan.spec).await?;
+            copied::bring(engine, name, &plan.copies, false).await?;
+            action = Action::Replace;
+        }
         for mut need in needs {
             // The sender lives as long as this future: only readiness ends the wait.
             let ready = async { drop(need.wait_for(|ready| *ready).await) };
@@ -62,7 +71,7 @@ impl Bringing<'_> {
                 return Ok(None);
             }
         }
-        if plan.action != Action::Keep {
+        if action != Action::Keep {
             self.observer.step(&task, "starting");
             start(engine, name).await?;
         }

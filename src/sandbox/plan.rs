@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::closure::{Member, ServiceId};
+use super::copied::{self, Copied};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
 use super::seed::Seeds;
@@ -16,7 +17,7 @@ use crate::git::Commit;
 use crate::name::Name;
 use crate::project::limits::Memory;
 use crate::project::safety;
-use crate::project::service::{EnvValue, Service};
+use crate::project::service::{EnvValue, Service, SyncMode};
 use crate::project::{Lock, Project};
 use crate::reference::ImageRef;
 
@@ -145,6 +146,8 @@ pub struct ServicePlan {
     pub definition: Service,
     /// Who must be ready first.
     pub needs: Vec<ServiceId>,
+    /// Directories of the project that are copied into it.
+    pub copies: Vec<Copied>,
     /// The volume that holds its data.
     pub volume: Option<String>,
     /// Seed files, absolute, in order.
@@ -304,6 +307,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             spec,
             definition: member.service.clone(),
             needs: member.needs.clone(),
+            copies: copied::of(&wanted.project.root, member),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             seed_command,
@@ -434,9 +438,12 @@ impl Wanted<'_> {
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
         let mut mounts: Vec<Mount> = Vec::new();
         if member.own {
-            for (local, target) in &member.service.sync {
-                let directory = self.project.root.join(local).display().to_string();
-                mounts.push(Mount { target: target.clone(), source: Source::Directory(directory) });
+            for (local, shown) in &member.service.sync {
+                let source = match shown.mode() {
+                    SyncMode::Bind => Source::Directory(self.project.root.join(local).display().to_string()),
+                    SyncMode::Copy => Source::Empty,
+                };
+                mounts.push(Mount { target: shown.target().clone(), source });
             }
         }
         // Inside an app its services go by their own names; across apps by `service.app`. Two apps may each have a `db`.

@@ -42,3 +42,4 @@ mod test;
 mod trust;
 mod unversioned;
 mod update;
+mod watch;

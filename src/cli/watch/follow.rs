@@ -18,7 +18,8 @@ use crate::event::{self, Observer};
 use crate::name::Name;
 use crate::sandbox::changed::{self, Inputs, Passed};
 use crate::sandbox::plan::{Action, Begin};
-use crate::sandbox::run::{self, Outcome};
+use crate::sandbox::copied::{self, Outcome};
+use crate::sandbox::run;
 use crate::sandbox::up::Running;
 use crate::sandbox::watch::{Batch, Ear, Reach};
 use crate::sandbox::{View, status, turn_on, view};
@@ -31,7 +32,7 @@ const ECHO: Duration = Duration::from_millis(100);
 const RUNS: u32 = 3;
 
 /// What tests found, and what they depended on when they began.
-type Ran = (Inputs, Vec<Outcome>);
+type Ran = (Inputs, Vec<run::Outcome>);
 
 /// A sandbox whose project's files are followed.
 pub struct Following {
@@ -136,11 +137,14 @@ impl Following {
         let files: Vec<String> = batch.files.iter().take(FILES).map(|file| file.display().to_string()).collect();
         let count = batch.files.len();
         let reach = Reach::of(&self.view, &batch.files);
-        let did = if plan {
-            teller.working("something else than shown files changed: making the sandbox so");
-            self.again(teller).await
-        } else {
-            Ok(Vec::new())
+        let copied = if plan { Ok(None) } else { self.copy(&reach).await };
+        let did = match copied {
+            Ok(Some(did)) => Ok(did),
+            Ok(None) => {
+                teller.working("making the sandbox what the files say");
+                self.again(teller).await
+            }
+            Err(error) => Err(error),
         };
         for text in self.notes.take() {
             teller.tell(Event::Note { text });
@@ -157,6 +161,21 @@ impl Following {
             Err(error) => teller.tell(Event::Failed { files, count, error, ms: ms() }),
         }
         Ok(())
+    }
+
+    /// Copies what changed into the services that are shown copies; what was done, none where one must be made anew for it.
+    async fn copy(&self, reach: &Reach) -> Result<Option<Vec<String>>, Failure> {
+        let (mut did, root) = (Vec::new(), &self.view.project.root);
+        for member in self.view.members.iter().filter(|member| reach.shown.contains(&member.id)) {
+            let container = self.view.id.container(&member.id.app, &member.id.service);
+            match copied::bring(&self.engine, &container, &copied::of(root, member), true).await? {
+                Outcome::Stuck => return Ok(None),
+                Outcome::Done(0) => {}
+                Outcome::Done(1) => did.push(format!("copied 1 file to {}", member.id)),
+                Outcome::Done(count) => did.push(format!("copied {count} files to {}", member.id)),
+            }
+        }
+        Ok(Some(did))
     }
 
     /// Plans the sandbox anew and makes it so; what was done.

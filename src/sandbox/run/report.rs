@@ -6,7 +6,6 @@ use std::time::Duration;
 use roxmltree::{Document, Node, ParsingOptions};
 use serde::Serialize;
 
-use super::fetch::fetch;
 use crate::engine::{Engine, Error};
 use crate::text::{neutral, neutral_line, shorten};
 

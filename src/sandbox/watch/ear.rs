@@ -10,7 +10,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 
-use super::listing::Listing;
+use super::listing::{Listing, Which};
 use super::{Error, Limit};
 use crate::task::blocking;
 
@@ -187,10 +187,10 @@ impl Looking {
         if let Some(error) = said.failed.take() {
             return Err(failed(error));
         }
-        let mut now = Listing::read(&self.root)?;
+        let mut now = Listing::read(&self.root, Which::NotIgnored)?;
         // What comes into a new directory before it is watched, another look sees.
         while self.watch(&now, &std::mem::take(&mut said))? {
-            now = Listing::read(&self.root)?;
+            now = Listing::read(&self.root, Which::NotIgnored)?;
         }
         let changed = now.changed_since(&self.listing);
         self.listing = now;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ignore::WalkBuilder;
+use serde::{Deserialize, Serialize};
 
 use crate::files::FileError;
 use crate::project::{ARTIFACTS, HOME};
@@ -13,17 +14,18 @@ use crate::project::{ARTIFACTS, HOME};
 /// How coarse a file system's clock may be: what changes twice within it has the same time both times.
 const COARSE: Duration = Duration::from_millis(20);
 
-/// The files of a project as they stood at one moment, by their paths from its root.
+/// The files of a directory as they stood at one moment, by their paths from it.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    files: BTreeMap<PathBuf, Stamp>,
+    /// The files, links among them.
+    pub files: BTreeMap<PathBuf, Stamp>,
     /// The directories that they are in, absolute.
     pub directories: BTreeSet<PathBuf>,
 }
 
 /// By what a file that was written is told from what it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
     inode: u64,
     size: u64,
     mode: u32,
@@ -33,15 +35,32 @@ struct Stamp {
     settled: bool,
 }
 
+/// Which files are looked at. What is git's and onramp's own never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that git does not ignore.
+    NotIgnored,
+}
+
+impl Stamp {
+    /// Whether a file with this stamp is what it was with that one.
+    pub fn is(&self, then: &Self) -> bool {
+        then.settled && Self { settled: true, ..*self } == *then
+    }
+}
+
 impl Listing {
-    /// Looks at every file that is not ignored. What goes while it looks is not there. Blocking.
-    pub fn read(root: &Path) -> Result<Self, FileError> {
+    /// Looks at every file. What goes while it looks is not there. Blocking.
+    pub fn read(root: &Path, which: Which) -> Result<Self, FileError> {
         std::fs::read_dir(root).map_err(FileError::io("read", root))?;
         let began = SystemTime::now().checked_sub(COARSE).and_then(|then| then.duration_since(SystemTime::UNIX_EPOCH).ok());
         let young = began.map_or(i64::MAX, |began| i64::try_from(began.as_nanos()).unwrap_or(i64::MAX));
         let mut listing = Self::default();
         let mut walk = WalkBuilder::new(root);
-        walk.hidden(false).parents(false).ignore(false).git_global(false).require_git(false).follow_links(false);
+        let ignored = which == Which::NotIgnored;
+        walk.git_ignore(ignored).git_exclude(ignored).hidden(false).parents(false).ignore(false).git_global(false).require_git(false).follow_links(false);
         walk.filter_entry(|entry| {
             let own = [".git", HOME].iter().any(|name| entry.file_name() == *name);
             let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
@@ -71,7 +90,7 @@ impl Listing {
     /// The files that are not as they were: written, new, or gone.
     pub fn changed_since(&self, before: &Self) -> BTreeSet<PathBuf> {
         let same = |path: &PathBuf, stamp: &Stamp| {
-            before.files.get(path).is_some_and(|then| then.settled && Stamp { settled: true, ..*stamp } == *then)
+            before.files.get(path).is_some_and(|then| stamp.is(then))
         };
         let written = self.files.iter().filter(|(path, stamp)| !same(path, stamp)).map(|(path, _)| path);
         let gone = before.files.keys().filter(|path| !self.files.contains_key(*path));
@@ -85,7 +104,7 @@ mod tests {
 
     /// The same files, all of them left alone for long.
     fn settled(root: &Path) -> Listing {
-        let mut listing = Listing::read(root).unwrap();
+        let mut listing = Listing::read(root, Which::NotIgnored).unwrap();
         listing.files.values_mut().for_each(|stamp| stamp.settled = true);
         listing
     }
@@ -126,6 +145,6 @@ mod tests {
     #[test]
     fn a_project_that_is_gone_is_no_project_whose_files_are() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Listing::read(&dir.path().join("gone")).unwrap_err().is_not_found());
+        assert!(Listing::read(&dir.path().join("gone"), Which::All).unwrap_err().is_not_found());
     }
 }

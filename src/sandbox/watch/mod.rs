@@ -1,7 +1,7 @@
 //! Following a project's files: [`Ear`] tells which changed, [`Reach`] what of the sandbox they change.
 
 mod ear;
-mod listing;
+pub(super) mod listing;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
