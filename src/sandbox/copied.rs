@@ -133,7 +133,7 @@ fn difference(copies: &[Copied], mut known: Record) -> Result<Difference, Error>
             .collect();
         count += gone.len() + written.len();
         for path in &written {
-            total += now.files[*path].size();
+            total += now.files[*path].size;
             if total > CAP {
                 return Err(FileError::TooLarge { path: copied.from.clone(), cap: CAP }.into());
             }

@@ -7,6 +7,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use serde::Serialize;
 
 use crate::engine::{Engine, Error};
+use crate::sandbox::fetch::fetch;
 use crate::text::{neutral, neutral_line, shorten};
 
 /// The largest report, in bytes.

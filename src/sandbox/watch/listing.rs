@@ -27,7 +27,8 @@ pub struct Listing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     inode: u64,
-    size: u64,
+    /// In bytes.
+    pub size: u64,
     mode: u32,
     written: (i64, i64),
     changed: (i64, i64),
