@@ -45,6 +45,7 @@ mod trust;
 mod up;
 mod update;
 mod watch;
+mod xdebug;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -182,6 +183,8 @@ enum Command {
     Release(release::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    #[command(hide = true)]
+    XdebugRelay(xdebug::Arguments),
 }
 
 /// The whole command line, styled: for parsing, man pages, completions and the reference.
@@ -296,6 +299,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Release(arguments) => arguments.run(cx).await,
         Command::Completions(arguments) => Ok(arguments.run(cx)),
         Command::Man(arguments) => arguments.run(cx),
+        Command::XdebugRelay(arguments) => arguments.run(cx).await,
     }
 }
 

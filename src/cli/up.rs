@@ -9,8 +9,9 @@ use super::context::Context;
 use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::xdebug;
 use crate::engine::{Engine, label};
-use crate::name::Name;
+use crate::name::{Name, NotAName};
 use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
@@ -28,6 +29,7 @@ use crate::turn::Turn;
 #[command(before_help = "Examples:
   onramp up                    against production
   onramp up --env staging      against another environment
+  onramp up --xdebug           PHP stops where the editor says
   onramp up --fresh            with the data as the seeds have it
   onramp up --reap             in CI: it ends, with its data, when the job's shell does
   onramp up --dry-run          only show what would be done
@@ -46,19 +48,44 @@ pub struct Options {
     /// Make the data of this project's services anew, from their seeds
     #[arg(long)]
     fresh: bool,
+    /// Debug PHP step by step until the next `up` without this: Xdebug connects to the editor on this machine
+    #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    xdebug: Option<Debugged>,
+    /// The port that the editor listens on
+    #[arg(long, value_name = "PORT", default_value_t = 9003, requires = "xdebug")]
+    xdebug_port: u16,
     #[command(flatten)]
     reap: Reap,
 }
 
-impl Options {
-    /// How the project's data begins.
-    fn begin(&self) -> Begin {
-        if self.fresh { Begin::Anew } else { Begin::AsItWas }
-    }
+/// Which service is debugged: the one that is built here, or this one.
+#[derive(Clone)]
+struct Debugged(Option<Name>);
 
+impl FromStr for Debugged {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(Some).map(Self) }
+    }
+}
+
+impl Options {
     /// Brings the project's sandbox up so; none after `--dry-run`.
     pub async fn bring_up(&self, cx: &Context) -> Result<Option<BroughtUp>, Failure> {
-        bring_up(cx, &self.environment, &self.begin(), self.reap.asker()?.as_ref()).await
+        let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
+        let asker = self.reap.asker()?;
+        let Some(Debugged(asked)) = &self.xdebug else {
+            return bring_up(cx, &self.environment, &begin, asker.as_ref()).await;
+        };
+        let (mut view, engine, _) = tokio::try_join!(cx.view(&self.environment), cx.engine(), cx.policy())?;
+        let debugged = xdebug::settle(cx, &engine, &view, asked.as_ref(), self.xdebug_port).await?;
+        view.xdebug = Some(debugged.clone());
+        let brought = make(cx, &engine, view, &begin, asker.as_ref()).await?;
+        if let Some(brought) = &brought {
+            xdebug::connect(cx, brought, &debugged).await?;
+        }
+        Ok(brought)
     }
 }
 
@@ -115,8 +142,7 @@ struct Up {
 impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let Options { environment, reap, .. } = &self.options;
-        bring_up_and_report(cx, environment, &self.options.begin(), reap.asker()?.as_ref()).await
+        report(cx, self.options.bring_up(cx).await?).await
     }
 }
 
@@ -127,9 +153,11 @@ pub async fn bring_up_and_report(
     begin: &Begin,
     asker: Option<&Process>,
 ) -> Result<Verdict, Failure> {
-    let Some(BroughtUp { view, services, plan }) = bring_up(cx, environment, begin, asker).await? else {
-        return Ok(Verdict::Ok);
-    };
+    report(cx, bring_up(cx, environment, begin, asker).await?).await
+}
+
+async fn report(cx: &Context, brought: Option<BroughtUp>) -> Result<Verdict, Failure> {
+    let Some(BroughtUp { view, services, plan }) = brought else { return Ok(Verdict::Ok) };
     let engine = cx.engine().await?;
     let parity = Parity::of(&engine, &view).await?;
     cx.report(&Up {
@@ -246,6 +274,8 @@ impl Report for Plan {
         line("restore", &data(|volume| matches!(volume.begins, Filling::Snapshot(_))));
         let copied = self.services.iter().filter(|service| !service.copies.is_empty());
         line("copy to", &copied.map(|service| service.service.to_string()).collect::<Vec<_>>());
+        let debugged = self.services.iter().filter(|service| service.xdebug);
+        line("debug  ", &debugged.map(|service| service.service.to_string()).collect::<Vec<_>>());
         line("remove ", &self.remove);
         line("create ", &names(Action::Create));
         line("replace", &names(Action::Replace));

@@ -6,7 +6,7 @@ use std::io::Read;
 use bollard::container::LogOutput;
 use bollard::models::{
     ContainerCreateBody, ContainerSummaryStateEnum, EndpointSettings, HostConfig, Mount as RawMount, MountType,
-    MountVolumeOptions,     NetworkingConfig, PortBinding as RawBinding,
+    MountVolumeOptions, NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, DownloadFromContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions,

@@ -79,10 +79,7 @@ pub struct Service {
 
 /// Where a directory of the project is shown in a container, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a path in the container, or { target = \"/path\", mode = \"copy\" }"
-)]
+#[serde(untagged, expecting = "expected a path in the container, or { target = \"/path\", mode = \"copy\" }")]
 pub enum Shown {
     /// There: the directory itself.
     At(String),

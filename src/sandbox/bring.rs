@@ -55,12 +55,14 @@ impl Bringing<'_> {
             if let Some(tar) = seeds {
                 engine.put_tar(name, "/", tar).await?;
             }
+            self.put_files(plan).await?;
         }
         let mut action = plan.action;
         if copied::bring(engine, name, &plan.copies, action == Action::Keep).await? == copied::Outcome::Stuck {
             self.observer.step(&task, "making it anew: it cannot be rid of files that are not in the project any more");
             engine.remove_container(name).await?;
             engine.create_container(&plan.spec).await?;
+            self.put_files(plan).await?;
             copied::bring(engine, name, &plan.copies, false).await?;
             action = Action::Replace;
         }
@@ -102,6 +104,14 @@ impl Bringing<'_> {
             self.observer.finished(&task, &answer);
         }
         Ok(Some((url, answer)))
+    }
+
+    /// Puts files into a container that was made.
+    async fn put_files(&self, plan: &ServicePlan) -> Result<(), Error> {
+        match &plan.files {
+            Some(tar) => Ok(self.engine.put_files(&plan.spec.name, "/", tar.clone()).await?),
+            None => Ok(()),
+        }
     }
 
     /// What a wait comes to, unless another service fails before.

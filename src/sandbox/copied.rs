@@ -13,10 +13,10 @@ use serde::Serialize;
 use tar::EntryType;
 use tempfile::SpooledTempFile;
 
+use super::Error;
 use super::closure::Member;
 use super::fetch::fetch;
 use super::watch::listing::{Listing, Stamp, Which};
-use super::Error;
 use crate::engine::{Engine, ExecSpec};
 use crate::files::{self, FileError};
 use crate::project::service::SyncMode;
@@ -68,7 +68,8 @@ pub async fn bring(engine: &Engine, container: &str, copies: &[Copied], running:
     let known = read_record(engine, container).await?;
     let copies = copies.to_vec();
     let Difference { remove, tar, count } = blocking(move || difference(&copies, known)).await?;
-    if !remove.is_empty() && !(running && remove_all(engine, container, &remove).await?) {
+    let rid = remove.is_empty() || (running && remove_all(engine, container, &remove).await?);
+    if !rid {
         return Ok(Outcome::Stuck);
     }
     if let Some(tar) = tar {

@@ -4,12 +4,14 @@
 //! probes, [`parity`] tells how far the result equals the environment, [`run`] runs tests in it or [`beside`] it, [`watch`]
 //! follows the project's files.
 
+pub mod background;
 pub mod beside;
 mod bring;
 pub mod changed;
 pub mod closure;
 pub mod copied;
 pub mod data;
+pub mod debug;
 pub mod down;
 mod fetch;
 mod identity;

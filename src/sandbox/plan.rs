@@ -10,6 +10,7 @@ use super::closure::{Member, ServiceId};
 use super::copied::{self, Copied};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
+use super::debug::Xdebug;
 use super::seed::Seeds;
 use super::{Error, SandboxId, SandboxKey};
 use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Source, label};
@@ -59,6 +60,8 @@ pub struct Wanted<'a> {
     pub key: &'a SandboxKey,
     /// How the project's own data begins.
     pub begin: &'a Begin,
+    /// The service that is debugged.
+    pub xdebug: Option<&'a Xdebug>,
 }
 
 /// How the data of a project's own services begins.
@@ -148,6 +151,11 @@ pub struct ServicePlan {
     pub needs: Vec<ServiceId>,
     /// Directories of the project that are copied into it.
     pub copies: Vec<Copied>,
+    /// Whether its PHP is debugged.
+    pub xdebug: bool,
+    /// Files that are put into it when it is made, as a tar.
+    #[serde(skip)]
+    pub files: Option<Vec<u8>>,
     /// The volume that holds its data.
     pub volume: Option<String>,
     /// Seed files, absolute, in order.
@@ -308,6 +316,8 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             definition: member.service.clone(),
             needs: member.needs.clone(),
             copies: copied::of(&wanted.project.root, member),
+            xdebug: wanted.debugged(member).is_some(),
+            files: wanted.debugged(member).and_then(Xdebug::files),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             seed_command,
@@ -412,6 +422,11 @@ enum RunImage<'a> {
 }
 
 impl Wanted<'_> {
+    /// How a service is debugged; none if it is not.
+    fn debugged(&self, member: &Member) -> Option<&Xdebug> {
+        self.xdebug.filter(|xdebug| member.own && xdebug.service == member.id.service)
+    }
+
     fn image(&self, member: &Member) -> Result<(Origin, RunImage<'_>), Error> {
         if member.own
             && let Some(build) = self.builds.get(&member.id.service)
@@ -458,12 +473,16 @@ impl Wanted<'_> {
         });
         // The port is that of the sandbox which this one is beside.
         let publish = member.service.publish.filter(|_| member.own && self.id.beside.is_none());
+        let mut env: BTreeMap<String, String> = env.collect();
+        if let Some(xdebug) = self.debugged(member) {
+            xdebug.add_to(&mut env);
+        }
         ContainerSpec {
             name: self.id.container(app, service),
             image: image.to_owned(),
             command: member.service.command.clone(),
             user: member.service.user.clone(),
-            env: env.collect(),
+            env,
             labels,
             network: self.id.network(),
             aliases: vec![format!("{service}.{app}")],

@@ -43,3 +43,4 @@ mod trust;
 mod unversioned;
 mod update;
 mod watch;
+mod xdebug;

@@ -12,15 +12,16 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::Verdict;
 use crate::cli::test;
-use crate::cli::up::{self, BroughtUp};
+use crate::cli::up::{BroughtUp, make};
+use crate::cli::xdebug;
 use crate::engine::Engine;
 use crate::event::{self, Observer};
 use crate::name::Name;
 use crate::sandbox::changed::{self, Inputs, Passed};
-use crate::sandbox::plan::{Action, Begin};
 use crate::sandbox::copied::{self, Outcome};
+use crate::sandbox::plan::{Action, Begin};
 use crate::sandbox::run;
-use crate::sandbox::up::Running;
+use crate::sandbox::up;
 use crate::sandbox::watch::{Batch, Ear, Reach};
 use crate::sandbox::{View, status, turn_on, view};
 use crate::task::blocking;
@@ -33,6 +34,8 @@ const RUNS: u32 = 3;
 
 /// What tests found, and what they depended on when they began.
 type Ran = (Inputs, Vec<run::Outcome>);
+/// Tests that run.
+type Running = Pin<Box<dyn Future<Output = Result<Ran, Failure>> + Send>>;
 
 /// A sandbox whose project's files are followed.
 pub struct Following {
@@ -42,14 +45,15 @@ pub struct Following {
     view: View,
     services: Vec<Place>,
     tests: Tests,
-    _turn: Turn,
+    #[expect(dead_code, reason = "dropping it ends the turn")]
+    turn: Turn,
     notes: Arc<Notes>,
     /// Whether the sandbox is not what the project says, because something is wrong with that.
     behind: bool,
     /// What waits until the tests have ended: it would take away what they run in.
     waiting: Option<Batch>,
     /// The tests that run.
-    running: Option<Pin<Box<dyn Future<Output = Result<Ran, Failure>> + Send>>>,
+    running: Option<Running>,
     /// What each test depended on when it ran last.
     inputs: Inputs,
     /// How each went.
@@ -74,7 +78,7 @@ impl Following {
             services: brought.services.iter().map(place).collect(),
             view: brought.view,
             tests,
-            _turn: turn,
+            turn,
             notes,
             behind: false,
             waiting: None,
@@ -182,16 +186,21 @@ impl Following {
     async fn again(&mut self, teller: &mut Teller) -> Result<Vec<String>, Failure> {
         let environment = self.view.environment.environment.clone();
         // The state repository is asked once, at the beginning: what runs changes by the developer's own files alone.
-        let view = self.cx.as_fetched().view(&environment).await?;
+        let mut view = self.cx.as_fetched().view(&environment).await?;
+        view.xdebug.clone_from(&self.view.xdebug);
         let elsewhere = view.id != self.view.id;
         if elsewhere {
-            self._turn = Turn::take(&self.cx.paths.state, &watch_on(view.id.as_str()))?;
+            self.turn = Turn::take(&self.cx.paths.state, &watch_on(view.id.as_str()))?;
         }
         // Another onramp may be at work on it.
         let (state, what) = (self.cx.paths.state.clone(), turn_on(view.id.as_str()));
         drop(blocking(move || Turn::wait(&state, &what)).await?);
-        let made = up::make(&self.cx, &self.engine, view, &Begin::AsItWas, None).await?;
-        let Some(BroughtUp { view, services, plan }) = made else { return Ok(Vec::new()) };
+        let made = make(&self.cx, &self.engine, view, &Begin::AsItWas, None).await?;
+        let Some(made) = made else { return Ok(Vec::new()) };
+        if let Some(debugged) = &made.view.xdebug {
+            xdebug::connect(&self.cx, &made, debugged).await?;
+        }
+        let BroughtUp { view, services, plan } = made;
         self.services = services.iter().map(place).collect();
         if elsewhere {
             let text = format!("another branch is another sandbox: {} stays up", self.view.id);
@@ -277,7 +286,8 @@ impl Following {
                 for outcome in &outcomes {
                     self.passed.insert(outcome.test.clone(), outcome.passed);
                     self.inputs.remove(&outcome.test);
-                    self.inputs.extend(inputs.get_key_value(&outcome.test).map(|(test, now)| (test.clone(), now.clone())));
+                    self.inputs
+                        .extend(inputs.get_key_value(&outcome.test).map(|(test, now)| (test.clone(), now.clone())));
                 }
                 let passed = self.passed.values().all(|passed| *passed);
                 teller.tell(Event::Tested { passed, tests: outcomes });
@@ -310,14 +320,14 @@ impl Following {
 }
 
 /// The end of the tests, if some run.
-async fn ended<T>(running: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+async fn ended(running: &mut Option<Running>) -> Result<Ran, Failure> {
     match running {
         Some(running) => running.await,
         None => std::future::pending().await,
     }
 }
 
-fn place(running: &Running) -> Place {
+fn place(running: &up::Running) -> Place {
     Place { service: running.service.to_string(), url: running.url.clone(), running: true }
 }
 

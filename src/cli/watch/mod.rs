@@ -116,7 +116,9 @@ impl Arguments {
         for asked in &self.tests {
             match asked {
                 Asked::All => return Ok(Tests::All),
-                Asked::One(name) => names.push(name.parse().map_err(|error| Failure::usage(format!("--test: {error}")))?),
+                Asked::One(name) => {
+                    names.push(name.parse().map_err(|error| Failure::usage(format!("--test: {error}")))?);
+                }
             }
         }
         Ok(Tests::Only(names))

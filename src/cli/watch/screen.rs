@@ -81,7 +81,8 @@ impl Screen {
         let mut lines = vec![Style::new().bold().apply_to(&self.head).to_string()];
         let width = self.services.iter().map(|place| place.service.len()).max().unwrap_or(0);
         for place in &self.services {
-            let mark = if place.running { Style::new().green().apply_to("●") } else { Style::new().red().apply_to("○") };
+            let mark =
+                if place.running { Style::new().green().apply_to("●") } else { Style::new().red().apply_to("○") };
             lines.push(format!("  {mark} {:<width$}  {}", place.service, place.url.as_deref().unwrap_or("-")));
         }
         lines.extend(self.last.iter().cloned());

@@ -56,16 +56,24 @@ impl Listing {
     /// Looks at every file. What goes while it looks is not there. Blocking.
     pub fn read(root: &Path, which: Which) -> Result<Self, FileError> {
         std::fs::read_dir(root).map_err(FileError::io("read", root))?;
-        let began = SystemTime::now().checked_sub(COARSE).and_then(|then| then.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let began =
+            SystemTime::now().checked_sub(COARSE).and_then(|then| then.duration_since(SystemTime::UNIX_EPOCH).ok());
         let young = began.map_or(i64::MAX, |began| i64::try_from(began.as_nanos()).unwrap_or(i64::MAX));
         let mut listing = Self::default();
         let mut walk = WalkBuilder::new(root);
         let ignored = which == Which::NotIgnored;
-        walk.git_ignore(ignored).git_exclude(ignored).hidden(false).parents(false).ignore(false).git_global(false).require_git(false).follow_links(false);
+        walk.git_ignore(ignored)
+            .git_exclude(ignored)
+            .hidden(false)
+            .parents(false)
+            .ignore(false)
+            .git_global(false)
+            .require_git(false)
+            .follow_links(false);
         walk.filter_entry(|entry| {
             let own = [".git", HOME].iter().any(|name| entry.file_name() == *name);
             let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-            !own && !(is_dir && entry.path().join(ARTIFACTS).exists())
+            !(own || (is_dir && entry.path().join(ARTIFACTS).exists()))
         });
         for found in walk.build().flatten() {
             let Ok(meta) = found.path().symlink_metadata() else { continue };
@@ -90,9 +98,7 @@ impl Listing {
 
     /// The files that are not as they were: written, new, or gone.
     pub fn changed_since(&self, before: &Self) -> BTreeSet<PathBuf> {
-        let same = |path: &PathBuf, stamp: &Stamp| {
-            before.files.get(path).is_some_and(|then| stamp.is(then))
-        };
+        let same = |path: &PathBuf, stamp: &Stamp| before.files.get(path).is_some_and(|then| stamp.is(then));
         let written = self.files.iter().filter(|(path, stamp)| !same(path, stamp)).map(|(path, _)| path);
         let gone = before.files.keys().filter(|path| !self.files.contains_key(*path));
         written.chain(gone).cloned().collect()

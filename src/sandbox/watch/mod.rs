@@ -64,7 +64,8 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Limit(_) => Some(
-                "editors and other watchers count, too; with --poll onramp looks by itself, which takes longer".to_owned(),
+                "editors and other watchers count, too; with --poll onramp looks by itself, which takes longer"
+                    .to_owned(),
             ),
             Self::Failed(_) => Some("with --poll onramp looks by itself, which takes longer".to_owned()),
             Self::Deaf => None,
@@ -75,7 +76,10 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::Limit(limit) => {
-                vec![format!("sudo sysctl fs.inotify.{}={}", limit.setting, limit.enough()), "onramp watch --poll".into()]
+                vec![
+                    format!("sudo sysctl fs.inotify.{}={}", limit.setting, limit.enough()),
+                    "onramp watch --poll".into(),
+                ]
             }
             Self::Failed(_) => vec!["onramp watch --poll".into()],
             Self::Deaf => vec!["onramp watch".into()],

@@ -34,6 +34,7 @@ impl Sandbox {
             environment: EnvironmentAt { environment: "production".parse().unwrap(), commit: None },
             members,
             left_out,
+            xdebug: None,
         };
         Self { view, seeds, observed }
     }
