@@ -45,7 +45,6 @@ pub struct Following {
     view: View,
     services: Vec<Place>,
     tests: Tests,
-    #[expect(dead_code, reason = "dropping it ends the turn")]
     turn: Turn,
     notes: Arc<Notes>,
     /// Whether the sandbox is not what the project says, because something is wrong with that.
