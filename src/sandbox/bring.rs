@@ -58,12 +58,13 @@ impl Bringing<'_> {
             self.put_files(plan).await?;
         }
         let mut action = plan.action;
-        if copied::bring(engine, name, &plan.copies, action == Action::Keep).await? == copied::Outcome::Stuck {
+        let copied = copied::bring(engine, name, &plan.copies, action == Action::Keep, None).await?;
+        if matches!(copied, copied::Outcome::Stuck) {
             self.observer.step(&task, "making it anew: it cannot be rid of files that are not in the project any more");
             engine.remove_container(name).await?;
             engine.create_container(&plan.spec).await?;
             self.put_files(plan).await?;
-            copied::bring(engine, name, &plan.copies, false).await?;
+            copied::bring(engine, name, &plan.copies, false, None).await?;
             action = Action::Replace;
         }
         for mut need in needs {

@@ -43,10 +43,15 @@ pub struct Copied {
 }
 
 /// What copying came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The container has what is here: so many files were written or removed.
-    Done(usize),
+    /// The container has what is here.
+    Done {
+        /// How many files were written or removed.
+        count: usize,
+        /// What it has now.
+        known: Known,
+    },
     /// It has files that are not here any more, and cannot be rid of them: it must be made anew.
     Stuck,
 }
@@ -57,17 +62,31 @@ pub fn of(root: &Path, member: &Member) -> Vec<Copied> {
     sync.map(|(local, shown)| Copied { from: root.join(local), target: shown.target().clone() }).collect()
 }
 
+/// What a container has, for whoever copies to it again: reading it takes the engine as long as copying.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Record);
+
 /// What a container has of each directory, by the paths of files; of those without a stamp nobody knows what they are.
 type Record = BTreeMap<String, BTreeMap<String, Option<Stamp>>>;
 
-/// Makes what a container has of these directories equal to what is here. Only one that runs can remove what is gone.
-pub async fn bring(engine: &Engine, container: &str, copies: &[Copied], running: bool) -> Result<Outcome, Error> {
+/// Makes what a container has of these directories equal to what is here. Only one that runs can remove what is gone. What it
+/// has is read from its record where it is not known.
+pub async fn bring(
+    engine: &Engine,
+    container: &str,
+    copies: &[Copied],
+    running: bool,
+    known: Option<Known>,
+) -> Result<Outcome, Error> {
     if copies.is_empty() {
-        return Ok(Outcome::Done(0));
+        return Ok(Outcome::Done { count: 0, known: Known::default() });
     }
-    let known = read_record(engine, container).await?;
+    let known = match known {
+        Some(Known(record)) => record,
+        None => read_record(engine, container).await?,
+    };
     let copies = copies.to_vec();
-    let Difference { remove, tar, count } = blocking(move || difference(&copies, known)).await?;
+    let Difference { remove, tar, count, after } = blocking(move || difference(&copies, known)).await?;
     let rid = remove.is_empty() || (running && remove_all(engine, container, &remove).await?);
     if !rid {
         return Ok(Outcome::Stuck);
@@ -75,7 +94,7 @@ pub async fn bring(engine: &Engine, container: &str, copies: &[Copied], running:
     if let Some(tar) = tar {
         engine.put_tar(container, "/", tar).await?;
     }
-    Ok(Outcome::Done(count))
+    Ok(Outcome::Done { count, known: Known(after) })
 }
 
 /// What was copied before. A container without a record has nothing.
@@ -100,6 +119,8 @@ struct Difference {
     tar: Option<SpooledTempFile>,
     /// How many files that is.
     count: usize,
+    /// What the container has then.
+    after: Record,
 }
 
 /// Blocking: reads the directories.
@@ -146,10 +167,10 @@ fn difference(copies: &[Copied], mut known: Record) -> Result<Difference, Error>
         after.insert(copied.target.clone(), files.into_iter().map(|(path, (_, stamp))| (path, Some(stamp))).collect());
     }
     if coming.is_empty() && remove.is_empty() {
-        return Ok(Difference { remove: Vec::new(), tar: None, count: 0 });
+        return Ok(Difference { remove: Vec::new(), tar: None, count: 0, after });
     }
     let tar = pack(&coming, &after)?;
-    Ok(Difference { remove: remove.into_iter().collect(), tar: Some(tar), count })
+    Ok(Difference { remove: remove.into_iter().collect(), tar: Some(tar), count, after })
 }
 
 /// A tar of these files and directories, with the record before and after them.

@@ -18,12 +18,12 @@ use crate::engine::Engine;
 use crate::event::{self, Observer};
 use crate::name::Name;
 use crate::sandbox::changed::{self, Inputs, Passed};
-use crate::sandbox::copied::{self, Outcome};
+use crate::sandbox::copied::{self, Known, Outcome};
 use crate::sandbox::plan::{Action, Begin};
 use crate::sandbox::run;
 use crate::sandbox::up;
 use crate::sandbox::watch::{Batch, Ear, Reach};
-use crate::sandbox::{View, status, turn_on, view};
+use crate::sandbox::{ServiceId, View, status, turn_on, view};
 use crate::task::blocking;
 use crate::turn::Turn;
 
@@ -47,6 +47,8 @@ pub struct Following {
     tests: Tests,
     turn: Turn,
     notes: Arc<Notes>,
+    /// What was copied into services.
+    copied: BTreeMap<ServiceId, Known>,
     /// Whether the sandbox is not what the project says, because something is wrong with that.
     behind: bool,
     /// What waits until the tests have ended: it would take away what they run in.
@@ -79,6 +81,7 @@ impl Following {
             tests,
             turn,
             notes,
+            copied: BTreeMap::new(),
             behind: false,
             waiting: None,
             running: None,
@@ -167,15 +170,22 @@ impl Following {
     }
 
     /// Copies what changed into the services that are shown copies; what was done, none where one must be made anew for it.
-    async fn copy(&self, reach: &Reach) -> Result<Option<Vec<String>>, Failure> {
+    async fn copy(&mut self, reach: &Reach) -> Result<Option<Vec<String>>, Failure> {
         let (mut did, root) = (Vec::new(), &self.view.project.root);
         for member in self.view.members.iter().filter(|member| reach.shown.contains(&member.id)) {
             let container = self.view.id.container(&member.id.app, &member.id.service);
-            match copied::bring(&self.engine, &container, &copied::of(root, member), true).await? {
+            // Where it fails, nobody knows what the container has.
+            let known = self.copied.remove(&member.id);
+            match copied::bring(&self.engine, &container, &copied::of(root, member), true, known).await? {
                 Outcome::Stuck => return Ok(None),
-                Outcome::Done(0) => {}
-                Outcome::Done(1) => did.push(format!("copied 1 file to {}", member.id)),
-                Outcome::Done(count) => did.push(format!("copied {count} files to {}", member.id)),
+                Outcome::Done { count, known } => {
+                    self.copied.insert(member.id.clone(), known);
+                    match count {
+                        0 => {}
+                        1 => did.push(format!("copied 1 file to {}", member.id)),
+                        _ => did.push(format!("copied {count} files to {}", member.id)),
+                    }
+                }
             }
         }
         Ok(Some(did))
@@ -184,6 +194,8 @@ impl Following {
     /// Plans the sandbox anew and makes it so; what was done.
     async fn again(&mut self, teller: &mut Teller) -> Result<Vec<String>, Failure> {
         let environment = self.view.environment.environment.clone();
+        // Containers may be made anew.
+        self.copied.clear();
         // The state repository is asked once, at the beginning: what runs changes by the developer's own files alone.
         let mut view = self.cx.as_fetched().view(&environment).await?;
         view.xdebug.clone_from(&self.view.xdebug);
