@@ -6,8 +6,11 @@ Everything it makes is labelled or named for it, and removed.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 
 from harness import ENV, HOME, MEMORY, ONRAMP, ROOT, RUNS, WORK, median, note, onramp, python, run, table
 
@@ -144,7 +147,48 @@ def measure_start(project):
     return {name: median([run(command, cwd=project)[0] for _ in range(RUNS * 3)]) for name, command in commands.items()}
 
 
-def report(pair, start, small, large):
+def measure_change(project, times):
+    """From the moment a file is saved until a request is answered with it: where it is mounted, and where it is copied."""
+    manifest = project / "onramp.toml"
+    mounted = manifest.read_text()
+    page = project / "src/bench.txt"
+    found = {}
+    for mode, text in (("bind", mounted), ("copy", mounted.replace(
+            '"src" = "/var/www/html"', '"src" = { target = "/var/www/html", mode = "copy" }'))):
+        manifest.write_text(text)
+        page.write_text("0")
+        watch = subprocess.Popen([ONRAMP, "watch", "--json"], cwd=project, env=ENV, stdout=subprocess.PIPE, text=True)
+        up = json.loads(watch.stdout.readline())
+        url = next(s["url"] for s in up["services"] if s["service"].endswith("/web"))
+        figures = []
+        for number in range(1, times + 1):
+            began = time.perf_counter()
+            page.write_text(str(number))
+            while fetch(f"{url}bench.txt") != str(number):
+                if time.perf_counter() - began > 30:
+                    sys.exit(f"bench: a saved file is not there after 30 s ({mode})")
+            figures.append(time.perf_counter() - began)
+            # The next one is saved once this one is dealt with.
+            json.loads(watch.stdout.readline())
+        watch.send_signal(signal.SIGINT)
+        watch.wait()
+        found[mode] = median(figures)
+    page.unlink()
+    manifest.write_text(mounted)
+    onramp("up", cwd=project)
+    return found
+
+
+def fetch(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        # A file that is being copied is not there for a moment.
+        return None
+
+
+def report(pair, start, small, large, change):
     host = engine("version")
     size = ONRAMP.stat().st_size / 1e6
     ratio = lambda a, b: f"{pair[a] / pair[b]:.2f} ×"
@@ -157,6 +201,8 @@ def report(pair, start, small, large):
         ("the first `onramp up` of these seeds, which makes the golden copy: 50 MB; 5 GB", f"{small['seeded']:.1f} s; {large['seeded']:.0f} s", "", "", ""),
         ("`onramp down` (data ends cleanly) against the bare API (killed)", f"{pair['onramp down']:.2f} s", f"{pair['floor down']:.2f} s", ratio("onramp down", "floor down"), "under 0.6 s"),
         ("`onramp down` against `docker compose down`", f"{pair['onramp down']:.2f} s", f"{pair['compose down']:.2f} s", f"{pair['compose down'] / pair['onramp down']:.1f} × faster", ""),
+        ("a saved file until a request is answered with it, `sync` by mount, `onramp watch`", f"{change['bind'] * 1000:.1f} ms", "", "", "under 150 ms"),
+        ("the same, `sync` by copy", f"{change['copy'] * 1000:.0f} ms", "", "", "under 150 ms"),
         ("`onramp --version` against `git --version`", f"{start['onramp --version'] * 1000:.1f} ms", f"{start['git --version'] * 1000:.1f} ms", "", "under 20 ms"),
         ("`onramp status`, no sandbox", f"{start['onramp status, no sandbox'] * 1000:.1f} ms", "", "", "under 100 ms"),
         ("peak memory of onramp in all of this: playground, tour's commands, `up`, `down`", f"{max(MEMORY):.0f} MiB", "", "", "under 60 MiB"),
@@ -188,6 +234,7 @@ def measure():
     project = lamp_project()
     start = measure_start(project)
     pair, containers = measure_pair(project, peer)
+    change = measure_change(project, RUNS)
     small = measure_fresh(project, 50, RUNS)
     small["compose"] = measure_empty(project, peer, containers, 3)
     large = measure_fresh(project, 5000, 5)
@@ -197,4 +244,4 @@ def measure():
     for command in (["image", "list"], ["image", "pull"], ["test"], ["deploy", "test"], ["release", "status"],
                     ["down", "--data", "--yes"], ["prune", "--golden", "--yes"], ["playground", "down", "--yes", "--keep-images"]):
         onramp(*command, cwd=project)
-    return report(pair, start, small, large)
+    return report(pair, start, small, large, change)

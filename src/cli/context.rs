@@ -27,7 +27,7 @@ use crate::paths::Paths;
 use crate::project::{Lock, Project, Scaffolded};
 use crate::reference::ImageRef;
 use crate::registry::Access;
-use crate::sandbox::View;
+use crate::sandbox::{SandboxId, View, owned};
 use crate::settings::Settings;
 use crate::state::State;
 use crate::task::blocking;
@@ -112,6 +112,16 @@ impl Context {
     pub fn with(&self, settings: Settings) -> Self {
         let registries = Access::new(self.timeout, settings.mirrors.clone());
         Self { settings, registries, policy: Arc::default(), ..self.clone() }
+    }
+
+    /// The same for work that goes on by itself: nobody is asked, and what happens is told to this observer alone.
+    pub fn unattended(&self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, quiet: true, json: false, interactive: false, ..self.clone() }
+    }
+
+    /// The same with the state repository as it was fetched last.
+    pub fn as_fetched(&self) -> Self {
+        Self { offline: true, ..self.clone() }
     }
 
     /// The project that the command runs in.
@@ -250,6 +260,17 @@ impl Context {
         let images: Vec<ImageRef> = prepared.details().into_keys().cloned().collect();
         self.signed(&images).await?;
         Ok(pull.apply(prepared).await?)
+    }
+
+    /// Gives back to the developer what programs of a sandbox made in the project's directories. That it could not be is no
+    /// failure of what was asked for.
+    pub async fn give_back(&self, engine: &Engine, project: &Project, id: &SandboxId) {
+        let told = match owned::give_back(engine, project, id).await {
+            Ok(left) if left.is_empty() => return,
+            Ok(left) => format!("what the superuser of a container made in {} stays the superuser's", left.join(", ")),
+            Err(error) => format!("what the superuser of a container made stays the superuser's: {error}"),
+        };
+        self.observer.note(&told);
     }
 
     /// How many bytes the layers of images may take in the cache.

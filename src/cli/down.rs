@@ -26,10 +26,16 @@ pub struct Arguments {
     after: Option<u32>,
 }
 
+/// Takes the project's sandbox down; its data stays.
+pub async fn take_down(cx: &Context) -> Result<Verdict, Failure> {
+    Arguments { data: false, after: None }.run(cx).await
+}
+
 impl Arguments {
     /// Plans, asks where data would be lost, waits where that was asked for, removes.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let id = view::id(&cx.project()?);
+        let project = cx.project()?;
+        let id = view::id(&project);
         let engine = cx.engine().await?;
         let after = self.after.map(|number| process(cx, &id, number)).transpose()?;
         let mut turn = match after {
@@ -51,6 +57,9 @@ impl Arguments {
             };
         }
         if turn.is_some() {
+            if !plan.containers.is_empty() {
+                cx.give_back(&engine, &project, &id).await;
+            }
             down::apply(&engine, &plan).await?;
             beside::sweep(&engine, &cx.paths.state, &id).await?;
             if plan.kept.is_empty() {

@@ -44,7 +44,8 @@ impl Arguments {
         if cx.dry_run {
             return Err(Failure::usage("what a program would do cannot be planned: leave out --dry-run"));
         }
-        let id = view::id(&cx.project()?);
+        let project = cx.project()?;
+        let id = view::id(&project);
         let engine = cx.engine().await?;
         let service = status::container(&engine, &id, &self.service).await?;
         let code = if cx.json {
@@ -54,6 +55,7 @@ impl Arguments {
         } else {
             terminal::run(&engine, &service.container, self.command).await?
         };
+        cx.give_back(&engine, &project, &id).await;
         Ok(Verdict::Code(code))
     }
 }

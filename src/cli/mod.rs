@@ -44,6 +44,8 @@ mod test;
 mod trust;
 mod up;
 mod update;
+mod watch;
+mod xdebug;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -170,6 +172,7 @@ enum Command {
     List(list::Arguments),
     Prune(prune::Arguments),
     Test(test::Arguments),
+    Watch(watch::Arguments),
     Logs(logs::Arguments),
     Exec(exec::Arguments),
     Shell(shell::Arguments),
@@ -180,6 +183,8 @@ enum Command {
     Release(release::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    #[command(hide = true)]
+    XdebugRelay(xdebug::Arguments),
 }
 
 /// The whole command line, styled: for parsing, man pages, completions and the reference.
@@ -227,10 +232,12 @@ pub fn main() -> ExitCode {
         }
         _ => "what was begun stays as it is; the same command goes on from there",
     };
+    // What goes on until it is interrupted ends by itself then.
+    let endless = matches!(cli.command, Command::Watch(_));
     let command = async {
         tokio::select! {
             outcome = run(cli) => outcome,
-            number = interrupted() => Err(Failure::new(Class::Signal(number), "interrupted").hint(left)),
+            number = interrupted(), if !endless => Err(Failure::new(Class::Signal(number), "interrupted").hint(left)),
             place = exhausted() => Err(Failure::new(Class::Config, format!("{place} takes too long or too much memory"))
                 .hint("nothing was changed; the template's owner can correct it")),
         }
@@ -281,6 +288,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::List(arguments) => arguments.run(cx).await,
         Command::Prune(arguments) => arguments.run(cx).await,
         Command::Test(arguments) => arguments.run(cx).await,
+        Command::Watch(arguments) => arguments.run(cx).await,
         Command::Logs(arguments) => arguments.run(cx).await,
         Command::Exec(arguments) => arguments.run(cx).await,
         Command::Shell(arguments) => arguments.run(cx).await,
@@ -291,6 +299,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Release(arguments) => arguments.run(cx).await,
         Command::Completions(arguments) => Ok(arguments.run(cx)),
         Command::Man(arguments) => arguments.run(cx),
+        Command::XdebugRelay(arguments) => arguments.run(cx).await,
     }
 }
 

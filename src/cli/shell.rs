@@ -40,6 +40,8 @@ impl Arguments {
         let engine = cx.engine().await?;
         let service = status::container(&engine, &id, &service).await?;
         let command = ["sh", "-c", SHELL].map(str::to_owned).to_vec();
-        Ok(Verdict::Code(terminal::run(&engine, &service.container, command).await?))
+        let code = terminal::run(&engine, &service.container, command).await?;
+        cx.give_back(&engine, &project, &id).await;
+        Ok(Verdict::Code(code))
     }
 }

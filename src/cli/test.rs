@@ -1,7 +1,7 @@
 //! `onramp test`
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::junit;
 use super::output::{self, Report, Verdict};
-use super::up::{self, Reap};
+use super::up::{self, BroughtUp, Reap};
 use crate::files;
 use crate::name::Name;
 use crate::project::{Lock, Project};
@@ -18,7 +18,7 @@ use crate::sandbox::changed::{self, Passed};
 use crate::sandbox::parity::{Parity, Summary};
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
-use crate::sandbox::run::{self, Case, CaseResult, Ending, Outcome, Run};
+use crate::sandbox::run::{self, Case, CaseResult, Ending, Lane, Outcome, Run};
 use crate::sandbox::{SandboxKey, View, source};
 use crate::task::blocking;
 use crate::text::did_you_mean;
@@ -70,22 +70,31 @@ impl Arguments {
     /// Brings the sandbox up, runs the tests, keeps and reports the results.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let project = cx.project()?;
-        self.check(&project)?;
+        check(&project, &self.tests)?;
         let now = || {
             let root = project.root.clone();
             blocking(move || source::fingerprint(&root))
         };
         let fingerprint = now().await?;
         let asker = self.reap.asker()?;
-        let Some((view, _, _)) = up::bring_up(cx, &self.environment, &Begin::AsItWas, asker.as_ref()).await? else {
-            return Ok(Verdict::Ok);
-        };
+        let brought = up::bring_up(cx, &self.environment, &Begin::AsItWas, asker.as_ref()).await?;
+        let Some(BroughtUp { view, .. }) = brought else { return Ok(Verdict::Ok) };
         let engine = cx.engine().await?;
         let (inputs, before) = (changed::inputs(&engine, &view).await?, Passed::find(&cx.paths.state, &project.root));
         let chosen = self.tests.iter().chain(view.project.manifest.tests.keys().filter(|_| self.tests.is_empty()));
         let (mut unchanged, chosen): (Vec<Name>, Vec<Name>) =
             chosen.cloned().partition(|test| self.changed && before.with(test, &inputs));
-        let tests = self.outcomes(cx, &view, &chosen).await?;
+        let artifacts = self.artifacts.as_ref().map(|directory| cx.dir.join(directory));
+        let lanes = run::schedule(&view.project.manifest.tests, &chosen);
+        let hearing = |name: &Name, text: &str| {
+            // Of tests that run at the same time each line says whose it is.
+            let named = || text.lines().map(|line| format!("{name}: {line}\n")).collect();
+            let text: String = if lanes.len() > 1 { named() } else { text.to_owned() };
+            if !cx.json {
+                output::print(&text);
+            }
+        };
+        let tests = outcomes(cx, &view, &lanes, artifacts.as_deref(), &hearing).await?;
         // One that another needs has run all the same.
         unchanged.retain(|test| tests.iter().all(|outcome| outcome.test != *test));
         let parity = Parity::of(&engine, &view).await?.summary();
@@ -111,56 +120,53 @@ impl Arguments {
         cx.report(&Results { passed, tests, unchanged, parity_line: parity.to_string(), parity });
         Ok(if passed { Verdict::Ok } else { Verdict::Failed })
     }
+}
 
-    /// Whether the project has the tests that were asked for, or any.
-    fn check(&self, project: &Project) -> Result<(), Failure> {
-        let known = &project.manifest.tests;
-        if let Some(unknown) = self.tests.iter().find(|test| !known.contains_key(*test)) {
-            let meant = did_you_mean(unknown.as_str(), known.keys().map(Name::as_str));
-            let failure = Failure::usage(format!("onramp.toml has no [tests.{unknown}]"));
-            return Err(match meant {
-                Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
-                None => failure,
-            });
-        }
-        if known.is_empty() {
-            return Err(Failure::usage("onramp.toml has no [tests]").hint("add [tests.unit] with `in` and `run`"));
-        }
-        Ok(())
+/// Whether the project has the tests that were asked for, or any.
+pub fn check(project: &Project, asked: &[Name]) -> Result<(), Failure> {
+    let known = &project.manifest.tests;
+    if let Some(unknown) = asked.iter().find(|test| !known.contains_key(*test)) {
+        let meant = did_you_mean(unknown.as_str(), known.keys().map(Name::as_str));
+        let failure = Failure::usage(format!("onramp.toml has no [tests.{unknown}]"));
+        return Err(match meant {
+            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+            None => failure,
+        });
     }
+    if known.is_empty() {
+        return Err(Failure::usage("onramp.toml has no [tests]").hint("add [tests.unit] with `in` and `run`"));
+    }
+    Ok(())
+}
 
-    /// Runs the tests in the sandbox and beside it.
-    async fn outcomes(&self, cx: &Context, view: &View, chosen: &[Name]) -> Result<Vec<Outcome>, Failure> {
-        let engine = cx.engine().await?;
-        beside::sweep(&engine, &cx.paths.state, &view.id).await?;
-        let (lock, state) = (Lock::load(&view.project.root)?, cx.paths.state.clone());
-        let key = blocking(move || SandboxKey::open(&state)).await?;
-        let maker = Maker {
-            engine: &engine,
-            view,
-            lock: &lock,
-            key: &key,
-            state: &cx.paths.state,
-            limit: cx.timeout,
-            observer: &cx.observer,
-        };
-        let lanes = run::schedule(&view.project.manifest.tests, chosen);
-        let hearing = |name: &Name, text: &str| {
-            // Of tests that run at the same time each line says whose it is.
-            let named = || text.lines().map(|line| format!("{name}: {line}\n")).collect();
-            let text: String = if lanes.len() > 1 { named() } else { text.to_owned() };
-            if !cx.json {
-                output::print(&text);
-            }
-        };
-        let artifacts = self.artifacts.as_ref().map(|directory| cx.dir.join(directory));
-        let run = Run { maker, artifacts: artifacts.as_deref(), hearing: &hearing };
-        Ok(run.all(&lanes).await?)
-    }
+/// Runs the tests of these lanes in the sandbox and beside it.
+pub async fn outcomes(
+    cx: &Context,
+    view: &View,
+    lanes: &[Lane],
+    artifacts: Option<&Path>,
+    hearing: &(dyn Fn(&Name, &str) + Send + Sync),
+) -> Result<Vec<Outcome>, Failure> {
+    let engine = cx.engine().await?;
+    beside::sweep(&engine, &cx.paths.state, &view.id).await?;
+    let (lock, state) = (Lock::load(&view.project.root)?, cx.paths.state.clone());
+    let key = blocking(move || SandboxKey::open(&state)).await?;
+    let maker = Maker {
+        engine: &engine,
+        view,
+        lock: &lock,
+        key: &key,
+        state: &cx.paths.state,
+        limit: cx.timeout,
+        observer: &cx.observer,
+    };
+    let outcomes = Run { maker, artifacts, hearing }.all(lanes).await;
+    cx.give_back(&engine, &view.project, &view.id).await;
+    Ok(outcomes?)
 }
 
 /// Which tests need not run again until something changes. A flaky one may be red the next time.
-fn green(tests: &[Outcome]) -> BTreeMap<Name, bool> {
+pub fn green(tests: &[Outcome]) -> BTreeMap<Name, bool> {
     tests.iter().map(|outcome| (outcome.test.clone(), outcome.result == Ending::Passed)).collect()
 }
 
@@ -172,7 +178,7 @@ impl Report for Results {
 }
 
 /// One test's result, and what of it somebody looks for first.
-fn told(outcome: &Outcome) -> String {
+pub fn told(outcome: &Outcome) -> String {
     let reason = outcome.last.reason.as_deref().unwrap_or_default();
     let verdict = match outcome.result {
         Ending::Passed => console::style("passed".to_owned()).green(),

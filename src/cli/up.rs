@@ -9,8 +9,9 @@ use super::context::Context;
 use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
-use crate::engine::label;
-use crate::name::Name;
+use super::xdebug;
+use crate::engine::{Engine, label};
+use crate::name::{Name, NotAName};
 use crate::sandbox::parity::Parity;
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
@@ -28,19 +29,64 @@ use crate::turn::Turn;
 #[command(before_help = "Examples:
   onramp up                    against production
   onramp up --env staging      against another environment
+  onramp up --xdebug           PHP stops where the editor says
   onramp up --fresh            with the data as the seeds have it
   onramp up --reap             in CI: it ends, with its data, when the job's shell does
   onramp up --dry-run          only show what would be done
 ")]
 pub struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How a sandbox is brought up.
+#[derive(clap::Args)]
+pub struct Options {
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
-    environment: Name,
+    pub environment: Name,
     /// Make the data of this project's services anew, from their seeds
     #[arg(long)]
     fresh: bool,
+    /// Debug PHP step by step until the next `up` without this: Xdebug connects to the editor on this machine
+    #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    xdebug: Option<Debugged>,
+    /// The port that the editor listens on
+    #[arg(long, value_name = "PORT", default_value_t = 9003, requires = "xdebug")]
+    xdebug_port: u16,
     #[command(flatten)]
     reap: Reap,
+}
+
+/// Which service is debugged: the one that is built here, or this one.
+#[derive(Clone)]
+struct Debugged(Option<Name>);
+
+impl FromStr for Debugged {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(Some).map(Self) }
+    }
+}
+
+impl Options {
+    /// Brings the project's sandbox up so; none after `--dry-run`.
+    pub async fn bring_up(&self, cx: &Context) -> Result<Option<BroughtUp>, Failure> {
+        let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
+        let asker = self.reap.asker()?;
+        let Some(Debugged(asked)) = &self.xdebug else {
+            return bring_up(cx, &self.environment, &begin, asker.as_ref()).await;
+        };
+        let (mut view, engine, _) = tokio::try_join!(cx.view(&self.environment), cx.engine(), cx.policy())?;
+        let debugged = xdebug::settle(cx, &engine, &view, asked.as_ref(), self.xdebug_port).await?;
+        view.xdebug = Some(debugged.clone());
+        let brought = make(cx, &engine, view, &begin, asker.as_ref()).await?;
+        if let Some(brought) = &brought {
+            xdebug::connect(cx, brought, &debugged).await?;
+        }
+        Ok(brought)
+    }
 }
 
 /// What a sandbox ends with.
@@ -96,9 +142,7 @@ struct Up {
 impl Arguments {
     /// Plans, shows, makes, reports.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
-        let asker = self.reap.asker()?;
-        let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
-        bring_up_and_report(cx, &self.environment, &begin, asker.as_ref()).await
+        report(cx, self.options.bring_up(cx).await?).await
     }
 }
 
@@ -109,7 +153,11 @@ pub async fn bring_up_and_report(
     begin: &Begin,
     asker: Option<&Process>,
 ) -> Result<Verdict, Failure> {
-    let Some((view, services, notes)) = bring_up(cx, environment, begin, asker).await? else { return Ok(Verdict::Ok) };
+    report(cx, bring_up(cx, environment, begin, asker).await?).await
+}
+
+async fn report(cx: &Context, brought: Option<BroughtUp>) -> Result<Verdict, Failure> {
+    let Some(BroughtUp { view, services, plan }) = brought else { return Ok(Verdict::Ok) };
     let engine = cx.engine().await?;
     let parity = Parity::of(&engine, &view).await?;
     cx.report(&Up {
@@ -118,13 +166,20 @@ pub async fn bring_up_and_report(
         services,
         parity_line: parity.summary().to_string(),
         parity,
-        notes,
+        notes: plan.notes,
     });
     Ok(Verdict::Ok)
 }
 
-/// A view of the sandbox, its running services, and the plan's notes.
-pub type BroughtUp = (View, Vec<Running>, Vec<String>);
+/// A sandbox that was brought up.
+pub struct BroughtUp {
+    /// What it was to be.
+    pub view: View,
+    /// Its running services.
+    pub services: Vec<Running>,
+    /// What was done.
+    pub plan: Plan,
+}
 
 /// Brings the project's sandbox up; none after `--dry-run`.
 pub async fn bring_up(
@@ -134,11 +189,22 @@ pub async fn bring_up(
     asker: Option<&Process>,
 ) -> Result<Option<BroughtUp>, Failure> {
     let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
+    make(cx, &engine, view, begin, asker).await
+}
+
+/// Makes the sandbox what this view of it says; none after `--dry-run`.
+pub async fn make(
+    cx: &Context,
+    engine: &Engine,
+    view: View,
+    begin: &Begin,
+    asker: Option<&Process>,
+) -> Result<Option<BroughtUp>, Failure> {
     let turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
-    let plan = view.plan(&engine, &lock.lock, &key, begin).await?;
+    let plan = view.plan(engine, &lock.lock, &key, begin).await?;
     let needed = view.pinned(&lock.lock)?;
     if !cx.proceed(&plan) {
         return Ok(None);
@@ -163,18 +229,18 @@ pub async fn bring_up(
     // Also what is here already: it may have come before it had to be signed.
     cx.signed(&needed).await?;
     lock.keep(&view.project.root)?;
-    cx.pull(&engine, &plan.pull).await?;
+    cx.pull(engine, &plan.pull).await?;
     if let Some(process) = asker {
         reaper::start(&cx.paths.state, &view.project.root, view.id.as_str(), process)?;
         cx.observer.note(&format!("sandbox {} ends with process {}", view.id, process.number));
     }
-    let services = up::apply(&engine, &plan, cx.timeout, &cx.observer).await?;
+    let services = up::apply(engine, &plan, cx.timeout, &cx.observer).await?;
     // Whoever brings it up again after the process has ended wants it to stay.
     if asker.is_none() && tied.is_some_and(|process| !process.runs()) {
         reaper::forget(&cx.paths.state, view.id.as_str())?;
     }
     drop(turn);
-    Ok(Some((view, services, plan.notes)))
+    Ok(Some(BroughtUp { view, services, plan }))
 }
 
 impl Report for Plan {
@@ -206,6 +272,10 @@ impl Report for Plan {
         };
         line("clone  ", &data(|volume| matches!(volume.begins, Filling::Golden(_))));
         line("restore", &data(|volume| matches!(volume.begins, Filling::Snapshot(_))));
+        let copied = self.services.iter().filter(|service| !service.copies.is_empty());
+        line("copy to", &copied.map(|service| service.service.to_string()).collect::<Vec<_>>());
+        let debugged = self.services.iter().filter(|service| service.xdebug);
+        line("debug  ", &debugged.map(|service| service.service.to_string()).collect::<Vec<_>>());
         line("remove ", &self.remove);
         line("create ", &names(Action::Create));
         line("replace", &names(Action::Replace));

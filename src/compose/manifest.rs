@@ -110,7 +110,7 @@ impl Told {
         if !service.sync.is_empty() {
             let comment = "In the sandbox these folders are the container's: a saved file is live, without a rebuild.";
             out.push_str(&once(&mut self.sync, comment));
-            let pairs = service.sync.iter().map(|(from, to)| (quoted(from), quoted(to)));
+            let pairs = service.sync.iter().map(|(from, to)| (quoted(from), quoted(to.target())));
             out.push_str(&table(name, "sync", &pairs.collect::<Vec<_>>()));
         }
         let env = service.env.iter().map(|(key, value)| {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::Fault;
 use crate::name::Name;
-use crate::project::service::{Build, EnvValue, Need, Ready, Secret, Seed, Service};
+use crate::project::service::{Build, EnvValue, Need, Ready, Secret, Seed, Service, Shown};
 use crate::project::{Lock, Manifest, Project};
 use crate::reference::Digest;
 use crate::sandbox::plan::EnvironmentAt;
@@ -395,7 +395,7 @@ fn services() -> impl Strategy<Value = BTreeMap<Name, Service>> {
     let data = proptest::option::of(("/[a-z]{1,6}(/[a-z$]{1,6})?", any::<bool>()));
     let sync = proptest::collection::btree_map(
         prop::sample::select(vec!["src", "src two", "."]).prop_map(str::to_owned),
-        "/[a-z]{1,9}",
+        "/[a-z]{1,9}".prop_map(Shown::At),
         0..3,
     );
     let one = (any::<bool>(), env, command, port, data, sync, any::<u8>(), proptest::option::of(Just("linux/amd64")));
@@ -435,7 +435,7 @@ fn view(root: &Path, services: &BTreeMap<Name, Service>) -> View {
     let id = SandboxId::new(&manifest.name, None, root);
     let environment = EnvironmentAt { environment: name("production"), commit: None };
     let project = Project { root: root.to_owned(), manifest, text: String::new() };
-    View { project, id, environment, members, left_out: Vec::new() }
+    View { project, id, environment, members, left_out: Vec::new(), xdebug: None }
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 
 use super::place::Leads;
 use super::service::Taking;
-use crate::project::service::{self, SEEDS};
+use crate::project::service::{self, SEEDS, Shown};
 use crate::template::yaml::{Content, Node, go};
 
 /// What images of databases apply of their seeds.
@@ -99,9 +99,9 @@ fn one(taking: &mut Taking<'_>, volume: &Volume, line: usize) -> Result<Vec<Seed
         taking.ledger.changed(line, "volumes", format!("`{source}` can be written from the container"));
     }
     if let Some(other) = taking.service.sync.get(&path) {
-        return Err(format!("`{source}` is at {other} already"));
+        return Err(format!("`{source}` is at {} already", other.target()));
     }
-    taking.service.sync.insert(path, target.to_owned());
+    taking.service.sync.insert(path, Shown::At(target.to_owned()));
     Ok(Vec::new())
 }
 

@@ -187,8 +187,9 @@ impl Writer<'_> {
             volumes.push(json!({ "type": "volume", "source": self.volume(&member.id), "target": escape(target) }));
         }
         if member.own {
-            for (local, target) in &service.sync {
-                volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": escape(target) }));
+            for (local, shown) in &service.sync {
+                let target = escape(shown.target());
+                volumes.push(json!({ "type": "bind", "source": self.path(local)?, "target": target }));
             }
             // As they lie there they hold what must be masked.
             let plain = if service.seed.mask().is_some() { &[] } else { service.seed.files() };

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use bollard::container::LogOutput;
 use bollard::models::{
     ContainerCreateBody, ContainerSummaryStateEnum, EndpointSettings, HostConfig, Mount as RawMount, MountType,
-    NetworkingConfig, PortBinding as RawBinding,
+    MountVolumeOptions, NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, DownloadFromContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions,
@@ -104,6 +104,8 @@ pub enum Source {
     Volume(String),
     /// A directory of this machine.
     Directory(String),
+    /// Nothing: a directory of the container's own, empty at the beginning whatever its image has there.
+    Empty,
 }
 
 /// A container that is there.
@@ -255,12 +257,15 @@ impl ContainerSpec {
 impl Mount {
     fn raw(&self) -> RawMount {
         let (typ, source) = match &self.source {
-            Source::Volume(name) => (MountType::VOLUME, name),
-            Source::Directory(path) => (MountType::BIND, path),
+            Source::Volume(name) => (MountType::VOLUME, Some(name.clone())),
+            Source::Directory(path) => (MountType::BIND, Some(path.clone())),
+            Source::Empty => (MountType::VOLUME, None),
         };
+        let empty = MountVolumeOptions { no_copy: Some(true), ..Default::default() };
         RawMount {
             target: Some(self.target.clone()),
-            source: Some(source.clone()),
+            volume_options: source.is_none().then_some(empty),
+            source,
             typ: Some(typ),
             ..Default::default()
         }

@@ -18,6 +18,8 @@ pub struct ExecSpec {
     pub command: Vec<String>,
     /// Variables beside those of the container: `NAME=value`.
     pub env: Vec<String>,
+    /// Who runs it instead of the container's own user.
+    pub user: Option<String>,
     /// Whether it gets a terminal.
     pub terminal: bool,
     /// Whether it gets input.
@@ -48,6 +50,7 @@ impl Engine {
             tty: Some(spec.terminal),
             cmd: Some(spec.command.clone()),
             env: Some(spec.env.clone()),
+            user: spec.user.clone(),
             ..Default::default()
         };
         let made = self.docker.create_exec(&spec.container, options).await.map_err(|e| Self::failed(verb(), e))?;
@@ -62,6 +65,16 @@ impl Engine {
             }
             StartExecResults::Detached => Err(Error::Broken { verb: verb(), detail: "it was detached".to_owned() }),
         }
+    }
+
+    /// Runs a program in a container to its end, whatever it says: its exit code; none where the container cannot run it.
+    pub async fn run_silently(&self, spec: &ExecSpec) -> Result<Option<i64>, Error> {
+        let mut program = match self.exec(spec).await {
+            Err(Error::Refused { .. }) => return Ok(None),
+            program => program?,
+        };
+        while program.output.next().await.is_some() {}
+        self.exec_exit_code(&program.id).await.map(Some)
     }
 
     /// The exit code of a program whose output has ended. The engine may learn of its end a moment later.

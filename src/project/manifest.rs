@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::safety;
-use super::service::Service;
+use super::service::{Service, Shown};
 use super::test::{self, Test};
 use crate::document::{self, DocumentError};
 use crate::files;
@@ -156,7 +156,7 @@ pub fn check_service(service: &Service) -> Result<(), String> {
     if service.seed.command().is_some_and(<[String]>::is_empty) {
         return Err("`seed.command` is empty".to_owned());
     }
-    let targets = service.data.iter().chain(service.sync.values());
+    let targets = service.data.iter().chain(service.sync.values().map(Shown::target));
     if let Some(target) = targets.into_iter().find(|t| !t.starts_with('/') || t.contains(':') || t.contains("..")) {
         return Err(format!("`{}` is not an absolute path in the container", target.escape_debug()));
     }

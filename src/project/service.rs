@@ -75,7 +75,56 @@ pub struct Service {
     pub seed: Seed,
     /// Project only: directories of the project shown in the container, so that an edit needs no rebuild.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sync: BTreeMap<String, String>,
+    pub sync: BTreeMap<String, Shown>,
+}
+
+/// Where a directory of the project is shown in a container, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a path in the container, or { target = \"/path\", mode = \"copy\" }")]
+pub enum Shown {
+    /// There: the directory itself.
+    At(String),
+    /// There, in this way.
+    By(ShownBy),
+}
+
+/// A directory of the project in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShownBy {
+    /// The directory in the container.
+    pub target: String,
+    /// How it comes there.
+    #[serde(default)]
+    pub mode: SyncMode,
+}
+
+/// How a directory of the project comes into a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    /// It is mounted: an edit is there at once.
+    #[default]
+    Bind,
+    /// It is copied by `up`, and what changes by `watch`: where the engine cannot mount it, or mounts are slow.
+    Copy,
+}
+
+impl Shown {
+    /// The directory in the container.
+    pub fn target(&self) -> &String {
+        match self {
+            Self::At(target) | Self::By(ShownBy { target, .. }) => target,
+        }
+    }
+
+    /// How it comes there.
+    pub fn mode(&self) -> SyncMode {
+        match self {
+            Self::At(_) => SyncMode::Bind,
+            Self::By(by) => by.mode,
+        }
+    }
 }
 
 /// How a service under development is built.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::copied;
 use super::data::{Golden, Maker};
 use super::plan::{Action, ServicePlan};
 use super::up::Packed;
@@ -54,6 +55,17 @@ impl Bringing<'_> {
             if let Some(tar) = seeds {
                 engine.put_tar(name, "/", tar).await?;
             }
+            self.put_files(plan).await?;
+        }
+        let mut action = plan.action;
+        let copied = copied::bring(engine, name, &plan.copies, action == Action::Keep, None).await?;
+        if matches!(copied, copied::Outcome::Stuck) {
+            self.observer.step(&task, "making it anew: it cannot be rid of files that are not in the project any more");
+            engine.remove_container(name).await?;
+            engine.create_container(&plan.spec).await?;
+            self.put_files(plan).await?;
+            copied::bring(engine, name, &plan.copies, false, None).await?;
+            action = Action::Replace;
         }
         for mut need in needs {
             // The sender lives as long as this future: only readiness ends the wait.
@@ -62,7 +74,7 @@ impl Bringing<'_> {
                 return Ok(None);
             }
         }
-        if plan.action != Action::Keep {
+        if action != Action::Keep {
             self.observer.step(&task, "starting");
             start(engine, name).await?;
         }
@@ -93,6 +105,14 @@ impl Bringing<'_> {
             self.observer.finished(&task, &answer);
         }
         Ok(Some((url, answer)))
+    }
+
+    /// Puts files into a container that was made.
+    async fn put_files(&self, plan: &ServicePlan) -> Result<(), Error> {
+        match &plan.files {
+            Some(tar) => Ok(self.engine.put_files(&plan.spec.name, "/", tar.clone()).await?),
+            None => Ok(()),
+        }
     }
 
     /// What a wait comes to, unless another service fails before.

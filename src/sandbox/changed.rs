@@ -136,6 +136,11 @@ impl Passed {
         inputs.get(test).is_some_and(|digest| self.inputs.get(test) == Some(digest))
     }
 
+    /// With which inputs each test passed.
+    pub fn inputs(self) -> Inputs {
+        self.inputs
+    }
+
     /// Keeps how tests went: green with these inputs, or not.
     pub fn keep(mut self, went: &BTreeMap<Name, bool>, inputs: &Inputs) -> Result<(), FileError> {
         for (test, green) in went {

@@ -1,17 +1,23 @@
 //! Sandboxes: my services from local code, and everything they need at the digests that an environment declares.
 //!
 //! [`closure`] finds what runs, [`plan`] compares that with what is there, [`up`] and [`down`] make it so, [`ready`]
-//! probes, [`parity`] tells how far the result equals the environment, [`run`] runs tests in it or [`beside`] it.
+//! probes, [`parity`] tells how far the result equals the environment, [`run`] runs tests in it or [`beside`] it, [`watch`]
+//! follows the project's files.
 
+pub mod background;
 pub mod beside;
 mod bring;
 pub mod changed;
 pub mod closure;
+pub mod copied;
 pub mod data;
+pub mod debug;
 pub mod down;
+mod fetch;
 mod identity;
 pub mod many;
 pub mod mask;
+pub mod owned;
 pub mod parity;
 pub mod plan;
 pub mod ready;
@@ -24,6 +30,7 @@ pub mod source;
 pub mod status;
 pub mod up;
 pub mod view;
+pub mod watch;
 
 pub use closure::{Member, ServiceId};
 pub use identity::{SandboxId, turn_on};

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::closure::{Member, ServiceId};
+use super::copied::{self, Copied};
 use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
+use super::debug::Xdebug;
 use super::mask::Masks;
 use super::seed::Seeds;
 use super::{Error, SandboxId, SandboxKey, secret};
@@ -17,7 +19,7 @@ use crate::git::Commit;
 use crate::name::Name;
 use crate::project::limits::Memory;
 use crate::project::safety;
-use crate::project::service::{EnvValue, Secret, Service};
+use crate::project::service::{EnvValue, Secret, Service, SyncMode};
 use crate::project::{Lock, Project};
 use crate::reference::ImageRef;
 
@@ -59,6 +61,8 @@ pub struct Wanted<'a> {
     pub key: &'a SandboxKey,
     /// How the project's own data begins.
     pub begin: &'a Begin,
+    /// The service that is debugged.
+    pub xdebug: Option<&'a Xdebug>,
 }
 
 /// How the data of a project's own services begins.
@@ -146,6 +150,13 @@ pub struct ServicePlan {
     pub definition: Service,
     /// Who must be ready first.
     pub needs: Vec<ServiceId>,
+    /// Directories of the project that are copied into it.
+    pub copies: Vec<Copied>,
+    /// Whether its PHP is debugged.
+    pub xdebug: bool,
+    /// Files that are put into it when it is made, as a tar.
+    #[serde(skip)]
+    pub files: Option<Vec<u8>>,
     /// The volume that holds its data.
     pub volume: Option<String>,
     /// Seed files, absolute, in order.
@@ -309,6 +320,9 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             spec,
             definition: member.service.clone(),
             needs: member.needs.clone(),
+            copies: copied::of(&wanted.project.root, member),
+            xdebug: wanted.debugged(member).is_some(),
+            files: wanted.debugged(member).and_then(Xdebug::files),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
@@ -420,6 +434,11 @@ enum RunImage<'a> {
 }
 
 impl Wanted<'_> {
+    /// How a service is debugged; none if it is not.
+    fn debugged(&self, member: &Member) -> Option<&Xdebug> {
+        self.xdebug.filter(|xdebug| member.own && xdebug.service == member.id.service)
+    }
+
     fn image(&self, member: &Member) -> Result<(Origin, RunImage<'_>), Error> {
         if member.own
             && let Some(build) = self.builds.get(&member.id.service)
@@ -472,9 +491,12 @@ impl Wanted<'_> {
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
         let mut mounts: Vec<Mount> = Vec::new();
         if member.own {
-            for (local, target) in &member.service.sync {
-                let directory = self.project.root.join(local).display().to_string();
-                mounts.push(Mount { target: target.clone(), source: Source::Directory(directory) });
+            for (local, shown) in &member.service.sync {
+                let source = match shown.mode() {
+                    SyncMode::Bind => Source::Directory(self.project.root.join(local).display().to_string()),
+                    SyncMode::Copy => Source::Empty,
+                };
+                mounts.push(Mount { target: shown.target().clone(), source });
             }
         }
         // Inside an app its services go by their own names; across apps by `service.app`. Two apps may each have a `db`.
@@ -491,12 +513,16 @@ impl Wanted<'_> {
         });
         // The port is that of the sandbox which this one is beside.
         let publish = member.service.publish.filter(|_| member.own && self.id.beside.is_none());
+        let mut env: BTreeMap<String, String> = env.collect();
+        if let Some(xdebug) = self.debugged(member) {
+            xdebug.add_to(&mut env);
+        }
         ContainerSpec {
             name: self.id.container(app, service),
             image: image.to_owned(),
             command: member.service.command.clone(),
             user: member.service.user.clone(),
-            env: env.collect(),
+            env,
             labels,
             network: self.id.network(),
             aliases: vec![format!("{service}.{app}")],

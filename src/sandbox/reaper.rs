@@ -4,14 +4,13 @@
 //! remembered here tells `onramp list` and `onramp prune`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, background};
 use crate::files::{self, FileError};
 use crate::task::blocking;
 
@@ -101,22 +100,12 @@ pub fn forget(state: &Path, sandbox: &str) -> Result<(), FileError> {
 
 /// Starts what removes the sandbox of a project once the process has ended, and remembers that it will.
 pub fn start(state: &Path, project: &Path, sandbox: &str, process: &Process) -> Result<(), Error> {
-    use std::os::unix::process::CommandExt;
-    // CI ends what a job left behind, by its process group or by a variable (Jenkins' BUILD_ID, GitHub's
-    // RUNNER_TRACKING_ID): this one has neither.
-    let ours = |name: &str| {
-        matches!(name, "HOME" | "PATH") || ["ONRAMP_", "XDG_", "DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
-    };
     remember(state, sandbox, process)?;
-    let program = std::env::current_exe().map_err(FileError::io("find", Path::new("onramp")))?;
-    let mut command = Command::new(&program);
-    command.arg("-C").arg(project).args(["down", "--data", "--yes", "--quiet", "--after"]);
-    command.arg(process.number.to_string()).env_clear();
-    command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let mut command = background::command(project)?;
+    command.args(["down", "--data", "--yes", "--quiet", "--after"]).arg(process.number.to_string());
     if let Err(error) = command.spawn() {
         forget(state, sandbox)?;
-        return Err(FileError::io("start", &program)(error).into());
+        return Err(FileError::io("start", Path::new("onramp"))(error).into());
     }
     Ok(())
 }
@@ -127,6 +116,8 @@ fn file(state: &Path, sandbox: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ use futures_util::future::{try_join, try_join_all};
 
 use super::closure::{self, Member};
 use super::data::Inventory;
+use super::debug::Xdebug;
 use super::plan::{self, Begin, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
 use super::seed::Seeds;
 use super::source::Context;
@@ -33,6 +34,8 @@ pub struct View {
     pub members: Vec<Member>,
     /// Those of the project's app that the environment runs and the sandbox does not.
     pub left_out: Vec<Member>,
+    /// The service that is debugged.
+    pub xdebug: Option<Xdebug>,
 }
 
 impl View {
@@ -57,7 +60,7 @@ impl View {
         let members = closure::resolve(&project.manifest, environment.as_str(), &mut lookup)?;
         let left_out = closure::left_out(own, of_own, &members);
         let environment = EnvironmentAt { environment: environment.clone(), commit };
-        Ok(Self { project, id, environment, members, left_out })
+        Ok(Self { project, id, environment, members, left_out, xdebug: None })
     }
 
     /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
@@ -102,6 +105,7 @@ impl View {
             seeds: &seeds,
             key,
             begin,
+            xdebug: self.xdebug.as_ref(),
         };
         plan::plan(&wanted, &existing)
     }

@@ -229,3 +229,16 @@ pub fn containers(prefix: &str) -> Vec<String> {
         names.map(|name| name.trim_start_matches('/').to_owned()).filter(|name| name.starts_with(prefix)).collect()
     })
 }
+
+/// The volumes of a container that are its alone: nobody gave them names or labels.
+pub fn own_volumes(container: &str) -> Vec<String> {
+    let mounts = with_engine(async |docker| docker.inspect_container(container, None).await.unwrap().mounts);
+    let mounted: Vec<String> = mounts.into_iter().flatten().filter_map(|mount| mount.name).collect();
+    let own = |volume: &bollard::models::Volume| volume.labels.is_empty() && mounted.contains(&volume.name);
+    all_volumes().into_iter().filter(own).map(|volume| volume.name).collect()
+}
+
+/// Whether a volume of this name is there.
+pub fn has_volume(name: &str) -> bool {
+    all_volumes().iter().any(|volume| volume.name == name)
+}

@@ -44,3 +44,5 @@ mod test;
 mod trust;
 mod unversioned;
 mod update;
+mod watch;
+mod xdebug;

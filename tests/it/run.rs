@@ -279,6 +279,11 @@ impl Run<'_> {
         child.wait().expect("a killed process ends").code()
     }
 
+    /// Starts; both of its streams are to be read.
+    pub fn piped(self) -> Child {
+        self.spawn()
+    }
+
     fn spawn(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onramp"));
         command.args(&self.arguments).current_dir(&self.directory).env_clear().envs(&self.environment);

@@ -41,8 +41,8 @@ impl Arguments {
         drop(turn);
         // Its services start again also where nothing was saved.
         let up = match plan.stop.as_slice() {
-            [] => Ok(None),
-            _ => up::bring_up(cx, &self.environment, &Begin::AsItWas, None).await,
+            [] => Ok(()),
+            _ => up::bring_up(cx, &self.environment, &Begin::AsItWas, None).await.map(|_| ()),
         };
         saved?;
         up?;

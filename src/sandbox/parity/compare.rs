@@ -8,7 +8,7 @@ use crate::document;
 use crate::name::Name;
 use crate::project::limits::{Cpus, Memory};
 use crate::project::manifest;
-use crate::project::service::{EnvValue, Need, Service};
+use crate::project::service::{EnvValue, Need, Service, Shown};
 use crate::reference::{Digest, ImageRef};
 use crate::sandbox::closure::{Member, ServiceId};
 use crate::sandbox::view::View;
@@ -339,7 +339,8 @@ impl Comparison<'_> {
     fn shown(&self) -> Vec<Option<Fact>> {
         let service = &self.member.service;
         let sync = service.sync.iter().filter(|_| service.build.is_none());
-        let shown = |(local, target): (&String, &String)| {
+        let shown = |(local, shown): (&String, &Shown)| {
+            let target = shown.target();
             let here =
                 self.here().filter(|here| here.mounts.contains(target)).map(|_| format!("{local} of the project"));
             self.fact(Thing {

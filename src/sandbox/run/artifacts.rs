@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use tar::EntryType;
 use tempfile::SpooledTempFile;
 
-use super::fetch::fetch;
 use crate::engine::Engine;
 use crate::files::{self, FileError};
 use crate::project::{ARTIFACTS, HOME};
 use crate::sandbox::Error;
+use crate::sandbox::fetch::fetch;
 use crate::task::blocking;
 use crate::tree::{BadPath, Cap, Entry, Spool, Tree, TreePath, disk};
 

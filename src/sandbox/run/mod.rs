@@ -1,7 +1,6 @@
 //! Running a project's tests: [`schedule`] says in which order, [`program`] runs each, [`Outcome`] tells how it went.
 
 mod artifacts;
-mod fetch;
 mod outcome;
 mod program;
 mod report;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use roxmltree::{Document, Node, ParsingOptions};
 use serde::Serialize;
 
-use super::fetch::fetch;
 use crate::engine::{Engine, Error};
+use crate::sandbox::fetch::fetch;
 use crate::text::{neutral, neutral_line, shorten};
 
 /// The largest report, in bytes.

@@ -34,6 +34,7 @@ impl Sandbox {
             environment: EnvironmentAt { environment: "production".parse().unwrap(), commit: None },
             members,
             left_out,
+            xdebug: None,
         };
         Self { view, seeds, observed }
     }
@@ -85,7 +86,7 @@ fn made(member: &Member, seeds: &BTreeMap<Name, Digest>) -> Observed {
             cpus: service.limits.cpus.map(|cpus| cpus.thousandths().min(2000)),
         },
         processors: Some(2),
-        mounts: service.data.iter().chain(service.sync.values()).cloned().collect(),
+        mounts: service.data.iter().chain(service.sync.values().map(Shown::target)).cloned().collect(),
         seed: seeds.get(&member.id.service).filter(|_| member.own).map(ToString::to_string),
     }
 }

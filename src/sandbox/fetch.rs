@@ -1,4 +1,4 @@
-//! What a test left in its container, brought here as the tar that the engine makes of it.
+//! What is in a container, brought here as the tar that the engine makes of it.
 
 use std::io::{Seek, Write};
 
