@@ -196,10 +196,7 @@ mod tests {
                 "[services.db]\ndata = \"/d\"\nseed = { command = [] }\n",
                 "onramp.toml:3:1: services.db: `seed.command` is empty",
             ),
-            (
-                "[services.db]\ndata = \"/d\"\nseed = { comand = [\"a\"] }\n",
-                "onramp.toml:5:8: expected a list of files and directories, or { command = [\"program\"] }",
-            ),
+            ("[services.db]\ndata = \"/d\"\nseed = { comand = [\"a\"] }\n", "onramp.toml:5:10: unknown key `comand`"),
             (
                 "[services.web]\nuser = \"www data\"\n",
                 "onramp.toml:3:1: services.web: `www data` is no user: write a name or a number, with a group `33:33`",
