@@ -6,10 +6,10 @@ use crate::company::Developer;
 use crate::engine;
 use crate::run::Machine;
 
-/// Every command and sub-command, as it is typed.
+/// Every command and sub-command that people type; onramp's own programs in the background are hidden.
 fn commands(command: &clap::Command, above: &str) -> Vec<(String, clap::Command)> {
     let mut all = Vec::new();
-    for sub in command.get_subcommands() {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let line = format!("{above}{}", sub.get_name());
         all.extend(commands(sub, &format!("{line} ")));
         all.push((line, sub.clone()));
