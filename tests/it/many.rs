@@ -1,6 +1,8 @@
 //! `list` and `prune`, on the real engine.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use onramp::error::Class;
 use onramp::sandbox::reaper::{self, Process};
@@ -101,8 +103,15 @@ fn without_a_number_it_is_the_shell_that_ran_onramp() {
     let shop = dev.path("shop").canonicalize().unwrap();
     let label = format!("dev.onramp.project-dir={}", shop.display());
     // The shell does not become onramp: something comes after it.
-    let mut shell = dev.in_shop("up --reap").through("sh", &["-c", "\"$@\" || exit; onramp=done", "sh"]);
-    engine::until("destroy", ("label", &label), || assert!(shell.output().unwrap().status.success()));
+    let mut shell = dev.in_shop("up --reap").through("sh", &["-c", "\"$@\" || exit; echo it is up; read -r end", "sh"]);
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(shell.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap() == "it is up"), "up failed");
+    // What `up` itself removed on its way was before.
+    engine::until("destroy", ("label", &label), || {
+        drop(shell.stdin.take());
+        shell.wait().unwrap()
+    });
     let sandbox = engine::sandbox_of(&shop);
     drop(Turn::wait(&dev.elsewhere("home/.local/state/onramp"), &turn_on(sandbox.as_str())).unwrap());
     assert_eq!(engine::data_of(&shop), Vec::<String>::new());
