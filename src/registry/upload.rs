@@ -170,7 +170,13 @@ impl Registry {
         let (scope, upload) = (push_scope(image.path()), Upload::from(bytes));
         let body = Outgoing::new(media_type, &upload);
         let put = Request { method: Method::PUT, body: Some(&body), ..Request::get(&what, url, &scope) };
-        let done = self.transport().get(&put, ANSWER_CAP).await?;
+        let mut tries = Tries::default();
+        let done = loop {
+            match self.transport().get(&put, ANSWER_CAP).await {
+                Err(error) if blames_the_digest(&error) => tries.pause(Trouble::Passing(error, None)).await?,
+                done => break done?,
+            }
+        };
         self.same_claimed(&what, &digest, &done)?;
         Ok(digest)
     }
@@ -180,6 +186,12 @@ impl Registry {
         let claimed: Option<Digest> = answer.header(CLAIMED_DIGEST).and_then(|text| text.parse().ok());
         claimed.map_or(Ok(()), |claimed| self.transport().same(what, pushed, &claimed))
     }
+}
+
+/// Whether a registry says of a manifest that a digest is wrong. Those in it were looked at before it was sent: a registry that
+/// keeps its links in files (distribution's) reads none in a link that another push is writing at that moment.
+fn blames_the_digest(error: &Error) -> bool {
+    matches!(error, Error::Protocol { detail, .. } if detail.starts_with("400 Bad Request: DIGEST_INVALID"))
 }
 
 /// The push of one blob.

@@ -95,6 +95,25 @@ async fn a_push_that_breaks_begins_again() {
 }
 
 #[tokio::test]
+async fn a_manifest_goes_again_where_a_registry_read_a_link_that_was_just_being_written() {
+    let torn = |seen: usize, times: usize| match seen {
+        seen if seen < times => {
+            Reply::status(400).body(br#"{"errors":[{"code":"DIGEST_INVALID","message":"no match"}]}"#)
+        }
+        _ => Reply::status(201),
+    };
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = Sample::new("amd64", "x").manifest();
+    let liar = Liar::start(move |seen| torn(seen.number, 2)).await;
+    let pushed = client(&liar, None).push_manifest(&liar.image("a/b:1"), media_type, manifest.clone()).await.unwrap();
+    assert_eq!((pushed, liar.seen().len()), (Digest::of(&manifest), 3));
+    let liar = Liar::start(move |seen| torn(seen.number, 100)).await;
+    let error = failed(client(&liar, None).push_manifest(&liar.image("a/b:1"), media_type, manifest).await);
+    assert!(error.to_string().contains("DIGEST_INVALID no match"), "{error}");
+    assert_eq!(liar.seen().len(), 4, "and not for ever");
+}
+
+#[tokio::test]
 async fn what_is_pushed_goes_to_the_registry_itself() {
     let elsewhere = Liar::start(|_| Reply::status(201)).await;
     let place = format!("http://{}/up", elsewhere.host());
