@@ -46,7 +46,7 @@ impl Arguments {
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
-        if !plan.volumes.is_empty() || (self.data && after.is_some()) {
+        if self.data && (!plan.volumes.is_empty() || after.is_some()) {
             cx.confirm(&format!("Remove the data of sandbox {id}?"))?;
         }
         if let Some(process) = after {
@@ -60,7 +60,7 @@ impl Arguments {
             if !plan.containers.is_empty() {
                 cx.give_back(&engine, &project, &id).await;
             }
-            down::apply(&engine, &plan).await?;
+            down::apply(&engine, &cx.paths.state, &plan).await?;
             beside::sweep(&engine, &cx.paths.state, &id).await?;
             if plan.kept.is_empty() {
                 reaper::forget(&cx.paths.state, id.as_str())?;

@@ -46,6 +46,10 @@ pub fn row(found: &Found) -> Vec<String> {
         (running, all) if running == all => format!("{running} up"),
         (running, all) => format!("{running} of {all} up"),
     };
+    let services = match found.gate {
+        Some(gate) if gate.listens.is_none() => format!("{services}, its gate is gone"),
+        _ => services,
+    };
     let age = found.last.map(|last| text::age(last, Timestamp::now())).unwrap_or_default();
     let directory = text::neutral_line(&found.directory.display().to_string(), 200);
     let place = match found.gone {

@@ -16,6 +16,7 @@ mod export;
 mod failure;
 mod finish;
 mod forge;
+mod gate;
 mod image;
 mod init;
 mod join;
@@ -185,6 +186,7 @@ enum Command {
     Man(man::Arguments),
     #[command(hide = true)]
     XdebugRelay(xdebug::Arguments),
+    Gate(gate::Arguments),
 }
 
 /// The whole command line, styled: for parsing, man pages, completions and the reference.
@@ -300,6 +302,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Completions(arguments) => Ok(arguments.run(cx)),
         Command::Man(arguments) => arguments.run(cx),
         Command::XdebugRelay(arguments) => arguments.run(cx).await,
+        Command::Gate(arguments) => arguments.run(cx).await,
     }
 }
 

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::sandbox::status::{self, ServiceStatus};
-use crate::sandbox::view;
+use crate::sandbox::{gate, view};
 use crate::text;
 
 /// Show what runs in this project's sandbox, and where it answers.
@@ -22,6 +22,7 @@ struct Status {
     sandbox: String,
     up: bool,
     services: Vec<ServiceStatus>,
+    gate: Option<gate::Standing>,
 }
 
 impl Arguments {
@@ -30,7 +31,9 @@ impl Arguments {
         let id = view::id(&cx.project()?);
         let services = status::services(&cx.engine().await?, &id).await?;
         let up = services.iter().any(|service| service.running);
-        cx.report(&Status { sandbox: id.to_string(), up, services });
+        let reaching = services.iter().any(|service| service.running && !service.egress.is_empty());
+        let gate = reaching.then(|| gate::standing(&cx.paths.state, id.as_str()));
+        cx.report(&Status { sandbox: id.to_string(), up, services, gate });
         Ok(Verdict::Ok)
     }
 }
@@ -45,6 +48,13 @@ impl Report for Status {
             vec![format!("  {}", service.service), address, service.status.clone()]
         };
         let rows: Vec<Vec<String>> = self.services.iter().map(row).collect();
-        format!("sandbox {}\n{}", self.sandbox, text::table(&rows))
+        let mut out = format!("sandbox {}\n{}", self.sandbox, text::table(&rows));
+        for service in self.services.iter().filter(|service| !service.egress.is_empty()) {
+            out.push_str(&format!("  {} reaches {}\n", service.service, service.egress.join(", ")));
+        }
+        if self.gate.is_some_and(|gate| gate.listens.is_none()) {
+            out.push_str("  the gate to them is gone; `onramp up` opens it again\n");
+        }
+        out
     }
 }

@@ -10,10 +10,10 @@ use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use super::xdebug;
-use crate::engine::{Engine, label};
+use crate::engine::{Engine, Volume, label};
 use crate::name::{Name, NotAName};
 use crate::sandbox::parity::Parity;
-use crate::sandbox::plan::{Action, Begin, Filling, Plan, VolumePlan};
+use crate::sandbox::plan::{Action, Begin, Filling, Plan, ServicePlan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
 use crate::sandbox::up::{self, Running};
 use crate::sandbox::{SandboxKey, View, turn_on};
@@ -171,6 +171,11 @@ async fn report(cx: &Context, brought: Option<BroughtUp>) -> Result<Verdict, Fai
     Ok(Verdict::Ok)
 }
 
+/// Whether a volume holds more than secrets.
+fn holds_data(volume: &Volume) -> bool {
+    !volume.labels.contains_key(label::SECRET_FILES)
+}
+
 /// A sandbox that was brought up.
 pub struct BroughtUp {
     /// What it was to be.
@@ -219,7 +224,7 @@ pub async fn make(
     let tied = reaper::asker(&cx.paths.state, view.id.as_str());
     if let Some(process) = asker
         && tied.is_none()
-        && !engine.volumes(&[(label::SANDBOX, view.id.as_str())]).await?.is_empty()
+        && engine.volumes(&[(label::SANDBOX, view.id.as_str())]).await?.iter().any(holds_data)
     {
         cx.confirm(&format!(
             "Remove the data that sandbox {} has, too, when process {} ends?",
@@ -234,7 +239,7 @@ pub async fn make(
         reaper::start(&cx.paths.state, &view.project.root, view.id.as_str(), process)?;
         cx.observer.note(&format!("sandbox {} ends with process {}", view.id, process.number));
     }
-    let services = up::apply(engine, &plan, cx.timeout, &cx.observer).await?;
+    let services = up::apply(engine, &cx.paths.state, &plan, cx.timeout, &cx.observer).await?;
     // Whoever brings it up again after the process has ended wants it to stay.
     if asker.is_none() && tied.is_some_and(|process| !process.runs()) {
         reaper::forget(&cx.paths.state, view.id.as_str())?;
@@ -277,6 +282,12 @@ impl Report for Plan {
         let debugged = self.services.iter().filter(|service| service.xdebug);
         line("debug  ", &debugged.map(|service| service.service.to_string()).collect::<Vec<_>>());
         line("remove ", &self.remove);
+        let reaching = self.services.iter().filter(|service| !service.egress.is_empty());
+        let reaches = |service: &ServicePlan| {
+            let named: Vec<String> = service.egress.iter().map(ToString::to_string).collect();
+            format!("{} from {}", named.join(" "), service.service)
+        };
+        line("reach  ", &reaching.map(reaches).collect::<Vec<_>>());
         line("create ", &names(Action::Create));
         line("replace", &names(Action::Replace));
         line("start  ", &names(Action::Start));

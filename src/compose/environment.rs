@@ -7,6 +7,7 @@ use super::read::entries;
 use super::secret;
 use super::service::Taking;
 use crate::project::service::{EnvValue, Secret};
+use crate::sandbox::SecretFiles;
 use crate::template::yaml::{Content, Node, go};
 use crate::text;
 
@@ -58,16 +59,14 @@ pub(super) fn take(taking: &mut Taking<'_>, node: &Node, granted: &mut BTreeMap<
         }
         let value = value.unwrap_or_else(|| format!("${{{name}}}"));
         if let Some(secret) = secret::of_value(&value) {
-            taking.service.env.insert(name, EnvValue::Secret(Secret { secret }));
+            taking.service.env.insert(name, EnvValue::Secret(Secret { secret, file: false }));
             continue;
         }
-        if let Some(variable) = name.strip_suffix("_FILE")
-            && let Some(secret) = granted.remove(&value)
-        {
-            let why = format!("a sandbox has no files of secrets: `{variable}` is the secret itself");
-            taking.ledger.changed(line, &key, why);
-            let value = secret_of(taking, &secret);
-            taking.service.env.insert(variable.to_owned(), value);
+        if let Some(secret) = granted.remove(&value) {
+            let mut secret = named(taking, &secret);
+            secret.file = true;
+            taking.ledger.changed(line, &key, format!("the file is {}", SecretFiles::path(&secret.secret)));
+            taking.service.env.insert(name, EnvValue::Secret(secret));
             continue;
         }
         if let Some(value) = of_env_file(taking, &value, line, &key).or_else(|| {
@@ -91,11 +90,11 @@ fn of_env_file(taking: &mut Taking<'_>, value: &str, line: usize, key: &str) -> 
         key,
         "a secret: a sandbox makes a value of its own, and that of .env is not written down",
     );
-    Some(secret_of(taking, variable))
+    Some(EnvValue::Secret(named(taking, variable)))
 }
 
-fn secret_of(taking: &Taking<'_>, name: &str) -> EnvValue {
-    EnvValue::Secret(Secret { secret: format!("{}/{}", taking.around.app, text::slug(name, 60)) })
+fn named(taking: &Taking<'_>, name: &str) -> Secret {
+    Secret { secret: format!("{}/{}", taking.around.app, text::slug(name, 60)), file: false }
 }
 
 /// The secrets that a service is granted: the path of each in its container, and its name.

@@ -7,7 +7,7 @@ use crate::template::Value;
 use crate::text::did_you_mean;
 
 /// The keys of a service that are taken, one file a subject.
-pub(super) const TAKEN: [&str; 19] = [
+pub(super) const TAKEN: [&str; 21] = [
     "image",
     "build",
     "command",
@@ -27,18 +27,20 @@ pub(super) const TAKEN: [&str; 19] = [
     "pids_limit",
     "deploy",
     "cap_add",
+    "read_only",
+    "tmpfs",
 ];
 
 const LIMITS: &str = "a service has limits of memory, processors and processes alone";
 pub(super) const OPEN: &str = "it would open the sandbox to the machine";
 const NAMES: &str = "services reach each other by their names, other apps' by `service.app`";
 const NETWORK: &str =
-    "a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)";
+    "a sandbox has one network of its own, closed to the outside (`egress` names what a service reaches)";
 const IMAGE: &str = "it belongs into the image: say it in the Dockerfile";
 const TERMINAL: &str = "`onramp shell` and `onramp exec` give a terminal where one is needed";
 
 /// The other keys of a service.
-const SERVICE: [(&str, Standing, &str); 71] = [
+const SERVICE: [(&str, Standing, &str); 69] = [
     ("annotations", Left, "labels are onramp's own"),
     ("attach", Left, "`onramp logs` shows what a service says"),
     ("blkio_config", Left, LIMITS),
@@ -90,7 +92,6 @@ const SERVICE: [(&str, Standing, &str); 71] = [
     ("profiles", Changed, "a sandbox runs every service of the project: take this one out if it should not run"),
     ("provider", Left, "what is no container is not run"),
     ("pull_policy", Left, "the lock says which image runs"),
-    ("read_only", Left, LIMITS),
     ("restart", Left, "a service that ends is told at once, and not started again"),
     ("runtime", Unsafe, OPEN),
     ("scale", Left, "a sandbox runs one of each"),
@@ -101,7 +102,6 @@ const SERVICE: [(&str, Standing, &str); 71] = [
     ("stop_signal", Left, IMAGE),
     ("storage_opt", Left, LIMITS),
     ("sysctls", Unsafe, OPEN),
-    ("tmpfs", Left, "what is in the container goes with it anyway"),
     ("tty", Left, TERMINAL),
     ("ulimits", Left, LIMITS),
     ("use_api_socket", Unsafe, "it would give the engine, and with it the machine, to the service"),

@@ -89,6 +89,12 @@ impl Told {
         if !limits.is_empty() {
             out.push_str(&format!("limits = {{ {} }}\n", limits.join(", ")));
         }
+        if let Some(read_only) = service.read_only {
+            out.push_str(&format!("read_only = {read_only}\n"));
+        }
+        if !service.tmpfs.is_empty() {
+            out.push_str(&list("tmpfs", &service.tmpfs));
+        }
         if !service.cap_add.is_empty() {
             out.push_str(&list("cap_add", &service.cap_add));
         }
@@ -116,6 +122,9 @@ impl Told {
         let env = service.env.iter().map(|(key, value)| {
             let value = match value {
                 EnvValue::Plain(text) => quoted(text),
+                EnvValue::Secret(secret) if secret.file => {
+                    format!("{{ secret = {}, file = true }}", quoted(&secret.secret))
+                }
                 EnvValue::Secret(secret) => format!("{{ secret = {} }}", quoted(&secret.secret)),
             };
             (key_of(key), value)

@@ -59,6 +59,11 @@ impl Variables {
         self.0.is_empty()
     }
 
+    /// The name of the variable that stands for a secret.
+    pub fn name(&self, secret: &str) -> &str {
+        &self.0[secret]
+    }
+
     /// The value that stands for a secret: Compose refuses to start where the variable is not set.
     pub fn text(&self, secret: &str) -> String {
         let message = if is_plain(secret) { secret } else { "that has no plain name" };
@@ -76,7 +81,7 @@ mod tests {
         let secrets = ["shop/db-password", "shop-db/password", "1/x", "a }b", ""];
         let env = secrets.iter().enumerate().map(|(i, secret)| {
             let secret = (*secret).to_owned();
-            (format!("V{i}"), EnvValue::Secret(Secret { secret }))
+            (format!("V{i}"), EnvValue::Secret(Secret { secret, file: false }))
         });
         let service = Service { env: env.collect(), ..Service::default() };
         let variables = Variables::of(std::iter::once(&service));

@@ -8,7 +8,7 @@ use super::place::Place;
 use super::ports::{self, Port};
 use super::read::entries;
 use super::{build, environment, health, interpolate, keys, limits, program, volumes};
-use crate::engine::CAPABILITIES;
+use crate::engine::{CAPABILITIES, SCRATCH, TMPFS};
 use crate::name::Name;
 use crate::project::manifest::is_user;
 use crate::project::safety;
@@ -88,7 +88,7 @@ pub(super) fn take(around: &Around, ledger: &mut Ledger, node: &Node) -> Option<
     }
     for name in granted.values() {
         let line = told("secrets").map_or(node.line, |(line, _)| line);
-        let why = "a sandbox has no files of secrets: write env = { NAME = { secret = \"app/name\" } }";
+        let why = "no variable has its path: write env = { NAME_FILE = { secret = \"app/name\", file = true } }";
         taking.ledger.left(line, &format!("secrets.{name}"), why);
     }
     taking.ports(told("ports"), told("expose"), told("healthcheck"));
@@ -113,6 +113,18 @@ pub(super) fn take(around: &Around, ledger: &mut Ledger, node: &Node) -> Option<
     limits::take(&mut taking, node);
     if let Some((line, node)) = told("cap_add") {
         taking.capabilities(line, node);
+    }
+    if let Some((_, node)) = told("read_only") {
+        taking.service.read_only =
+            taking.filled(node, "read_only").as_ref().and_then(go::text_of).map(|said| said == "true");
+    }
+    if let Some((line, node)) = told("tmpfs") {
+        taking.in_memory(line, node);
+    }
+    if taking.service.read_only == Some(true) && !taking.service.seed.files().is_empty() {
+        let line = told("read_only").map_or(node.line, |(line, _)| line);
+        taking.ledger.left(line, "read_only", "seed files are put among the image's files");
+        taking.service.read_only = None;
     }
     Some(taking.service)
 }
@@ -248,6 +260,29 @@ impl Taking<'_> {
                 self.service.cap_add.push(name);
             } else if !CAPABILITIES.contains(&name.as_str()) {
                 self.ledger.refused(line, "cap_add", format!("{name}: {}", keys::OPEN));
+            }
+        }
+    }
+
+    /// Directories in memory: one or a list, each maybe with options.
+    fn in_memory(&mut self, line: usize, node: &Node) {
+        let Some(node) = self.filled(node, "tmpfs") else { return };
+        for text in go::text_of(&node).into_iter().chain(items(&node).filter_map(go::text_of)) {
+            let (path, options) = text.split_once(':').unwrap_or((&text, ""));
+            if !path.starts_with('/') || path.contains("..") {
+                self.ledger.left(line, "tmpfs", "it is no absolute path in the container");
+                continue;
+            }
+            if !options.is_empty() && options != TMPFS {
+                self.ledger.changed(
+                    line,
+                    "tmpfs",
+                    "each holds 256 MiB, and everybody in the container may write to it",
+                );
+            }
+            // What cannot write to its image has these anyway.
+            if self.service.read_only != Some(true) || !SCRATCH.contains(&path) {
+                self.service.tmpfs.push(path.to_owned());
             }
         }
     }

@@ -140,7 +140,7 @@ fn variables_and_secrets() {
     env = { A = "b=c", EMPTY = "", NAME = "shop" }
     [services.c]
     fallback = "docker.io/library/x:1"
-    env = { KEY_FILE = "/k", MYSQL_PASSWORD = { secret = "shop/root" } }
+    env = { KEY_FILE = "/k", MYSQL_PASSWORD_FILE = { secret = "shop/root", file = true } }
     [services.d]
     fallback = "docker.io/library/x:1"
     compose.yaml:10 a.environment.DB_PASSWORD changed: a secret: a sandbox makes a value of its own, and that of .env is not written down
@@ -150,9 +150,9 @@ fn variables_and_secrets() {
     compose.yaml:14 a.environment.OTHER changed: a secret: a sandbox makes a value of its own, and that of .env is not written down
     compose.yaml:15 a.environment.BROKEN left: `$1` is no variable; a dollar is written `$$`
     compose.yaml:19 b.environment.GONE left: `GONE` has no value in .env, and no default
-    compose.yaml:20 b.secrets.key left: a sandbox has no files of secrets: write env = { NAME = { secret = "app/name" } }
-    compose.yaml:20 b.secrets.root left: a sandbox has no files of secrets: write env = { NAME = { secret = "app/name" } }
-    compose.yaml:23 c.environment.MYSQL_PASSWORD_FILE changed: a sandbox has no files of secrets: `MYSQL_PASSWORD` is the secret itself
+    compose.yaml:20 b.secrets.key left: no variable has its path: write env = { NAME_FILE = { secret = "app/name", file = true } }
+    compose.yaml:20 b.secrets.root left: no variable has its path: write env = { NAME_FILE = { secret = "app/name", file = true } }
+    compose.yaml:23 c.environment.MYSQL_PASSWORD_FILE changed: the file is /run/secrets/shop/root
     compose.yaml:25 d.command left: `DB_PASSWORD` of .env is a secret, and would be written down: give it as a variable of its own
     "#);
 }
@@ -291,7 +291,7 @@ fn what_would_open_a_sandbox_is_not_taken() {
     compose.yaml:2 a.cap_add unsafe: ALL: it would open the sandbox to the machine
     compose.yaml:3 a.security_opt unsafe: it would open the sandbox to the machine
     compose.yaml:3 a.use_api_socket unsafe: it would give the engine, and with it the machine, to the service
-    compose.yaml:4 b.networks left: a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)
+    compose.yaml:4 b.networks left: a sandbox has one network of its own, closed to the outside (`egress` names what a service reaches)
     compose.yaml:4 b.profiles changed: a sandbox runs every service of the project: take this one out if it should not run
     compose.yaml:4 b.prots left: did you mean `ports`?
     compose.yaml:4 b.deploy.replicas left: it says how an environment runs the service; a sandbox runs one of each
@@ -302,7 +302,7 @@ fn what_would_open_a_sandbox_is_not_taken() {
     compose.yaml:7 gone.image left: `NOTHING` has no value in .env, and no default
     compose.yaml:8 services.1up changed: it is `up` here: write that where others call it
     compose.yaml:9 services.1 left: a service's name is 1 to 40 lower-case letters, digits and single dashes, and begins with a letter
-    compose.yaml:10 networks left: a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)
+    compose.yaml:10 networks left: a sandbox has one network of its own, closed to the outside (`egress` names what a service reaches)
     compose.yaml:11 include left: other files are not read: read one that has everything (`docker compose config` makes it)
     compose.yaml:12 volumes.d left: data is in a new volume of the sandbox's own, on the engine's disk
     "#);
@@ -386,7 +386,7 @@ fn services() -> impl Strategy<Value = BTreeMap<Name, Service>> {
     let value = prop_oneof![
         ".{0,20}".prop_map(EnvValue::Plain),
         "[$0-9a-z{}:?'\"#\\\\ .+-]{0,9}".prop_map(EnvValue::Plain),
-        "[a-z]{1,6}/[a-z0-9-]{1,6}".prop_map(|secret| EnvValue::Secret(Secret { secret })),
+        "[a-z]{1,6}/[a-z0-9-]{1,6}".prop_map(|secret| EnvValue::Secret(Secret { secret, file: false })),
     ];
     let env = proptest::collection::btree_map("[A-Z_]{1,8}", value, 0..4);
     let command = proptest::option::of(proptest::collection::vec(".{0,12}|[$0-9a-z'\"&|]{1,6}", 1..4));
@@ -398,8 +398,11 @@ fn services() -> impl Strategy<Value = BTreeMap<Name, Service>> {
         "/[a-z]{1,9}".prop_map(Shown::At),
         0..3,
     );
-    let one = (any::<bool>(), env, command, port, data, sync, any::<u8>(), proptest::option::of(Just("linux/amd64")));
-    let one = one.prop_map(|(built, env, command, port, data, sync, mask, platform)| {
+    let memory = prop::sample::subsequence(vec!["/cache", "/var/x y"], 0..3);
+    let root = (proptest::option::of(Just(true)), memory);
+    let platform = proptest::option::of(Just("linux/amd64"));
+    let one = (any::<bool>(), env, command, port, data, sync, any::<u8>(), platform, root);
+    let one = one.prop_map(|(built, env, command, port, data, sync, mask, platform, (read_only, memory))| {
         let build = built.then(|| Build { context: "app".into(), base: pinned(mask) });
         let seed = data.as_ref().filter(|(_, seeded)| *seeded).map(|_| vec!["db/b.sql".into(), "db/a.sql".into()]);
         Service {
@@ -412,8 +415,10 @@ fn services() -> impl Strategy<Value = BTreeMap<Name, Service>> {
             env,
             ready: port.and_then(|(_, _, http)| http).map(|http| Ready { http }),
             data: data.map(|(data, _)| data),
-            seed: Seed::Files(seed.unwrap_or_default()),
             sync,
+            read_only: read_only.filter(|_| seed.is_none()),
+            tmpfs: memory.into_iter().map(str::to_owned).collect(),
+            seed: Seed::Files(seed.unwrap_or_default()),
             ..Service::default()
         }
     });

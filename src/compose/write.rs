@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use super::interpolate::escape;
 use super::secret::Variables;
 use super::{health, network};
-use crate::engine::{CAPABILITIES, PIDS};
+use crate::engine::{CAPABILITIES, PIDS, SCRATCH, TMPFS};
 use crate::files;
-use crate::project::service::{EnvValue, seed_place};
+use crate::project::service::{EnvValue, Service, seed_place};
 use crate::project::{Lock, safety};
 use crate::reference::ImageRef;
-use crate::sandbox::{Error, Member, ServiceId, View, plan, seed};
+use crate::sandbox::{Error, Member, SecretFiles, ServiceId, View, plan, seed};
 use crate::template::yaml::{self, Style};
 
 /// The network that all services are in.
@@ -44,6 +44,14 @@ pub fn write(view: &View, lock: &Lock, directory: &Path) -> Result<String, Error
     if !volumes.is_empty() {
         file.insert("volumes".to_owned(), volumes.into());
     }
+    let files: BTreeSet<&str> = view.members.iter().flat_map(|member| files_of(&member.service)).collect();
+    if !files.is_empty() {
+        let one = |secret: &str| {
+            let variable = writer.variables.name(secret);
+            (variable.to_owned(), json!({ "environment": variable }))
+        };
+        file.insert("secrets".to_owned(), files.into_iter().map(one).collect::<Map<_, _>>().into());
+    }
     // What steers a terminal is escaped with all that is not ASCII.
     let style = Style { sort_keys: false, width: 120, go: true, ..Style::default() };
     let mut text =
@@ -60,8 +68,25 @@ pub fn write(view: &View, lock: &Lock, directory: &Path) -> Result<String, Error
             "# Compose masks nothing: the seeds of {name}, which `onramp up` masks, are left out.\n"
         ));
     }
+    let open = view.project.manifest.sandbox.egress;
+    let reaching =
+        view.members.iter().filter(|member| !open && member.service.egress.iter().flatten().next().is_some());
+    for member in reaching {
+        let name = writer.name(&member.id);
+        text.push_str(&format!("# Compose has no `egress`: what {name} names there is out of its reach.\n"));
+    }
     text.push_str(&yaml::dump_with(&file.into(), style));
     Ok(text)
+}
+
+/// The secrets that a service reads from files, each once.
+fn files_of(service: &Service) -> impl Iterator<Item = &str> {
+    let file = |value: &'_ EnvValue| matches!(value, EnvValue::Secret(secret) if secret.file);
+    let names = service.env.values().filter(move |value| file(value)).filter_map(|value| match value {
+        EnvValue::Secret(secret) => Some(secret.secret.as_str()),
+        EnvValue::Plain(_) => None,
+    });
+    names.collect::<BTreeSet<_>>().into_iter()
 }
 
 /// The network of an app's own services, where there are several apps.
@@ -127,10 +152,17 @@ impl Writer<'_> {
         if !service.env.is_empty() {
             let value = |value: &EnvValue| match value {
                 EnvValue::Plain(text) => escape(text),
+                EnvValue::Secret(secret) if secret.file => SecretFiles::path(&secret.secret),
                 EnvValue::Secret(secret) => self.variables.text(&secret.secret),
             };
             let pairs = service.env.iter().map(|(key, found)| (key.clone(), value(found).into()));
             put("environment", pairs.collect::<Map<_, _>>().into());
+        }
+        let files = files_of(service)
+            .map(|secret| json!({ "source": self.variables.name(secret), "target": SecretFiles::path(secret) }));
+        let files: Vec<Value> = files.collect();
+        if !files.is_empty() {
+            put("secrets", files.into());
         }
         if let Some(port) = service.port {
             let host = service.publish.filter(|_| member.own).map(|host| host.to_string()).unwrap_or_default();
@@ -155,6 +187,15 @@ impl Writer<'_> {
         // As the sandbox has it: no way out means no names from outside either.
         if !self.view.project.manifest.sandbox.egress {
             put("dns", json!(["127.0.0.1"]));
+        }
+        let fixed = service.read_only == Some(true) && service.seed.files().is_empty();
+        if fixed {
+            put("read_only", true.into());
+        }
+        let scratch = SCRATCH.into_iter().filter(|_| fixed).map(str::to_owned);
+        let memory: BTreeSet<String> = scratch.chain(service.tmpfs.iter().map(|path| escape(path))).collect();
+        if !memory.is_empty() {
+            put("tmpfs", memory.into_iter().map(|path| format!("{path}:{TMPFS}")).collect());
         }
         put("cap_drop", json!(["ALL"]));
         let more: BTreeSet<String> = service.cap_add.iter().map(|name| safety::plain(name)).collect();

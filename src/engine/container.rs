@@ -18,12 +18,12 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Engine, Error, Limits, is_status, label, label_filter};
+use super::{Engine, Error, Limits, Root, SCRATCH, TMPFS, is_status, label, label_filter};
 use crate::task::blocking;
 use crate::text::neutral;
 
 /// How long copying between volumes may take.
-const COPYING: std::time::Duration = std::time::Duration::from_hours(6);
+pub(super) const COPYING: std::time::Duration = std::time::Duration::from_hours(6);
 /// How much of a tar is sent at once, in bytes.
 const CHUNK: usize = 1024 * 1024;
 
@@ -56,10 +56,19 @@ pub struct ContainerSpec {
     pub links: BTreeMap<String, String>,
     /// Whether it may reach names outside.
     pub egress: bool,
+    /// Names that stand for the machine's own address on the network.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub gateway_names: BTreeSet<String>,
     /// A port in the container published on 127.0.0.1.
     pub port: Option<PortBinding>,
     /// What is mounted.
     pub mounts: Vec<Mount>,
+    /// Whether its image's files can be written to.
+    #[serde(skip_serializing_if = "Root::is_unsaid")]
+    pub root: Root,
+    /// Directories that are empty at its start, in memory.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub tmpfs: BTreeSet<String>,
     /// What it may take.
     #[serde(skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
@@ -77,6 +86,12 @@ pub struct Published {
     pub host: u16,
     /// The container's own address, where this machine shares the engine's networks.
     pub own: Option<SocketAddr>,
+}
+
+/// What is written by nobody but us, before a container starts.
+struct Given {
+    gateway: Option<IpAddr>,
+    read_only: bool,
 }
 
 /// A published port.
@@ -102,6 +117,8 @@ pub struct Mount {
 pub enum Source {
     /// A volume, by name.
     Volume(String),
+    /// The same, to be read only.
+    VolumeToRead(String),
     /// A directory of this machine.
     Directory(String),
     /// Nothing: a directory of the container's own, empty at the beginning whatever its image has there.
@@ -129,6 +146,8 @@ pub struct Container {
     pub status: String,
     /// The loopback port that its port is published on.
     pub host_port: Option<u16>,
+    /// The addresses that it has now, each on one network.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// How a container was made.
@@ -148,6 +167,8 @@ pub struct ContainerFacts {
     pub limits: Limits,
     /// Where something is mounted.
     pub mounts: BTreeSet<String>,
+    /// Whether its image's files cannot be written to.
+    pub read_only: bool,
 }
 
 /// How a container that was waited for ended.
@@ -204,10 +225,20 @@ impl ContainerSpec {
         spec
     }
 
-    fn body(&self) -> ContainerCreateBody {
+    /// The directories in memory, and how each is made. Where something else is mounted, that counts.
+    fn in_memory(&self, read_only: bool) -> HashMap<String, String> {
+        let scratch = SCRATCH.into_iter().filter(|_| read_only).map(str::to_owned);
+        let all = scratch.chain(self.tmpfs.iter().cloned());
+        let free = all.filter(|path| self.mounts.iter().all(|mount| mount.target != *path));
+        free.map(|path| (path, TMPFS.to_owned())).collect()
+    }
+
+    fn body(&self, given: &Given) -> ContainerCreateBody {
         let mut labels: HashMap<String, String> = self.labels.clone().into_iter().collect();
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         labels.insert(label::SPEC.to_owned(), self.digest().to_string());
+        // Labels are inherited: what an image says here must not count.
+        labels.entry(label::REACHES.to_owned()).or_default();
         let exposed = self.port.map(|port| format!("{}/tcp", port.container));
         let binding = self.port.map(|port| {
             let host_port = port.host.map_or_else(|| "0".to_owned(), |host| host.to_string());
@@ -231,6 +262,11 @@ impl ContainerSpec {
             mounts: Some(self.mounts.iter().map(Mount::raw).collect()),
             // No way out also means no names from outside: the resolver's own upstream is a dead end.
             dns: (!self.egress).then(|| vec!["127.0.0.1".to_owned()]),
+            extra_hosts: given
+                .gateway
+                .map(|gateway| self.gateway_names.iter().map(|name| format!("{name}:{gateway}")).collect()),
+            readonly_rootfs: Some(given.read_only),
+            tmpfs: Some(self.in_memory(given.read_only)),
             cap_drop: Some(vec!["ALL".to_owned()]),
             cap_add: Some(CAPABILITIES.into_iter().map(str::to_owned).chain(self.capabilities.clone()).collect()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
@@ -257,7 +293,7 @@ impl ContainerSpec {
 impl Mount {
     fn raw(&self) -> RawMount {
         let (typ, source) = match &self.source {
-            Source::Volume(name) => (MountType::VOLUME, Some(name.clone())),
+            Source::Volume(name) | Source::VolumeToRead(name) => (MountType::VOLUME, Some(name.clone())),
             Source::Directory(path) => (MountType::BIND, Some(path.clone())),
             Source::Empty => (MountType::VOLUME, None),
         };
@@ -267,6 +303,7 @@ impl Mount {
             volume_options: source.is_none().then_some(empty),
             source,
             typ: Some(typ),
+            read_only: Some(matches!(self.source, Source::VolumeToRead(_))),
             ..Default::default()
         }
     }
@@ -276,7 +313,10 @@ impl Engine {
     /// Makes a container; its id.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, Error> {
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-        match self.docker.create_container(Some(options), spec.body()).await {
+        let gateway = if spec.gateway_names.is_empty() { None } else { self.gateway(&spec.network).await? };
+        let gateway = gateway.map(|gateway| gateway.address);
+        let read_only = self.is_read_only(spec).await?;
+        match self.docker.create_container(Some(options), spec.body(&Given { gateway, read_only })).await {
             Ok(made) => Ok(made.id),
             Err(error) if is_status(&error, 404) => Err(Error::NoImage { image: spec.image.clone() }),
             Err(error) => Err(Self::failed(format!("create container {}", spec.name), error)),
@@ -319,6 +359,8 @@ impl Engine {
         let found = self.docker.list_containers(Some(options)).await.map_err(|e| Self::failed("list containers", e))?;
         let container = |raw: bollard::models::ContainerSummary| {
             let name = raw.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+            let networks = raw.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+            let address = |endpoint: &EndpointSettings| endpoint.ip_address.as_deref()?.parse().ok();
             let published = raw.ports.unwrap_or_default().into_iter().find_map(|port| port.public_port);
             Container {
                 id: raw.id.unwrap_or_default(),
@@ -330,6 +372,7 @@ impl Engine {
                 started: raw.state != Some(ContainerSummaryStateEnum::CREATED),
                 status: neutral(&raw.status.unwrap_or_default()),
                 host_port: published,
+                addresses: networks.values().filter_map(address).collect(),
             }
         };
         Ok(found.into_iter().map(container).collect())
@@ -369,6 +412,7 @@ impl Engine {
             env: variables(config.env),
             ports: host.port_bindings.iter().flatten().filter_map(|(spec, _)| port(spec)).collect(),
             limits: Limits::of(&host),
+            read_only: host.readonly_rootfs == Some(true),
             mounts: inspect.mounts.into_iter().flatten().filter_map(|mount| mount.destination).collect(),
         })
     }

@@ -4,10 +4,12 @@
 
 mod container;
 mod exec;
+mod hold;
 mod image;
 mod limits;
 mod network;
 mod place;
+mod root;
 mod volume;
 
 pub use container::{
@@ -15,10 +17,12 @@ pub use container::{
     Watch,
 };
 pub use exec::{ExecSpec, Interactive, Output};
+pub use hold::Held;
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
 pub use limits::{Limits, PIDS};
-pub use network::NetworkSpec;
+pub use network::{Gateway, NetworkSpec};
 pub use place::Place;
+pub use root::{Root, SCRATCH, TMPFS};
 pub use volume::{Backing, Volume, VolumeSpec};
 
 use std::collections::HashMap;
@@ -47,6 +51,12 @@ pub mod label {
     pub const SPEC: &str = "dev.onramp.spec";
     /// Whether a network has a way out: `true` or `false`.
     pub const EGRESS: &str = "dev.onramp.egress";
+    /// On a container: the hosts and ports outside that it reaches, separated by commas.
+    pub const REACHES: &str = "dev.onramp.reaches";
+    /// On an image, `true`: its containers run with nothing but /tmp and /run to write to.
+    pub const READ_ONLY: &str = "dev.onramp.read-only";
+    /// On a volume in memory: the service whose secrets are in it.
+    pub const SECRET_FILES: &str = "dev.onramp.secret-files";
     /// Digest of the seeds that filled a volume.
     pub const SEED: &str = "dev.onramp.seed";
     /// On a volume that holds nothing: the data volume that is being filled by a seed command.

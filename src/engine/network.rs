@@ -1,9 +1,11 @@
 //! Networks of sandboxes: one bridge each, closed to the outside.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
-use bollard::query_parameters::ListNetworksOptions;
+use bollard::query_parameters::{EventsOptions, InspectNetworkOptions, ListNetworksOptions};
+use futures_util::StreamExt;
 
 use super::{Engine, Error, is_status, label, label_filter};
 
@@ -21,6 +23,15 @@ pub struct NetworkSpec {
     pub egress: bool,
     /// Where among onramp's subnets the search for a free one begins.
     pub preferred: u8,
+}
+
+/// The machine's own end of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The id of the network.
+    pub network: String,
+    /// The address that the machine has on it.
+    pub address: IpAddr,
 }
 
 impl NetworkSpec {
@@ -82,6 +93,31 @@ impl Engine {
         let options = ListNetworksOptions { filters: Some(label_filter(labels)) };
         let found = self.docker.list_networks(Some(options)).await.map_err(|e| Self::failed("list networks", e))?;
         Ok(found.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
+    }
+
+    /// The machine's end of a network; none where the network is not there.
+    pub async fn gateway(&self, name: &str) -> Result<Option<Gateway>, Error> {
+        let found = match self.docker.inspect_network(name, None::<InspectNetworkOptions>).await {
+            Ok(found) => found,
+            Err(error) if is_status(&error, 404) => return Ok(None),
+            Err(error) => return Err(Self::failed(format!("inspect network {name}"), error)),
+        };
+        let address =
+            found.ipam.and_then(|ipam| ipam.config?.into_iter().find_map(|config| config.gateway?.parse().ok()));
+        Ok(found.id.zip(address).map(|(network, address)| Gateway { network, address }))
+    }
+
+    /// Waits until a network is gone, or the engine with it.
+    pub async fn network_gone(&self, id: &str) -> Result<(), Error> {
+        let filter = |(key, value): (&str, &str)| (key.to_owned(), vec![value.to_owned()]);
+        let filters = [("type", "network"), ("event", "destroy"), ("network", id)].map(filter).into();
+        // What happens between the look below and the subscription is told, too.
+        let since = Some((jiff::Timestamp::now().as_second() - 1).to_string());
+        let options = EventsOptions { filters: Some(filters), since, ..Default::default() };
+        if self.gateway(id).await?.is_some() {
+            self.docker.events(Some(options)).next().await;
+        }
+        Ok(())
     }
 
     /// Removes a network of onramp's; one that is not there is removed.

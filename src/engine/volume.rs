@@ -25,6 +25,8 @@ pub struct VolumeSpec {
 pub enum Backing {
     /// A directory that the engine makes for it.
     Own,
+    /// Memory: nothing of it is left once no container has it mounted.
+    Memory,
     /// A directory that is there, as it is.
     Directory(String),
     /// Directories laid over each other by the kernel, the highest first; what is written goes to `upper`.
@@ -56,6 +58,7 @@ impl Backing {
     fn options(&self) -> HashMap<String, String> {
         let (kind, device, options) = match self {
             Self::Own => return HashMap::new(),
+            Self::Memory => ("tmpfs", "tmpfs".to_owned(), "size=1m,mode=755,nosuid,nodev,noexec".to_owned()),
             Self::Directory(path) => ("none", path.clone(), "bind".to_owned()),
             Self::Overlay { lower, upper, work } => {
                 let options = format!("lowerdir={},upperdir={upper},workdir={work}", lower.join(":"));

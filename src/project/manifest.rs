@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::safety;
-use super::service::{Service, Shown};
+use super::service::{EnvValue, Secret, Service, Shown};
 use super::test::{self, Test};
 use crate::document::{self, DocumentError};
 use crate::files;
@@ -114,6 +114,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
         {
             return Err(wrong(&table, format!("services.{name} has both `build` and `{image}`: keep one")));
         }
+        if manifest.sandbox.egress && service.egress.as_ref().is_some_and(|list| !list.is_empty()) {
+            let message =
+                format!("services.{name}: `egress` names hosts while `[sandbox] egress = true` opens all: keep one");
+            return Err(wrong(&table, message));
+        }
         if service.replicas.is_some() {
             return Err(wrong(
                 &table,
@@ -132,6 +137,18 @@ pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
 pub fn check_service(service: &Service) -> Result<(), String> {
     if let Some(key) = service.env.keys().find(|key| key.is_empty() || key.contains(['=', '\0'])) {
         return Err(format!("`{}` is no environment variable's name", key.escape_debug()));
+    }
+    let is_path = |secret: &Secret| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
+        secret.secret.len() <= 200 && secret.secret.split('/').all(part)
+    };
+    let secrets = service.env.values().filter_map(|value| match value {
+        EnvValue::Secret(secret) if secret.file => Some(secret),
+        _ => None,
+    });
+    if let Some(secret) = secrets.into_iter().find(|secret| !is_path(secret)) {
+        return Err(format!("the secret `{}` can be no file: its name is no path", secret.secret.escape_debug()));
     }
     if let Some(ready) = &service.ready {
         if service.port.is_none() {
@@ -156,7 +173,11 @@ pub fn check_service(service: &Service) -> Result<(), String> {
     if service.seed.command().is_some_and(<[String]>::is_empty) {
         return Err("`seed.command` is empty".to_owned());
     }
-    let targets = service.data.iter().chain(service.sync.values().map(Shown::target));
+    if service.read_only == Some(true) && !service.seed.files().is_empty() {
+        return Err("`read_only` with seed files: they are put among the image's files; use `seed = { command = … }`"
+            .to_owned());
+    }
+    let targets = service.data.iter().chain(service.sync.values().map(Shown::target)).chain(&service.tmpfs);
     if let Some(target) = targets.into_iter().find(|t| !t.starts_with('/') || t.contains(':') || t.contains("..")) {
         return Err(format!("`{}` is not an absolute path in the container", target.escape_debug()));
     }
@@ -197,6 +218,22 @@ mod tests {
                 "onramp.toml:3:1: services.db: `seed.command` is empty",
             ),
             ("[services.db]\ndata = \"/d\"\nseed = { comand = [\"a\"] }\n", "onramp.toml:5:10: unknown key `comand`"),
+            (
+                "[services.db]\nread_only = true\ndata = \"/d\"\nseed = [\"a.sql\"]\n",
+                "onramp.toml:3:1: services.db: `read_only` with seed files: they are put among the image's files; use `seed = { command = … }`",
+            ),
+            (
+                "[services.web]\nport = 80\ntmpfs = [\"cache\"]\n",
+                "onramp.toml:3:1: services.web: `cache` is not an absolute path in the container",
+            ),
+            (
+                "[services.web]\nenv = { A = { secret = \"../a\", file = true } }\n",
+                "onramp.toml:3:1: services.web: the secret `../a` can be no file: its name is no path",
+            ),
+            (
+                "[services.web]\negress = [\"a.test:443\", \"b.test\"]\n",
+                "onramp.toml:4:10: `b.test` is no host and port: the port is missing, as in api.example.com:443",
+            ),
             (
                 "[services.web]\nuser = \"www data\"\n",
                 "onramp.toml:3:1: services.web: `www data` is no user: write a name or a number, with a group `33:33`",

@@ -1,5 +1,6 @@
 //! A project: its `onramp.toml`, its `onramp.lock`, and the service schema that environments share.
 
+pub mod egress;
 pub mod limits;
 pub mod lock;
 pub mod manifest;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::egress::Endpoint;
 use super::limits::Limits;
 pub use super::seed::{Seed, SeedCommand};
 use crate::name::Name;
@@ -58,6 +59,15 @@ pub struct Service {
     /// Capabilities that it has beside the usual ones: [`super::safety::MORE`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cap_add: Vec<String>,
+    /// The hosts and ports outside that it reaches; where absent, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Vec<Endpoint>>,
+    /// Whether nothing writes to the image's files; where absent, as the image says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// Directories in the container that are empty at its start, in memory, and gone with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tmpfs: Vec<String>,
     /// Services that must be ready before this one starts: `db`, or another app's `auth/api`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
@@ -152,7 +162,7 @@ pub struct Ready {
 
 /// The value of an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a text or { secret = \"app/name\" }")]
+#[serde(untagged, expecting = "expected a text, { secret = \"app/name\" } or { secret = \"app/name\", file = true }")]
 pub enum EnvValue {
     /// Written in the file.
     Plain(String),
@@ -166,6 +176,9 @@ pub enum EnvValue {
 pub struct Secret {
     /// `app/name`.
     pub secret: String,
+    /// Whether the variable is the path of a file that holds it, and not the secret itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub file: bool,
 }
 
 /// A service that another one needs: of the same app, or `app/service`.

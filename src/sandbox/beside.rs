@@ -40,6 +40,7 @@ pub struct Maker<'a> {
 /// A sandbox beside another one. An interrupted run drops it, and with it the sandbox.
 pub struct Beside<'a> {
     engine: &'a Engine,
+    state: &'a Path,
     /// Which.
     pub id: SandboxId,
     there: bool,
@@ -53,12 +54,12 @@ impl<'a> Beside<'a> {
         let view = View { id: maker.view.id.beside(group), xdebug: None, ..maker.view.clone() };
         let turn = Turn::take(maker.state, &turn_on(view.id.as_str()))?;
         let plan = view.plan(engine, lock, key, &Begin::AsItWas).await?;
-        let beside = Self { engine, id: view.id, there: true, _turn: turn };
+        let beside = Self { engine, state: maker.state, id: view.id, there: true, _turn: turn };
         let task = format!("sandbox {}", beside.id);
         maker.observer.started(&task);
         // Its services are called as those of the sandbox that it is beside.
         let silent: Arc<dyn Observer> = Arc::new(Silent);
-        up::apply(engine, &plan, maker.limit, &silent).await?;
+        up::apply(engine, maker.state, &plan, maker.limit, &silent).await?;
         maker.observer.finished(&task, &format!("for the tests of {group}"));
         Ok(beside)
     }
@@ -66,7 +67,7 @@ impl<'a> Beside<'a> {
     /// Takes it away, its data too.
     pub async fn down(mut self) -> Result<(), Error> {
         self.there = false;
-        take_away(self.engine, self.id.as_str()).await
+        take_away(self.engine, self.state, self.id.as_str()).await
     }
 }
 
@@ -78,7 +79,7 @@ impl Drop for Beside<'_> {
         }
         // What cannot be taken away now is taken away by the next run.
         tokio::task::block_in_place(|| {
-            let away = take_away(self.engine, self.id.as_str());
+            let away = take_away(self.engine, self.state, self.id.as_str());
             let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL, away).await });
         });
     }
@@ -95,19 +96,19 @@ pub async fn sweep(engine: &Engine, state: &Path, id: &SandboxId) -> Result<(), 
     let left: BTreeSet<&String> = all.filter_map(|labels| labels.get(label::SANDBOX)).collect();
     try_join_all(left.into_iter().map(|sandbox| async move {
         let Ok(_turn) = Turn::take(state, &turn_on(sandbox)) else { return Ok(()) };
-        take_away(engine, sandbox).await
+        take_away(engine, state, sandbox).await
     }))
     .await?;
     Ok(())
 }
 
 /// Takes it away, and what the engine was still at for it meanwhile.
-async fn take_away(engine: &Engine, sandbox: &str) -> Result<(), Error> {
+async fn take_away(engine: &Engine, state: &Path, sandbox: &str) -> Result<(), Error> {
     loop {
         let plan = down::plan(engine, sandbox, true).await?;
         if plan.is_empty() {
             return Ok(());
         }
-        down::apply(engine, &plan).await?;
+        down::apply(engine, state, &plan).await?;
     }
 }

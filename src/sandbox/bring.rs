@@ -9,8 +9,8 @@ use super::copied;
 use super::data::{Golden, Maker};
 use super::plan::{Action, ServicePlan};
 use super::up::Packed;
-use super::{Error, SandboxId, ServiceId, ready, seed};
-use crate::engine::Engine;
+use super::{Error, SandboxId, SecretFiles, ServiceId, ready, seed};
+use crate::engine::{ContainerSpec, Engine};
 use crate::event::Observer;
 use crate::project::service::Service;
 
@@ -50,7 +50,7 @@ impl Bringing<'_> {
             engine.remove_container(name).await?;
         }
         if matches!(plan.action, Action::Create | Action::Replace) {
-            engine.create_container(&plan.spec).await?;
+            self.create(plan, &plan.spec).await?;
             let seeds = self.seeds.lock().expect("nobody panics with it").remove(&plan.service);
             if let Some(tar) = seeds {
                 engine.put_tar(name, "/", tar).await?;
@@ -62,7 +62,7 @@ impl Bringing<'_> {
         if matches!(copied, copied::Outcome::Stuck) {
             self.observer.step(&task, "making it anew: it cannot be rid of files that are not in the project any more");
             engine.remove_container(name).await?;
-            engine.create_container(&plan.spec).await?;
+            self.create(plan, &plan.spec).await?;
             self.put_files(plan).await?;
             copied::bring(engine, name, &plan.copies, false, None).await?;
             action = Action::Replace;
@@ -76,7 +76,7 @@ impl Bringing<'_> {
         }
         if action != Action::Keep {
             self.observer.step(&task, "starting");
-            start(engine, name).await?;
+            self.start(plan).await?;
         }
         self.observer.step(&task, "waiting for an answer");
         let answered = || self.unless_failed(answered(engine, name, &plan.service, &plan.definition, self.limit));
@@ -131,23 +131,45 @@ impl Bringing<'_> {
         engine.stop_container(name, GRACE).await?;
         if engine.wait_for_exit(name).await?.by_force() {
             // What was not closed cleanly is no golden copy. It is this sandbox's data all the same.
-            return start(engine, name).await;
+            return self.start(plan).await;
         }
         engine.remove_container(name).await?;
         let now = golden.make(&Maker { engine, id: self.sandbox, image: &plan.image }, volume).await?;
-        engine.create_container(&plan.spec.on(volume, &now)).await?;
-        start(engine, name).await
+        self.create(plan, &plan.spec.on(volume, &now)).await?;
+        self.start(plan).await
+    }
+
+    /// Makes a service's container.
+    async fn create(&self, plan: &ServicePlan, spec: &ContainerSpec) -> Result<(), Error> {
+        if let Some(secrets) = &plan.secrets {
+            secrets.prepare(self.engine, self.sandbox).await?;
+        }
+        Ok(self.engine.create_container(spec).await.map(drop)?)
+    }
+
+    /// Starts a service. One whose port was taken is made anew by the next `up`, since it holds no port at all.
+    async fn start(&self, plan: &ServicePlan) -> Result<(), Error> {
+        let (engine, name) = (self.engine, &plan.spec.name);
+        match start(engine, self.sandbox, name, plan.secrets.as_ref()).await {
+            Err(error @ Error::Engine(crate::engine::Error::PortTaken { .. })) => {
+                engine.remove_container(name).await?;
+                Err(error)
+            }
+            other => other,
+        }
     }
 }
 
-/// Starts a container. One whose port was taken is made anew by the next `up`, since it holds no port at all.
-async fn start(engine: &Engine, name: &str) -> Result<(), Error> {
-    match engine.start_container(name).await {
-        Err(error @ crate::engine::Error::PortTaken { .. }) => {
-            engine.remove_container(name).await?;
-            Err(error.into())
-        }
-        other => Ok(other?),
+/// Starts a container, with the secrets that it reads from files: those of an earlier start are gone.
+pub(super) async fn start(
+    engine: &Engine,
+    sandbox: &SandboxId,
+    name: &str,
+    secrets: Option<&SecretFiles>,
+) -> Result<(), Error> {
+    match secrets {
+        Some(secrets) => secrets.start(engine, sandbox, name).await,
+        None => Ok(engine.start_container(name).await?),
     }
 }
 

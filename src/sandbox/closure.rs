@@ -170,12 +170,19 @@ fn overlay(declared: &Service, local: &Service) -> Service {
     merged.platform = local.platform.clone().or_else(|| declared.platform.clone());
     merged.command = local.command.clone().or_else(|| declared.command.clone());
     merged.user = local.user.clone().or_else(|| declared.user.clone());
+    merged.egress = local.egress.clone().or_else(|| declared.egress.clone());
+    merged.read_only = local.read_only.or(declared.read_only);
     merged.limits = local.limits.or(&declared.limits);
     merged.ready = local.ready.clone().or_else(|| declared.ready.clone());
     merged.data = local.data.clone().or_else(|| declared.data.clone());
     for need in &declared.needs {
         if !merged.needs.contains(need) {
             merged.needs.push(need.clone());
+        }
+    }
+    for directory in &declared.tmpfs {
+        if !merged.tmpfs.contains(directory) {
+            merged.tmpfs.push(directory.clone());
         }
     }
     for capability in &declared.cap_add {

@@ -1,12 +1,14 @@
 //! Taking a sandbox away: its containers and network, and its data where that was asked for.
 
+use std::path::Path;
+
 use futures_util::future::{try_join, try_join_all};
 use serde::Serialize;
 
-use super::Error;
 use super::data::{self, layers};
 use super::identity::image_prefix;
-use crate::engine::{Engine, label};
+use super::{Error, gate};
+use crate::engine::{Engine, Volume, label};
 
 /// How long a service with data may take to end cleanly, in seconds.
 const GRACE: u8 = 10;
@@ -72,8 +74,11 @@ pub async fn plan(engine: &Engine, sandbox: &str, data: bool) -> Result<Plan, Er
     let removals =
         containers.iter().map(|c| Removal { has_data: !data && has_data(c), name: c.name.clone() }).collect();
     let freed = volumes.iter().filter(|_| data).flat_map(layers).collect();
-    let names: Vec<String> = volumes.into_iter().map(|volume| volume.name).collect();
-    let (volumes, kept) = if data { (names, Vec::new()) } else { (Vec::new(), names) };
+    // What holds secrets holds nothing once no container has it.
+    let goes = |volume: &Volume| data || volume.labels.contains_key(label::SECRET_FILES);
+    let (volumes, kept): (Vec<Volume>, Vec<Volume>) = volumes.into_iter().partition(goes);
+    let names = |volumes: Vec<Volume>| volumes.into_iter().map(|volume| volume.name).collect();
+    let (volumes, kept): (Vec<String>, Vec<String>) = (names(volumes), names(kept));
     let networks = networks.into_iter().map(|(name, _)| name).collect();
     // Images stay with the data: the next `up` need not build.
     let built = if data { engine.images_labelled(&labels).await? } else { Vec::new() };
@@ -84,7 +89,7 @@ pub async fn plan(engine: &Engine, sandbox: &str, data: bool) -> Result<Plan, Er
 }
 
 /// Removes what the plan names.
-pub async fn apply(engine: &Engine, plan: &Plan) -> Result<(), Error> {
+pub async fn apply(engine: &Engine, state: &Path, plan: &Plan) -> Result<(), Error> {
     let remove = |removal: &Removal| {
         let removal = removal.clone();
         async move {
@@ -95,6 +100,9 @@ pub async fn apply(engine: &Engine, plan: &Plan) -> Result<(), Error> {
         }
     };
     try_join_all(plan.containers.iter().map(remove)).await?;
+    if !plan.networks.is_empty() {
+        gate::end(state, &plan.sandbox).await?;
+    }
     let networks = try_join_all(plan.networks.iter().map(|name| engine.remove_network(name)));
     let volumes = try_join_all(plan.volumes.iter().map(|name| engine.remove_volume(name)));
     try_join(networks, volumes).await?;

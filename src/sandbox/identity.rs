@@ -70,7 +70,7 @@ impl SandboxId {
 
     /// What its network is called.
     pub fn network(&self) -> String {
-        format!("onramp.{}", self.name)
+        network_of(&self.name)
     }
 
     /// What the container of an app's service is called.
@@ -82,6 +82,11 @@ impl SandboxId {
     pub fn volume(&self, app: &Name, service: &Name, generation: u32) -> String {
         let first = format!("onramp.{}.{app}.{service}.data", self.name);
         if generation > 1 { format!("{first}.{generation}") } else { first }
+    }
+
+    /// What the volume is called that has the secrets of an app's service.
+    pub fn secrets(&self, app: &Name, service: &Name) -> String {
+        format!("onramp.{}.{app}.{service}.secrets", self.name)
     }
 
     /// What the volume is called that is there while a seed command fills another one.
@@ -108,6 +113,11 @@ impl SandboxId {
 /// What whoever changes the sandbox of this name has the turn on.
 pub fn turn_on(sandbox: &str) -> String {
     format!("sandbox {sandbox}")
+}
+
+/// What the network of the sandbox of this name is called.
+pub fn network_of(sandbox: &str) -> String {
+    format!("onramp.{sandbox}")
 }
 
 /// What the names of the images begin with that are built for the sandbox of this name.

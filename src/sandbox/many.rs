@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::data::{self, Inventory, layers};
-use super::{Error, down, reaper, turn_on};
+use super::{Error, down, gate, reaper, turn_on};
 use crate::engine::{Engine, Volume, label};
 use crate::git::Worktree;
 use crate::text::neutral_line;
@@ -29,6 +29,8 @@ pub struct Found {
     pub containers: usize,
     /// How many volumes hold its data.
     pub volumes: usize,
+    /// The gate through which its services reach hosts outside; none where they reach none.
+    pub gate: Option<gate::Standing>,
     /// When something was made for it last.
     pub last: Option<Timestamp>,
     /// Why nobody can come back to it; none where somebody can.
@@ -58,9 +60,12 @@ pub async fn list(engine: &Engine, state: &Path) -> Result<Vec<Found>, Error> {
         {
             found.containers += 1;
             found.running += usize::from(container.running);
+            if container.running && gate::reached_by(container).next().is_some() {
+                found.gate = Some(gate::standing(state, &found.sandbox));
+            }
         }
     }
-    for volume in &volumes {
+    for volume in volumes.iter().filter(|volume| !volume.labels.contains_key(label::SECRET_FILES)) {
         if let Some(found) = Found::entry(&mut all, &volume.labels, volume.created) {
             found.volumes += 1;
         }
@@ -94,6 +99,7 @@ impl Found {
             running: 0,
             containers: 0,
             volumes: 0,
+            gate: None,
             last: None,
             gone: None,
         });
@@ -185,7 +191,7 @@ pub async fn prune(engine: &Engine, state: &Path, plan: &PrunePlan) -> Result<Ve
             continue;
         }
         let down = down::plan(engine, &found.sandbox, true).await?;
-        down::apply(engine, &down).await?;
+        down::apply(engine, state, &down).await?;
         reaper::forget(state, &found.sandbox)?;
     }
     try_join_all(plan.frozen.iter().map(|name| engine.remove_volume(name))).await?;

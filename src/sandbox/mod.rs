@@ -14,6 +14,7 @@ pub mod data;
 pub mod debug;
 pub mod down;
 mod fetch;
+pub mod gate;
 mod identity;
 pub mod many;
 pub mod mask;
@@ -35,7 +36,7 @@ pub mod watch;
 pub use closure::{Member, ServiceId};
 pub use identity::{SandboxId, turn_on};
 pub use plan::Plan;
-pub use secret::SandboxKey;
+pub use secret::{Files as SecretFiles, SandboxKey};
 pub use view::View;
 
 use crate::engine;
@@ -177,6 +178,22 @@ pub enum Error {
         /// Its address.
         host: String,
     },
+    /// A way out for some, on an engine whose networks this machine has no part in.
+    #[error("the engine at {host} is not on this machine, so its services cannot reach what their `egress` names")]
+    NoGateElsewhere {
+        /// Its address.
+        host: String,
+    },
+    /// The way out could not be made.
+    #[error(
+        "the gate of sandbox {sandbox}, through which its services reach what their `egress` names, did not start: {why}"
+    )]
+    NoGate {
+        /// The sandbox.
+        sandbox: String,
+        /// What it said.
+        why: String,
+    },
     /// No image is there through which data could be read.
     #[error("the engine has no image at all, through which the data of sandbox {sandbox} could be read")]
     NoImages {
@@ -265,7 +282,7 @@ impl Fault for Error {
             | Self::Elsewhere { .. }
             | Self::NoData { .. } => Class::Usage,
             Self::SnapshotThere { .. } | Self::Somebodys { .. } => Class::Conflict,
-            Self::NoImages { .. } => Class::Env,
+            Self::NoImages { .. } | Self::NoGate { .. } | Self::NoGateElsewhere { .. } => Class::Env,
             Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::File(error) => error.class(),
@@ -290,6 +307,11 @@ impl Fault for Error {
                 "onramp replaces only what it wrote: move {} away, or name another directory",
                 place.display()
             )),
+            Self::NoGateElsewhere { .. } => Some(
+                "use an engine on this machine that is not rootless, or `egress = []` in onramp.toml to do without"
+                    .into(),
+            ),
+            Self::NoGate { .. } => Some("another program may listen there".into()),
             Self::Turn(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
@@ -301,6 +323,7 @@ impl Fault for Error {
 
     fn next(&self) -> Vec<String> {
         match self {
+            Self::NoGate { .. } => vec![format!("ss -ltnp 'sport = :{}'", gate::PORT)],
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
             Self::NotOurs { .. } | Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],

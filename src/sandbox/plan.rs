@@ -13,10 +13,11 @@ use super::data::{DataVolume, Frozen, Golden, Inventory};
 use super::debug::Xdebug;
 use super::mask::Masks;
 use super::seed::Seeds;
-use super::{Error, SandboxId, SandboxKey, secret};
-use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Source, label};
+use super::{Error, SandboxId, SandboxKey, SecretFiles, gate, secret};
+use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Root, Source, label};
 use crate::git::Commit;
 use crate::name::Name;
+use crate::project::egress::Endpoint;
 use crate::project::limits::Memory;
 use crate::project::safety;
 use crate::project::service::{EnvValue, Secret, Service, SyncMode};
@@ -157,6 +158,8 @@ pub struct ServicePlan {
     /// Files that are put into it when it is made, as a tar.
     #[serde(skip)]
     pub files: Option<Vec<u8>>,
+    /// The hosts and ports outside that it reaches, through the sandbox's gate.
+    pub egress: Vec<Endpoint>,
     /// The volume that holds its data.
     pub volume: Option<String>,
     /// Seed files, absolute, in order.
@@ -165,6 +168,9 @@ pub struct ServicePlan {
     /// What is masked of them.
     #[serde(skip)]
     pub masks: Option<Masks>,
+    /// The secrets that it reads from files.
+    #[serde(skip)]
+    pub secrets: Option<SecretFiles>,
     /// The program that fills its data once it answers.
     #[serde(skip)]
     pub seed_command: Option<Vec<String>>,
@@ -289,8 +295,14 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
                 RunImage::Pinned(_) => {}
             }
         }
+        plan.notes.extend(wanted.why_writable(member));
+        let secrets = SecretFiles::of(member, wanted.key, &lent);
         let mut spec = wanted.container(member, &name, existing.processors, &lent);
-        let data = member.service.data.as_ref().map(|target| plan.add_data(target, &spec, member, wanted, existing));
+        let data = member
+            .service
+            .data
+            .as_ref()
+            .map(|target| plan.add_data(target, &spec, secrets.as_ref(), member, wanted, existing));
         let (volume, golden) = data.unzip();
         if let (Some(name), Some(target)) = (&volume, &member.service.data) {
             spec.mounts.push(Mount { target: target.clone(), source: Source::Volume(name.clone()) });
@@ -323,27 +335,40 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             copies: copied::of(&wanted.project.root, member),
             xdebug: wanted.debugged(member).is_some(),
             files: wanted.debugged(member).and_then(Xdebug::files),
+            egress: wanted.reach(member),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
             seed_command,
+            secrets,
             golden: golden.flatten(),
         });
     }
-    if let Begin::Snapshot(snapshot) = wanted.begin {
-        let restored = |service: &&ServiceId| plan.volumes.iter().any(|volume| volume.service == **service);
-        let foreign: Vec<String> =
-            snapshot.services.iter().filter(|service| !restored(service)).map(ToString::to_string).collect();
-        if !foreign.is_empty() {
-            return Err(Error::NotOurs { snapshot: snapshot.name.clone(), services: foreign });
-        }
-    }
+    plan.restores_all(wanted.begin)?;
     let unwanted = |c: &&Container| !plan.services.iter().any(|service| service.spec.name == c.name);
     plan.remove = existing.containers.iter().filter(unwanted).map(|container| container.name.clone()).collect();
     Ok(plan)
 }
 
 impl Plan {
+    /// Whether some service reaches some hosts outside.
+    pub fn has_gate(&self) -> bool {
+        self.services.iter().any(|service| !service.egress.is_empty())
+    }
+
+    /// Refuses a snapshot that has data of services which are not in the sandbox.
+    fn restores_all(&self, begin: &Begin) -> Result<(), Error> {
+        if let Begin::Snapshot(snapshot) = begin {
+            let restored = |service: &&ServiceId| self.volumes.iter().any(|volume| volume.service == **service);
+            let foreign: Vec<String> =
+                snapshot.services.iter().filter(|service| !restored(service)).map(ToString::to_string).collect();
+            if !foreign.is_empty() {
+                return Err(Error::NotOurs { snapshot: snapshot.name.clone(), services: foreign });
+            }
+        }
+        Ok(())
+    }
+
     /// The services whose data is replaced by other data.
     pub fn taken_over(&self) -> Vec<String> {
         self.volumes.iter().filter(|volume| volume.takes_over).map(|volume| volume.service.to_string()).collect()
@@ -354,6 +379,7 @@ impl Plan {
         &mut self,
         target: &str,
         spec: &ContainerSpec,
+        secrets: Option<&SecretFiles>,
         member: &Member,
         wanted: &Wanted<'_>,
         existing: &Existing,
@@ -387,7 +413,8 @@ impl Plan {
             && let Some(seed) = &seed
             && stands_alone(member)
         {
-            let key = Golden::key(spec, target, seed);
+            let secrets = secrets.map(|files| files.digest().to_string());
+            let key = Golden::key(spec, target, &format!("{seed}{}", secrets.unwrap_or_default()));
             if let Some(frozen) = existing.data.golden(&key) {
                 filling = Filling::Golden(frozen);
             } else {
@@ -407,10 +434,11 @@ impl Plan {
     }
 }
 
-/// Whether what a service holds after its seeds is of its own making: it asks nobody else and shows no directory of the
-/// project, and its port tells when the seeds are in.
+/// Whether what a service holds after its seeds is of its own making: it asks nobody else, here or outside, and shows no
+/// directory of the project, and its port tells when the seeds are in.
 fn stands_alone(member: &Member) -> bool {
-    member.needs.is_empty() && member.service.sync.is_empty() && member.service.port.is_some()
+    let asks_outside = member.service.egress.as_ref().is_some_and(|named| !named.is_empty());
+    !asks_outside && member.needs.is_empty() && member.service.sync.is_empty() && member.service.port.is_some()
 }
 
 /// What is written on a sandbox's data.
@@ -478,6 +506,25 @@ impl Wanted<'_> {
         lent
     }
 
+    /// Whether files of ours come among those of a service's image: seeds, copied directories, what debugs.
+    fn puts_files_into(&self, member: &Member) -> bool {
+        let copies = || !copied::of(&self.project.root, member).is_empty();
+        !member.service.seed.files().is_empty() || copies() || self.debugged(member).is_some()
+    }
+
+    /// What to say of a service that is not as read-only as a file asks.
+    fn why_writable(&self, member: &Member) -> Option<String> {
+        let put = member.service.read_only == Some(true) && self.puts_files_into(member);
+        let why = "seeds, copied directories or Xdebug come among them";
+        put.then(|| format!("{} can write to the files of its image here: {why}", member.id))
+    }
+
+    /// Where a service goes through the gate; where all is open there is none.
+    fn reach(&self, member: &Member) -> Vec<Endpoint> {
+        let named = member.service.egress.iter().flatten().filter(|_| !self.project.manifest.sandbox.egress);
+        named.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The container of a service, its data aside.
     fn container(
         &self,
@@ -499,21 +546,31 @@ impl Wanted<'_> {
                 mounts.push(Mount { target: shown.target().clone(), source });
             }
         }
+        mounts.extend(SecretFiles::of(member, self.key, lent).map(|files| files.mount(self.id)));
         // Inside an app its services go by their own names; across apps by `service.app`. Two apps may each have a `db`.
         let siblings = self.members.iter().filter(|other| other.id.app == *app && other.id != member.id);
         let links = siblings.map(|other| (other.id.service.to_string(), self.id.container(app, &other.id.service)));
         let env = member.service.env.iter().map(|(key, value)| {
             let value = match value {
                 EnvValue::Plain(text) => text.clone(),
-                EnvValue::Secret(Secret { secret }) => {
+                EnvValue::Secret(secret) if secret.file => SecretFiles::path(&secret.secret),
+                EnvValue::Secret(Secret { secret, .. }) => {
                     lent.get(secret).cloned().unwrap_or_else(|| self.key.value(secret))
                 }
             };
             (key.clone(), value)
         });
+        let reach = self.reach(member);
+        let mut env: BTreeMap<String, String> = env.collect();
+        if !reach.is_empty() {
+            let text: Vec<String> = reach.iter().map(ToString::to_string).collect();
+            labels.insert(label::REACHES.to_owned(), text.join(","));
+            for (name, value) in gate::variables(self.members.iter().map(|member| &member.id)) {
+                env.entry(name.to_owned()).or_insert(value);
+            }
+        }
         // The port is that of the sandbox which this one is beside.
         let publish = member.service.publish.filter(|_| member.own && self.id.beside.is_none());
-        let mut env: BTreeMap<String, String> = env.collect();
         if let Some(xdebug) = self.debugged(member) {
             xdebug.add_to(&mut env);
         }
@@ -528,8 +585,15 @@ impl Wanted<'_> {
             aliases: vec![format!("{service}.{app}")],
             links: links.collect(),
             egress: self.project.manifest.sandbox.egress,
+            gateway_names: reach.iter().map(|_| gate::NAME.to_owned()).collect(),
             port: member.service.port.map(|container| PortBinding { container, host: publish }),
             mounts,
+            root: match member.service.read_only {
+                _ if self.puts_files_into(member) => Root::Writable,
+                Some(read_only) => Root::ReadOnly(read_only),
+                None => Root::AsImage,
+            },
+            tmpfs: member.service.tmpfs.iter().cloned().collect(),
             limits: limits(&member.service, processors),
             capabilities: member.service.cap_add.iter().map(|name| safety::plain(name)).collect(),
             restart: false,

@@ -1,9 +1,13 @@
 //! Values for the secrets that an environment names: made for one machine, the same in every sandbox, stored nowhere.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+
+pub use files::Files;
 
 use super::mask::MaskKey;
 use crate::files::FileError;

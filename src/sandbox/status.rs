@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Error, SandboxId};
+use super::{Error, SandboxId, gate};
 use crate::engine::{Container, Engine, label};
 
 /// One service of a sandbox as the engine has it.
@@ -18,6 +18,8 @@ pub struct ServiceStatus {
     pub status: String,
     /// `127.0.0.1:port`.
     pub address: Option<String>,
+    /// The hosts and ports outside that it reaches, through the gate.
+    pub egress: Vec<String>,
 }
 
 /// The services of a sandbox, by name; empty when it is not up.
@@ -35,6 +37,7 @@ fn status(container: Container) -> ServiceStatus {
         running: container.running,
         status: crate::text::neutral_line(&container.status, 60),
         address: container.host_port.map(|port| format!("127.0.0.1:{port}")),
+        egress: gate::reached_by(&container).map(str::to_owned).collect(),
         container: container.name,
     }
 }

@@ -1,6 +1,7 @@
 //! Making a sandbox what its plan says: pulls and builds, then every service as soon as its needs are ready.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use super::data::{self, Maker};
 use super::mask::Masks;
 use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
 use super::source::Context;
-use super::{Error, ServiceId, seed};
+use super::{Error, ServiceId, gate, seed};
 use crate::engine::{Backing, BuildSpec, Engine, VolumeSpec, label};
 use crate::event::Observer;
 use crate::task::blocking;
@@ -37,6 +38,7 @@ pub struct Running {
 /// Makes the sandbox what the plan says. The plan's pulls must have been made.
 pub async fn apply(
     engine: &Engine,
+    state: &Path,
     plan: &Plan,
     limit: Duration,
     observer: &Arc<dyn Observer>,
@@ -46,6 +48,9 @@ pub async fn apply(
     let seeds = pack_seeds(plan).await?;
     let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.builder(), build, observer));
     try_join_all(builds).await?;
+    if plan.renew_network || !plan.has_gate() {
+        gate::end(state, plan.sandbox.as_str()).await?;
+    }
     if plan.renew_network {
         // A network goes only once nobody is on it.
         try_join_all(plan.services.iter().map(|service| engine.remove_container(&service.spec.name))).await?;
@@ -53,7 +58,7 @@ pub async fn apply(
         engine.remove_network(&plan.sandbox.network()).await?;
     }
     // A data volume that others take over from goes last, and comes back where they do not answer.
-    let running = match make(engine, plan, &seeds, limit, observer, began).await {
+    let running = match make(engine, state, plan, &seeds, limit, observer, began).await {
         Ok(running) => running,
         Err(error) => {
             if let Err(left) = go_back(engine, plan, observer).await {
@@ -70,6 +75,7 @@ pub async fn apply(
 /// Makes the network, the data and the services.
 async fn make(
     engine: &Engine,
+    state: &Path,
     plan: &Plan,
     seeds: &Packed,
     limit: Duration,
@@ -89,6 +95,9 @@ async fn make(
     volumes.into_iter().chain(remove).collect::<Result<(), _>>()?;
     if let Some((name, id)) = network? {
         engine.remove_namesakes(name, &id).await?;
+    }
+    if plan.has_gate() {
+        gate::ensure(engine, state, &plan.sandbox).await?;
     }
 
     let gates: BTreeMap<&ServiceId, watch::Sender<bool>> =

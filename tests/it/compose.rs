@@ -159,7 +159,7 @@ fn a_compose_file_becomes_a_project_and_what_it_cannot_take_is_named() {
       compose.yaml:40  web.restart                                left     a service that ends is told at once, and not started again
       compose.yaml:41  web.logging                                left     `onramp logs` shows what a service says
       compose.yaml:49  db.environment.MARIADB_PASSWORD            changed  a secret: a sandbox makes a value of its own, and that of .env is not written down
-      compose.yaml:50  db.environment.MARIADB_ROOT_PASSWORD_FILE  changed  a sandbox has no files of secrets: `MARIADB_ROOT_PASSWORD` is the secret itself
+      compose.yaml:50  db.environment.MARIADB_ROOT_PASSWORD_FILE  changed  the file is /run/secrets/web-shop/db-root
       compose.yaml:57  db.healthcheck                             changed  it asks nothing over HTTP: onramp waits until the port answers
       compose.yaml:59  db.logging                                 left     `onramp logs` shows what a service says
       compose.yaml:61  services.mail_catcher                      changed  it is `mail-catcher` here: write that where others call it
@@ -170,7 +170,7 @@ fn a_compose_file_becomes_a_project_and_what_it_cannot_take_is_named() {
       compose.yaml:73  cadvisor.volumes                           unsafe   `/`: it is not in the project
       compose.yaml:74  cadvisor.volumes                           unsafe   `/var/run/docker.sock`: it is the engine's socket, and with it the whole machine
       compose.yaml:75  cadvisor.profiles                          changed  a sandbox runs every service of the project: take this one out if it should not run
-      compose.yaml:84  networks                                   left     a sandbox has one network of its own, closed to the outside (`[sandbox] egress = true` opens it)
+      compose.yaml:84  networks                                   left     a sandbox has one network of its own, closed to the outside (`egress` names what a service reaches)
     ");
     assert!(!machine.path("shop/onramp.toml").exists(), "a dry run writes nothing");
     let told = machine.onramp("init --from compose.yaml --quiet").dir("shop").ok();
@@ -218,7 +218,7 @@ fn a_compose_file_becomes_a_project_and_what_it_cannot_take_is_named() {
     [services.db.env]
     MARIADB_DATABASE = "shop"
     MARIADB_PASSWORD = { secret = "web-shop/db-password" }
-    MARIADB_ROOT_PASSWORD = { secret = "web-shop/db-root" }
+    MARIADB_ROOT_PASSWORD_FILE = { secret = "web-shop/db-root", file = true }
     MARIADB_USER = "shop"
 
     [services.mail-catcher]

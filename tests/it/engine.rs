@@ -58,6 +58,24 @@ pub fn remove(container: &str, volume: &str) {
     });
 }
 
+/// Removes a container, by force.
+pub fn remove_container(container: &str) {
+    with_engine(async |docker| {
+        let options = RemoveContainerOptions { force: true, ..Default::default() };
+        docker.remove_container(container, Some(options)).await.unwrap();
+    });
+}
+
+/// All that the engine tells of a container.
+pub fn described(container: &str) -> String {
+    with_engine(async |docker| format!("{:?}", docker.inspect_container(container, None).await.unwrap()))
+}
+
+/// Removes a network.
+pub fn remove_network(name: &str) {
+    with_engine(async |docker| docker.remove_network(name).await.unwrap());
+}
+
 /// Ends a container, and leaves it there.
 pub fn stop(container: &str) {
     with_engine(async |docker| {

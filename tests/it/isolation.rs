@@ -133,3 +133,77 @@ fn ports_are_published_on_loopback_only() {
     }
     assert_eq!(listening, [format!("0100007F:{port}")], "127.0.0.1 and nothing else");
 }
+
+#[test]
+fn a_service_writes_to_its_image_only_where_it_may() {
+    let dev = Developer::new();
+    dev.shop();
+    let writes = |service: &str| {
+        let touch = |path: &str| dev.in_shop("exec").arg(service).arg("--").arg("touch").arg(path).code() == 0;
+        ["/etc/x", "/tmp/x", "/run/x", "/var/lock/x", "/cache/x"].map(touch)
+    };
+    dev.in_shop("up").ok();
+    assert_eq!(writes("web"), [true, true, true, true, false], "its image says nothing");
+    assert_eq!(writes("auth/api"), [false, true, true, true, false], "its image says that it need not");
+
+    let manifest = dev.read("shop/onramp.toml");
+    let with = |lines: &str| {
+        dev.write("shop/onramp.toml", manifest.replacen("port = 80\n", &format!("port = 80\n{lines}\n"), 1))
+    };
+    with("read_only = true\ntmpfs = [\"/cache\"]");
+    dev.in_shop("up").ok();
+    assert_eq!(writes("web"), [false, true, true, true, true]);
+    assert!(dev.page("shop", "shop/web", "/").contains("Fountain pen"), "it answers all the same");
+    let memory = dev
+        .in_shop("exec web -- grep -cE")
+        .arg("^tmpfs (/tmp|/run|/run/lock|/cache) .*size=262144k")
+        .arg("/proc/mounts");
+    assert_eq!(memory.ok().stdout.trim(), "4", "in memory, and no more of it than that");
+
+    dev.write("shop/Dockerfile", format!("{}LABEL dev.onramp.read-only=true\n", dev.read("shop/Dockerfile")));
+    with("");
+    dev.in_shop("up").ok();
+    assert_eq!(writes("web"), [false, true, true, true, false], "its image says so");
+    with("read_only = false");
+    dev.in_shop("up").ok();
+    assert_eq!(writes("web"), [true, true, true, true, false], "the project knows better");
+}
+
+#[test]
+fn a_secret_is_a_file_in_memory_and_nowhere_else() {
+    let dev = Developer::new();
+    dev.shop();
+    let manifest = dev.read("shop/onramp.toml");
+    let env = "TOKEN_FILE = { secret = \"shop/api-token\", file = true }, DB_HOST = \"db\"";
+    dev.write("shop/onramp.toml", manifest.replacen("DB_HOST = \"db\"", env, 1));
+    dev.in_shop("up").ok();
+    let file = "/run/secrets/shop/api-token";
+    assert_eq!(dev.in_shop("exec web -- printenv TOKEN_FILE").ok().stdout.trim(), file);
+    // As Apache's own user.
+    let secret = || dev.in_shop("exec web -- setpriv --reuid=33 --clear-groups cat").arg(file).ok().stdout;
+    let value = secret();
+    assert_eq!(value.len(), 32, "{value}");
+    let memory = dev.in_shop("exec web -- grep -c").arg("^tmpfs /run/secrets tmpfs ro,").arg("/proc/mounts");
+    assert_eq!(memory.ok().stdout.trim(), "1", "in memory, to be read only");
+
+    let id = engine::sandbox_of(&dev.path("shop"));
+    let (shop, web) = ("shop".parse().unwrap(), "web".parse().unwrap());
+    let (container, volume) = (id.container(&shop, &web), id.secrets(&shop, &web));
+    assert!(!engine::described(&container).contains(&value), "the engine tells nobody");
+    assert!(!engine::containers(&format!("onramp.{id}.")).iter().any(|name| name.contains("carrier")));
+    let list = dev.in_shop("list --json").ok().json();
+    let volumes = |list: &serde_json::Value| {
+        let all = list["sandboxes"].as_array().unwrap();
+        all.iter().find(|found| found["sandbox"] == id.as_str()).map(|found| found["volumes"].clone())
+    };
+    assert_eq!(volumes(&list), Some(1.into()), "it is no data");
+
+    // As after a restart of the machine: what was in memory is gone.
+    engine::stop(&container);
+    dev.in_shop("up").ok();
+    assert_eq!(secret(), value, "the same again");
+    assert!(!dev.in_shop("parity --json").ok().json().to_string().contains(&value));
+    dev.in_shop("down").ok();
+    assert!(!engine::has_volume(&volume), "it goes without --data");
+    dev.in_shop("down --data --yes").ok();
+}

@@ -20,6 +20,7 @@ mod denied;
 mod deploy;
 mod docs;
 mod docs_generated;
+mod egress;
 mod engine;
 mod full_disk;
 mod hostile;

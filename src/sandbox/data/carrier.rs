@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 
 use super::Maker;
-use crate::engine::{ContainerSpec, Engine, Error, Mount, Source, label};
+use crate::engine::{ContainerSpec, Engine, Error, Held, Mount, Source, label};
 use crate::sandbox::SandboxId;
 use crate::sandbox::plan::sandbox_labels;
 
@@ -28,8 +28,13 @@ impl<'a> Carrier<'a> {
     /// Makes one for a volume. As a container of the sandbox that is none of its services it goes with the next `up` or
     /// `down` where it was left behind.
     pub async fn make(maker: &Maker<'a>, volume: &str) -> Result<Self, Error> {
+        Self::called(maker, &maker.id.carrier(volume), volume).await
+    }
+
+    /// Makes one under this name: a volume may have several.
+    pub async fn called(maker: &Maker<'a>, name: &str, volume: &str) -> Result<Self, Error> {
         let spec = ContainerSpec {
-            name: maker.id.carrier(volume),
+            name: name.to_owned(),
             image: maker.image.to_owned(),
             // An image without a program of its own would be refused.
             command: Some(vec!["onramp".to_owned()]),
@@ -85,6 +90,21 @@ impl<'a> Carrier<'a> {
     /// Fills the volume with a tar that begins as one of [`Carrier::read`] does.
     pub async fn fill(&self, tar: impl Read + Send + 'static) -> Result<(), Error> {
         self.engine.put_tar(&self.id, DATA.trim_end_matches("/data"), tar).await
+    }
+
+    /// Puts files into it: an uncompressed tar.
+    pub async fn put(&self, tar: Vec<u8>) -> Result<(), Error> {
+        self.engine.put_files(&self.id, DATA, tar).await
+    }
+
+    /// Whether there is something in it at this path.
+    pub async fn has(&self, path: &str) -> Result<bool, Error> {
+        self.engine.has_file(&self.id, &format!("{DATA}/{path}")).await
+    }
+
+    /// Keeps its volume mounted until that is ended.
+    pub fn keep(&self) -> Held {
+        self.engine.hold(&self.id, DATA)
     }
 
     /// Takes it away.

@@ -16,6 +16,7 @@ pub mod share;
 pub mod snapshot;
 mod sweep;
 
+pub(super) use carrier::Carrier;
 pub use clone::{clone, fresh};
 pub use freeze::{Freezing, freeze};
 pub use golden::Golden;

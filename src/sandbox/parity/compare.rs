@@ -1,16 +1,18 @@
 //! The facts of each service: what the environment declares beside what the container is. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::Observed;
 use super::{Fact, Parity, ServiceParity, Standing};
 use crate::document;
 use crate::name::Name;
+use crate::project::egress::Endpoint;
 use crate::project::limits::{Cpus, Memory};
 use crate::project::manifest;
 use crate::project::service::{EnvValue, Need, Service, Shown};
 use crate::reference::{Digest, ImageRef};
 use crate::sandbox::closure::{Member, ServiceId};
+use crate::sandbox::gate;
 use crate::sandbox::view::View;
 
 /// What a program, a user or a variable is that nobody set.
@@ -80,6 +82,8 @@ impl Comparison<'_> {
         facts.extend(self.variables());
         facts.push(self.port());
         facts.extend(self.limits());
+        facts.push(self.read_only());
+        facts.extend(self.egress());
         facts.extend(self.needs());
         facts.extend([self.data(), self.seed(), self.platform(), self.replicas()]);
         facts.extend(self.shown());
@@ -183,7 +187,8 @@ impl Comparison<'_> {
         let mut keys: Vec<&str> = declared.keys().map(String::as_str).collect();
         if let Some(here) = self.here() {
             let of_image = |key: &str| here.image.env.get(key) == here.env.get(key);
-            let nobodys = |key: &str| !wanted.contains_key(key) && OF_PODMAN.contains(&key);
+            let onramps = |key: &str| !here.reaches.is_empty() && gate::VARIABLES.contains(&key);
+            let nobodys = |key: &str| !wanted.contains_key(key) && (OF_PODMAN.contains(&key) || onramps(key));
             let only_here = here.env.keys().map(String::as_str).filter(|key| !declared.contains_key(*key));
             keys.extend(only_here.filter(|key| !of_image(key) && !nobodys(key)));
         }
@@ -195,6 +200,7 @@ impl Comparison<'_> {
         let plain = |text: &str| format!("{text:?}");
         let text = |value: &EnvValue| match value {
             EnvValue::Plain(text) => plain(text),
+            EnvValue::Secret(secret) if secret.file => format!("a file with the secret {}", secret.secret),
             EnvValue::Secret(secret) => format!("the secret {}", secret.secret),
         };
         let (declared, wanted) = (self.declared.env.get(key), self.member.service.env.get(key));
@@ -270,6 +276,54 @@ impl Comparison<'_> {
                 why,
             ),
         ]
+    }
+
+    /// Whether the image's files can be written to, where somebody said it.
+    fn read_only(&self) -> Option<Fact> {
+        let (declared, wanted) = (self.declared.read_only, self.member.service.read_only);
+        let here = self.here().map(|here| here.read_only).filter(|_| declared.or(wanted).is_some());
+        let word = |said: bool| if said { "read-only" } else { "writable" }.to_owned();
+        // It can be written to where files of ours come among the image's.
+        let put = here == Some(false) && wanted == Some(true);
+        let (keys, wanted): (&[&str], _) = if put { (&[], Some(false)) } else { (&["read_only"], wanted) };
+        self.fact(Thing {
+            name: "read_only".into(),
+            keys,
+            declared: declared.map(word),
+            wanted: wanted.map(word),
+            here: here.map(word),
+            why: put.then(|| "writable here: files of onramp's come among the image's".to_owned()),
+            untold: None,
+        })
+    }
+
+    /// Each host and port outside; where all of it is open, that.
+    fn egress(&self) -> Vec<Option<Fact>> {
+        let (declared, wanted) = (self.declared.egress.as_ref(), self.member.service.egress.as_ref());
+        let (open, none) = (self.here().is_some_and(|here| here.open), BTreeSet::new());
+        let here = self.here().map_or(&none, |here| &here.reaches);
+        let texts = |list: Option<&Vec<Endpoint>>| -> BTreeSet<String> {
+            list.into_iter().flatten().map(ToString::to_string).collect()
+        };
+        let (declared_all, wanted) = (texts(declared), texts(wanted));
+        let word = |said: bool| said.then(|| "reached".to_owned());
+        let fact = |endpoint: &String| {
+            self.fact(Thing {
+                name: format!("egress.{endpoint}"),
+                keys: &["egress"],
+                declared: word(declared_all.contains(endpoint)),
+                wanted: word(wanted.contains(endpoint)),
+                here: word(open || here.contains(endpoint)),
+                ..Thing::default()
+            })
+        };
+        let mut facts: Vec<Option<Fact>> = declared_all.union(here).map(fact).collect();
+        if open && declared.is_some() {
+            let by = document::line_of(&self.view.project.text, &["sandbox", "egress"]);
+            let by = by.map(|line| format!("{}:{line}", manifest::FILE));
+            facts.push(Some(Fact::new("egress", Standing::Overridden, by, "everything outside is open here")));
+        }
+        facts
     }
 
     fn needs(&self) -> Vec<Option<Fact>> {

@@ -6,7 +6,7 @@ use futures_util::future::{try_join, try_join_all};
 
 use crate::engine::{Container, Engine, ImageDefaults, Limits, label};
 use crate::sandbox::data::Inventory;
-use crate::sandbox::{Error, SandboxId, ServiceId};
+use crate::sandbox::{Error, SandboxId, ServiceId, gate};
 
 /// What a service's container really is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub struct Observed {
     pub processors: Option<u32>,
     /// Where something is mounted.
     pub mounts: BTreeSet<String>,
+    /// Whether its image's files cannot be written to.
+    pub read_only: bool,
+    /// The hosts and ports outside that it reaches.
+    pub reaches: BTreeSet<String>,
+    /// Whether it reaches everything outside.
+    pub open: bool,
     /// The digest of the seed files that filled its data.
     pub seed: Option<String>,
 }
@@ -38,10 +44,12 @@ pub struct Observed {
 /// Looks at the services that run.
 pub async fn observe(engine: &Engine, id: &SandboxId) -> Result<BTreeMap<ServiceId, Observed>, Error> {
     let own = [(label::SANDBOX, id.as_str())];
-    let (containers, volumes) = try_join(engine.containers(&own), engine.volumes(&own)).await?;
+    let (containers, (volumes, networks)) =
+        try_join(engine.containers(&own), try_join(engine.volumes(&own), engine.networks(&own))).await?;
     if containers.is_empty() {
         return Err(Error::NotUp { sandbox: id.to_string() });
     }
+    let open = networks.iter().any(|(_, labels)| labels.get(label::EGRESS).is_some_and(|open| open == "true"));
     let data = Inventory::of(volumes).current(id);
     let running = containers.iter().filter(|container| container.running);
     // What has no service in it only carries data.
@@ -49,7 +57,7 @@ pub async fn observe(engine: &Engine, id: &SandboxId) -> Result<BTreeMap<Service
     let services = running.filter_map(|container| Some((container, service(container)?)));
     let looks = services.map(|(container, service)| {
         let seed = data.iter().find(|data| data.service == service).and_then(|data| data.seed.clone());
-        async move { Ok::<_, Error>((service, Observed { seed, ..observe_one(engine, container).await? })) }
+        async move { Ok::<_, Error>((service, Observed { open, seed, ..observe_one(engine, container).await? })) }
     });
     Ok(try_join_all(looks).await?.into_iter().collect())
 }
@@ -70,6 +78,9 @@ async fn observe_one(engine: &Engine, container: &Container) -> Result<Observed,
         limits: facts.limits,
         processors: engine.place().processors,
         mounts: facts.mounts,
+        read_only: facts.read_only,
+        reaches: gate::reached_by(container).map(str::to_owned).collect(),
+        open: false,
         seed: None,
     })
 }

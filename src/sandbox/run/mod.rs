@@ -20,8 +20,9 @@ use tokio::sync::watch;
 
 use self::program::Ran;
 use super::beside::{Beside, Maker};
-use super::{Error, SandboxId, bring, status};
-use crate::engine::{self, Watch};
+use super::data::Inventory;
+use super::{Error, SandboxId, SecretFiles, bring, secret, status};
+use crate::engine::{self, Watch, label};
 use crate::name::Name;
 use crate::project::test::Test;
 
@@ -151,7 +152,7 @@ impl Run<'_> {
             status::container(engine, id, test.r#in.as_str()).await?;
         if !running {
             self.maker.observer.note(&format!("{0} does not run: {0} is started again", test.r#in));
-            if let Err(why) = self.start_again(&container, &test.r#in).await? {
+            if let Err(why) = self.start_again(id, &container, &test.r#in).await? {
                 return Ok(Attempt { reason: Some(why), ..Attempt::default() });
             }
         }
@@ -164,11 +165,11 @@ impl Run<'_> {
                 .observer
                 .note(&format!("{name} could not be ended inside of {0}: {0} is started again", test.r#in));
             engine.stop_container(&container, 0).await?;
-            self.must_answer(&container, &test.r#in).await?;
+            self.must_answer(id, &container, &test.r#in).await?;
         } else if let Some(reason) = self.ended(id, &container, test, &ran).await? {
             self.maker.observer.note(&format!("{name}: {reason}; {} is started again", test.r#in));
             // The next test tells where it does not start.
-            let _ = self.start_again(&container, &test.r#in).await?;
+            let _ = self.start_again(id, &container, &test.r#in).await?;
             lost = Some(reason);
         } else if let Some(error) = ran.broken_off {
             return Err(error.into());
@@ -195,18 +196,22 @@ impl Run<'_> {
     }
 
     /// Starts a service again that does not run, or that another test has started meanwhile; why it does not come up.
-    async fn start_again(&self, container: &str, service: &Name) -> Result<Result<(), String>, Error> {
-        match self.must_answer(container, service).await {
+    async fn start_again(&self, id: &SandboxId, container: &str, service: &Name) -> Result<Result<(), String>, Error> {
+        match self.must_answer(id, container, service).await {
             Err(error @ (Error::Ended { .. } | Error::NotReady { .. })) => Ok(Err(error.to_string())),
             other => other.map(Ok),
         }
     }
 
     /// Starts a service, and waits until it answers.
-    async fn must_answer(&self, container: &str, service: &Name) -> Result<(), Error> {
-        self.maker.engine.start_container(container).await?;
+    async fn must_answer(&self, id: &SandboxId, container: &str, service: &Name) -> Result<(), Error> {
         let member = self.maker.view.members.iter().find(|member| member.own && member.id.service == *service);
         let member = member.expect("a test runs in a service of its project");
+        let volumes = self.maker.engine.volumes(&[(label::SANDBOX, id.as_str())]).await?;
+        let data = Inventory::of(volumes).current(id);
+        let lent = data.iter().flat_map(|data| secret::lent(data.secrets.as_deref())).collect();
+        let secrets = SecretFiles::of(member, self.maker.key, &lent);
+        bring::start(self.maker.engine, id, container, secrets.as_ref()).await?;
         bring::answered(self.maker.engine, container, &member.id, &member.service, self.maker.limit).await?;
         Ok(())
     }

@@ -87,6 +87,9 @@ fn made(member: &Member, seeds: &BTreeMap<Name, Digest>) -> Observed {
         },
         processors: Some(2),
         mounts: service.data.iter().chain(service.sync.values().map(Shown::target)).cloned().collect(),
+        read_only: service.read_only == Some(true),
+        reaches: service.egress.iter().flatten().map(ToString::to_string).collect(),
+        open: false,
         seed: seeds.get(&member.id.service).filter(|_| member.own).map(ToString::to_string),
     }
 }
@@ -279,4 +282,31 @@ fn a_service_that_nobody_declares_is_nobodys_fact() {
     let services = "[services.mail]\nfallback = \"r.test/base/mail:1\"\n";
     let told = Sandbox::up(services, "").told();
     assert_eq!(told, "shop/mail digest Unknown onramp.toml:3 production does not declare this service\n");
+}
+
+#[test]
+fn what_is_reached_outside_is_told_host_by_host() {
+    let production =
+        "[shop.web]\nimage = \"r.test/a@DIGEST\"\negress = [\"a.test:443\", \"b.test:443\"]\nread_only = true\n";
+    let same = Sandbox::up("[services.web]\n", production);
+    assert!(!same.told().contains("egress") && !same.told().contains("read_only"), "{}", same.told());
+    let other = Sandbox::up("[services.web]\negress = [\"a.test:443\", \"c.test:1\"]\nread_only = false\n", production);
+    let told = other.told();
+    let about = |what: &str| told.lines().filter(|line| line.contains(what)).collect::<Vec<_>>().join("\n");
+    assert_eq!(about("read_only"), "shop/web read_only Overridden onramp.toml:5 writable here, read-only declared");
+    assert_eq!(
+        about(" egress."),
+        "shop/web egress.b.test:443 Missing - reached declared\n\
+         shop/web egress.c.test:1 Overridden onramp.toml:4 reached here, none declared"
+    );
+    let mut open = Sandbox::up("[services.web]\n[sandbox]\negress = true\n", production);
+    open.container("shop/web").open = true;
+    assert_eq!(
+        open.told().lines().find(|line| line.contains("egress")),
+        Some("shop/web egress Overridden onramp.toml:5 everything outside is open here")
+    );
+    // onramp's own variables are no difference.
+    let mut through = Sandbox::up("[services.web]\n", production);
+    through.container("shop/web").env.insert("HTTPS_PROXY".into(), "http://gate".into());
+    assert!(!through.told().contains("HTTPS_PROXY"), "{}", through.told());
 }
