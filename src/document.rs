@@ -108,12 +108,7 @@ impl DocumentError {
 
 /// Reads and parses a file.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
-    load_up_to(path, CAP)
-}
-
-/// The same of a file that onramp itself writes, and that may be larger.
-pub fn load_up_to<T: DeserializeOwned>(path: &Path, cap: u64) -> Result<T, DocumentError> {
-    parse(path, &files::read_text(path, cap)?)
+    parse(path, &files::read_text(path, CAP)?)
 }
 
 /// Parses a file's text. `path` is what errors call it.

@@ -164,8 +164,7 @@ impl Goal {
             Ok(entry.as_ref().and_then(Entry::text).filter(|text| text.len() as u64 <= cap).map(String::from))
         };
         let lock = text(lock::FILE, lock::CAP)?;
-        let lock: Lock =
-            lock.map(|text| document::parse(Path::new(lock::FILE), &text)).transpose()?.unwrap_or_default();
+        let lock: Lock = lock.map(|text| Lock::parse(Path::new(lock::FILE), &text)).transpose()?.unwrap_or_default();
         let own = text(manifest::FILE, document::CAP)?;
         let manifest = own.map(|text| manifest::parse(Path::new(manifest::FILE), &text)).transpose()?;
         Ok(Some(Known { snapshot, mirror, place: Scaffolded { root, manifest, lock } }))

@@ -14,7 +14,6 @@ use crate::blocks::facts::Operation;
 use crate::blocks::undo::Then;
 use crate::blocks::{Addition, Block, BlockId, Layer};
 use crate::project::lock;
-use crate::task::blocking;
 use crate::template::run::Shown;
 use crate::trust::Capability;
 
@@ -78,7 +77,7 @@ impl Arguments {
         let ask = self.answering.ask(cx);
         let present = if self.merge { Present::Merge } else { Present::Refuse };
         let root = project.root.clone();
-        let (layer, addition, running, [first, last]) = blocking(move || -> Result<_, crate::blocks::Error> {
+        let (layer, addition, running, [first, last]) = block::rendering(move || -> Result<_, crate::blocks::Error> {
             let mut terminal = Terminal;
             let person = ask.then_some(&mut terminal);
             let (layer, mut added) = block::layers(&found, &facts, Operation::Copy, &sources, person, &lock)?;

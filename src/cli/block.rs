@@ -12,9 +12,11 @@ use crate::blocks::fetch::At;
 use crate::blocks::location::{self, Location};
 use crate::blocks::nested::{self, Choosing};
 use crate::blocks::{Block, Catalog, Facts, Layer, fetch, require};
+use crate::error::Class;
 use crate::project::lock::LockedBlock;
 use crate::project::{Lock, Manifest};
 use crate::task::blocking;
+use crate::template::engine::room;
 use crate::template::question::Values;
 use crate::template::resolve::{Ask, Sources};
 use crate::template::{Answers, Template, resolve};
@@ -54,6 +56,16 @@ pub struct Answering {
     /// Take the default of every question that is not answered
     #[arg(long)]
     defaults: bool,
+}
+
+/// Runs what renders blocks and compares them, all of it on one thread that may block.
+pub async fn rendering<T: Send + 'static, E: Into<Failure> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = blocking(move || room::in_room(work)).await;
+    let done =
+        done.map_err(|error| Failure::new(Class::Io, format!("there is no thread for its templates: {error}")))?;
+    done.map_err(Into::into)
 }
 
 /// What git would take for an option, or what no reference looks like.

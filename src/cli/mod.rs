@@ -224,6 +224,8 @@ pub fn main() -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // The memory of a thread that waits for more work is free for no other one.
+        .thread_keep_alive(Duration::ZERO)
         .enable_all()
         .build()
         .expect("the system gives threads to a new process");

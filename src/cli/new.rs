@@ -15,7 +15,7 @@ use crate::blocks::{Block, BlockId, Creation, Layer, scaffold};
 use crate::git::Identity;
 use crate::images;
 use crate::project::Lock;
-use crate::task::{aside, blocking};
+use crate::task::aside;
 use crate::template::run::Shown;
 use crate::text;
 use crate::tree::TreePath;
@@ -85,16 +85,18 @@ impl Arguments {
         let facts = block::facts(cx, found.catalog.as_ref(), &text::slug(&folder, 40), &folder)?;
         let sources = self.answering.sources(cx, &found.block.template)?;
         let ask = self.answering.ask(cx);
-        let (layer, mut creation, running, [first, last]) = blocking(move || -> Result<_, crate::blocks::Error> {
-            let mut terminal = Terminal;
-            let person = ask.then_some(&mut terminal);
-            let (layer, parts) = block::layers(&found, &facts, Operation::Copy, &sources, person, &Lock::default())?;
-            let creation = Creation::plan(&found.block, &layer, &parts)?;
-            let runs = Runs::of(&found.block, &layer, &parts)?;
-            let messages = layer.messages(&found.block, Operation::Copy)?;
-            Ok((layer, creation, runs, messages))
-        })
-        .await?;
+        let (layer, mut creation, running, [first, last]) =
+            block::rendering(move || -> Result<_, crate::blocks::Error> {
+                let mut terminal = Terminal;
+                let person = ask.then_some(&mut terminal);
+                let (layer, parts) =
+                    block::layers(&found, &facts, Operation::Copy, &sources, person, &Lock::default())?;
+                let creation = Creation::plan(&found.block, &layer, &parts)?;
+                let runs = Runs::of(&found.block, &layer, &parts)?;
+                let messages = layer.messages(&found.block, Operation::Copy)?;
+                Ok((layer, creation, runs, messages))
+            })
+            .await?;
         block::note_unused(cx, &layer.answers);
         lock_images(cx, &mut creation).await;
         if let Some(message) = first {

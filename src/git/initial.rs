@@ -162,12 +162,15 @@ fn fill(index: &mut Index, packs: &mut Packs<'_>, directory: &Path, files: &[Pat
             packs.close()
         })
     };
+    // The first share is this thread's own, and goes straight into the index; it has memory already that is free again.
+    let (first, others) = files.split_at(files.len().div_ceil(threads));
     std::thread::scope(|scope| {
         let mut shares = Vec::new();
-        for files in files.chunks(files.len().div_ceil(threads)) {
+        for files in others.chunks(first.len()) {
             let (sender, lines) = mpsc::channel();
             shares.push((scope.spawn(move || share(files, sender)), lines));
         }
+        first.iter().try_for_each(|name| index.add(&entry(packs, directory, name)?))?;
         for (share, lines) in shares {
             // In order: a line in the middle of a long index is slow to add.
             lines.iter().try_for_each(|line| index.add(&line))?;

@@ -117,7 +117,7 @@ impl Reader {
         let mut pass =
             Pass { reader: self, odb, cap, used, loose: true, spool: Spool::default(), taken: Taken::default() };
         pass.tree(&root, "")?;
-        Ok(pass.taken)
+        Ok(Taken { tree: pass.taken.tree.compact(), ..pass.taken })
     }
 
     /// What the work tree holds: the commit that it stands on, with everything that was changed, added or deleted since and

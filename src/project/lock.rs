@@ -1,6 +1,7 @@
 //! `onramp.lock`: what a project's blocks and images resolved to. Generated, sorted, one fact a line, so that two
 //! branches merge.
 
+mod lines;
 mod owned;
 
 use std::collections::BTreeMap;
@@ -151,7 +152,9 @@ impl Default for Lock {
 impl Lock {
     /// Reads a project's lock; a missing file is an empty lock.
     pub fn load(root: &Path) -> Result<Self, DocumentError> {
-        let (path, line, column, message) = match document::load_up_to(&root.join(FILE), CAP) {
+        let path = root.join(FILE);
+        let read = files::read_text(&path, CAP).map_err(DocumentError::from);
+        let (path, line, column, message) = match read.and_then(|text| Self::parse(&path, &text)) {
             Err(error) if error.is_not_found() => return Ok(Self::default()),
             Err(DocumentError::Wrong { path, line, column, message, hint: None }) => (path, line, column, message),
             Err(DocumentError::File(FileError::NotText { path, offset })) => {
@@ -168,6 +171,23 @@ impl Lock {
              `git checkout onramp.lock` gives it back"
         };
         Err(DocumentError::Wrong { path, line, column, message, hint: Some(hint.to_owned()) })
+    }
+
+    /// Reads a lock's text. `path` is what errors call it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, DocumentError> {
+        let lines::Parts { rest, files } = lines::take_out(text);
+        let mut lock: Self = document::parse(path, &rest)?;
+        for (name, mut many) in files {
+            let Some(block) = lock.blocks.get_mut(name) else { return document::parse(path, text) };
+            // Those that only the parser can read.
+            let count = many.len() + block.files.len();
+            many.extend(block.files.iter().map(|(path, digest)| (path.clone(), *digest)));
+            if many.len() != count {
+                return document::parse(path, text);
+            }
+            block.files = many.into_iter().collect();
+        }
+        Ok(lock)
     }
 
     /// The file's text.
@@ -194,6 +214,19 @@ mod tests {
     use super::*;
     use crate::tree::Entry;
 
+    fn block(files: Files) -> LockedBlock {
+        LockedBlock {
+            source: "/c.git".into(),
+            version: semver::Version::new(1, 2, 3).into(),
+            commit: String::new(),
+            content: Digest::of(b"x"),
+            facts: BTreeMap::new(),
+            answers: toml::Table::new(),
+            json: BTreeMap::new(),
+            files,
+        }
+    }
+
     #[test]
     fn answers_of_any_kind_are_kept() {
         let values = serde_json::json!({
@@ -202,16 +235,7 @@ mod tests {
         });
         let values = values.as_object().unwrap();
         let mut lock = Lock::default();
-        let mut block = LockedBlock {
-            source: "/c.git".into(),
-            version: "v1.2".to_owned().into(),
-            commit: String::new(),
-            content: Digest::of(b"x"),
-            facts: BTreeMap::new(),
-            answers: toml::Table::new(),
-            json: BTreeMap::new(),
-            files: [("a/b.txt".parse().unwrap(), Entry::file("y").digest())].into_iter().collect(),
-        };
+        let mut block = block([("a/b.txt".parse().unwrap(), Entry::file("y").digest())].into_iter().collect());
         block.set_values(values);
         lock.blocks.insert("web".parse().unwrap(), block);
         let again: Lock = toml::from_str(&lock.render()).unwrap();
@@ -235,21 +259,48 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_was_edited_is_read_as_its_parser_would() {
+        let plain = (0..1500).map(|number| format!("part/file{number}.txt"));
+        // What TOML has in other quotes, or with escapes.
+        let odd = ["quo\"te", "bare", "ü ö", "= \" = \"x", "it's"].map(str::to_owned);
+        let files = plain.chain(odd).map(|path| (path.parse().unwrap(), Entry::file("y").digest()));
+        let mut lock = Lock::default();
+        lock.blocks.insert("web".parse().unwrap(), block(files.collect()));
+        let text = lock.render();
+        let place = Path::new(FILE);
+        let read = |text: &str| {
+            let found = Lock::parse(place, text).map_err(|error| error.to_string());
+            assert_eq!(found, document::parse(place, text).map_err(|error| error.to_string()));
+            found
+        };
+        assert_eq!(read(&text), Ok(lock));
+        let line = "\"part/file7.txt\" = ";
+        for (before, after) in [
+            (line, "\"part/file8.txt\" = "),
+            (line, "\"../file7.txt\" = "),
+            (line, "\".git/config\" = "),
+            (line, "<<<<<<< HEAD\n\"part/file7.txt\" = "),
+            (line, "# \"part/file7.txt\" = "),
+            (line, "\"part/fil\\u0065700000.txt\" = "),
+            ("sha256:", "sha255:"),
+            ("[blocks.web.files]", "[blocks.other.files]"),
+            ("[blocks.web.files]", "[blocks.\"web\".files]"),
+            ("[blocks.web.files]", "[blocks.web.files]\n\n[blocks.web.files]"),
+            ("commit = \"\"", "commit = \"\"\"\n[blocks.web.files]\n\"a\" = \"b\"\"\"\""),
+            ("schema = 1", "schema = 2"),
+        ] {
+            let edited = text.replacen(before, after, 1);
+            assert_ne!(edited, text);
+            let _ = read(&edited);
+        }
+    }
+
+    #[test]
     fn a_lock_of_many_files_is_larger_than_what_people_write() {
         let mut lock = Lock::default();
         let files =
             (0..20_000).map(|number| (format!("part/file{number}.txt").parse().unwrap(), Entry::file("y").digest()));
-        let block = LockedBlock {
-            source: "/c.git".into(),
-            version: semver::Version::new(1, 0, 0).into(),
-            commit: String::new(),
-            content: Digest::of(b"x"),
-            facts: BTreeMap::new(),
-            answers: toml::Table::new(),
-            json: BTreeMap::new(),
-            files: files.collect(),
-        };
-        lock.blocks.insert("web".parse().unwrap(), block);
+        lock.blocks.insert("web".parse().unwrap(), block(files.collect()));
         let dir = tempfile::tempdir().unwrap();
         lock.save(dir.path()).unwrap();
         assert!(std::fs::metadata(dir.path().join(FILE)).unwrap().len() > document::CAP);
@@ -265,19 +316,7 @@ mod tests {
             "127.0.0.1:5000/base/php:8.2".parse().unwrap(),
             LockedImage { digest: digest.clone(), platforms: [("linux/amd64".to_owned(), digest.clone())].into() },
         );
-        lock.blocks.insert(
-            "php-web".parse().unwrap(),
-            LockedBlock {
-                source: "/c.git".into(),
-                version: semver::Version::new(1, 2, 3).into(),
-                commit: "ab".into(),
-                content: digest,
-                facts: BTreeMap::new(),
-                answers: toml::Table::new(),
-                json: BTreeMap::new(),
-                files: Files::default(),
-            },
-        );
+        lock.blocks.insert("php-web".parse().unwrap(), block(Files::default()));
         let dir = tempfile::tempdir().unwrap();
         assert!(lock.save(dir.path()).unwrap());
         assert!(!lock.save(dir.path()).unwrap(), "nothing to write the second time");

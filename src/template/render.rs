@@ -148,7 +148,7 @@ impl Rendering<'_> {
                 return Err(refused(self.template, source, why.to_owned()));
             }
         }
-        Ok(self.out)
+        Ok(Rendered { tree: self.out.tree.compact(), ..self.out })
     }
 
     fn source(&mut self, source: &Source) -> Result<(), Error> {

@@ -14,16 +14,12 @@ use crate::reference::Digest;
 
 /// A file's bytes. Copies are one and the same; those on the disk are read whenever they are asked for.
 #[derive(Clone)]
-pub struct Contents(Arc<Held>);
+pub struct Contents(Place);
 
-struct Held {
-    place: Place,
-    /// What stands for them, once somebody asked.
-    hash: OnceLock<[u8; 32]>,
-}
-
+/// A tree of many files has one of these each, on the disk: it is as small as it can be.
+#[derive(Clone)]
 enum Place {
-    Memory(Bytes),
+    Memory(Arc<Held>),
     /// A part of a file that onramp wrote and nobody writes again.
     Disk {
         file: Arc<File>,
@@ -32,29 +28,34 @@ enum Place {
     },
 }
 
+struct Held {
+    bytes: Bytes,
+    /// What stands for them, once somebody asked.
+    hash: OnceLock<FileDigest>,
+}
+
 impl Contents {
     /// A part of a file that nobody writes any more.
     pub(crate) fn on_disk(file: &Arc<File>, at: u64, length: usize) -> Self {
-        Self::at(Place::Disk { file: Arc::clone(file), at, length })
+        Self(Place::Disk { file: Arc::clone(file), at, length })
     }
 
     /// Leaves them to a file that holds them there and that nobody writes any more. Those that others have, too, stay where
     /// they are.
     pub(crate) fn settle(&mut self, file: &Arc<File>, at: u64) {
-        let length = self.len();
-        if let Some(held) = Arc::get_mut(&mut self.0) {
-            held.place = Place::Disk { file: Arc::clone(file), at, length };
+        let alone = match &mut self.0 {
+            Place::Memory(held) => Arc::get_mut(held).is_some(),
+            Place::Disk { .. } => true,
+        };
+        if alone {
+            *self = Self::on_disk(file, at, self.len());
         }
-    }
-
-    fn at(place: Place) -> Self {
-        Self(Arc::new(Held { place, hash: OnceLock::new() }))
     }
 
     /// How many bytes there are.
     pub fn len(&self) -> usize {
-        match &self.0.place {
-            Place::Memory(bytes) => bytes.len(),
+        match &self.0 {
+            Place::Memory(held) => held.bytes.len(),
             Place::Disk { length, .. } => *length,
         }
     }
@@ -67,8 +68,8 @@ impl Contents {
     /// The bytes. They are as safe as memory that was swapped out: where the disk cannot give back what onramp wrote there,
     /// nothing can go on.
     pub fn bytes(&self) -> Bytes {
-        match &self.0.place {
-            Place::Memory(bytes) => bytes.clone(),
+        match &self.0 {
+            Place::Memory(held) => held.bytes.clone(),
             Place::Disk { file, at, length } => {
                 let mut bytes = vec![0; *length];
                 let read = file.read_exact_at(&mut bytes, *at);
@@ -83,34 +84,36 @@ impl Contents {
         Text::new(self.bytes())
     }
 
-    /// The digest of a plain file that holds them. It is made once.
+    /// The digest of a plain file that holds them. Of those in memory it is made once.
     pub fn digest(&self) -> FileDigest {
-        FileDigest(*self.0.hash.get_or_init(|| {
-            let mut hash = Sha256::new();
-            hash.update(format!("file {} \0", self.len()));
-            hash.update(self.bytes());
-            hash.finalize().into()
-        }))
+        match &self.0 {
+            Place::Memory(held) => *held.hash.get_or_init(|| FileDigest::of_plain(&held.bytes)),
+            Place::Disk { .. } => FileDigest::of_plain(&self.bytes()),
+        }
     }
 
     fn in_memory(&self) -> Option<&Bytes> {
-        match &self.0.place {
-            Place::Memory(bytes) => Some(bytes),
+        match &self.0 {
+            Place::Memory(held) => Some(&held.bytes),
             Place::Disk { .. } => None,
+        }
+    }
+
+    /// Whether the two are in one place.
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Place::Memory(one), Place::Memory(other)) => Arc::ptr_eq(one, other),
+            (Place::Disk { file: one, at, .. }, Place::Disk { file: other, at: there, .. }) => {
+                Arc::ptr_eq(one, other) && at == there
+            }
+            _ => false,
         }
     }
 }
 
 impl PartialEq for Contents {
     fn eq(&self, other: &Self) -> bool {
-        if Arc::ptr_eq(&self.0, &other.0) {
-            return true;
-        }
-        self.len() == other.len()
-            && match (self.in_memory(), other.in_memory()) {
-                (Some(one), Some(other)) => one == other,
-                _ => self.digest() == other.digest(),
-            }
+        self.len() == other.len() && (self.is_same(other) || self.bytes() == other.bytes())
     }
 }
 
@@ -130,7 +133,7 @@ impl fmt::Debug for Contents {
 
 impl From<Bytes> for Contents {
     fn from(bytes: Bytes) -> Self {
-        Self::at(Place::Memory(bytes))
+        Self(Place::Memory(Arc::new(Held { bytes, hash: OnceLock::new() })))
     }
 }
 
@@ -166,6 +169,14 @@ pub struct FileDigest([u8; 32]);
 impl FileDigest {
     pub(super) fn new(hash: [u8; 32]) -> Self {
         Self(hash)
+    }
+
+    /// Of a file that is not to be run.
+    fn of_plain(bytes: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(format!("file {} \0", bytes.len()));
+        hash.update(bytes);
+        Self(hash.finalize().into())
     }
 }
 
@@ -231,15 +242,7 @@ impl Spool {
             self.in_memory += bytes.len();
             return contents;
         }
-        match self.write(bytes) {
-            Ok(kept) => {
-                if let Some(hash) = contents.0.hash.get() {
-                    let _ = kept.0.hash.set(*hash);
-                }
-                kept
-            }
-            Err(_) => contents,
-        }
+        self.write(bytes).unwrap_or(contents)
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<Contents> {

@@ -243,7 +243,8 @@ impl Transaction {
         let going: BTreeSet<&TreePath> =
             self.operations.iter().filter(|o| o.after.is_none()).map(|o| &o.path).collect();
         let changed = |path: &TreePath| Error::Changed { path: path.clone() };
-        let (mut made, mut facts, mut moves) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let count = self.operations.len();
+        let (mut made, mut facts, mut moves) = (BTreeSet::new(), Vec::with_capacity(count), Vec::with_capacity(count));
         for operation in &self.operations {
             let Operation { path, before, after, .. } = operation;
             path.check().map_err(|why| Error::Refused { path: path.clone(), why })?;

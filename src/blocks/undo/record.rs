@@ -63,8 +63,8 @@ struct Kept {
 impl Record {
     /// Keeps in a file what a change is about to replace.
     pub fn keep(file: PathBuf, what: &str, change: &Transaction) -> Result<Self, FileError> {
-        let mut contents = Vec::new();
-        let mut paths = Vec::new();
+        let mut contents = Vec::with_capacity(change.operations().len());
+        let mut paths = Vec::with_capacity(change.operations().len());
         for (operation, mode) in change.operations().iter().zip(change.modes()) {
             let mut keep = |link, kept: Contents| {
                 let size = kept.len();

@@ -2,28 +2,14 @@
 
 use std::path::Path;
 
-use super::{Followed, Plan};
+use super::Plan;
 use crate::blocks::Error;
-use crate::blocks::cache::Store;
 use crate::blocks::undo::{Then, Undo, Unfinished};
 
-/// Changes the project. What the blocks are now is kept in the cache, as the base of their next update; what they were,
-/// as the way back.
-pub fn apply(
-    root: &Path,
-    state: &Path,
-    cache: &Path,
-    plan: Plan,
-    followed: &[Followed],
-    then: Then,
-) -> Result<Option<Unfinished>, Error> {
-    let store = Store::new(cache);
-    for block in followed {
-        for side in [&block.from, &block.to] {
-            store.keep_tree(&side.content, &side.template.source)?;
-        }
-    }
+/// Changes the project, and keeps what that replaces as the way back.
+pub fn apply(root: &Path, state: &Path, plan: Plan, then: Then) -> Result<Option<Unfinished>, Error> {
     let title = plan.title();
     let operations = plan.changes.into_iter().map(Into::into).collect();
+    drop(plan.lock);
     Ok(Undo::of(state, root).change(&title, operations, then)?)
 }

@@ -163,6 +163,8 @@ impl Follow<'_> {
         }
         let from = if same { to.clone() } else { self.base(name, locked)? };
         let mut new = Layer::make(&to, &facts, Operation::Update, &sources, person)?;
+        // Where a file was rendered from is asked by who gives it back, and not here.
+        new.rendered.origins.clear();
         let new_facts = new_facts || new.facts.external != facts.external;
         if same && new.answers.kept == values && !new_facts && !locked.files.is_empty() {
             return Ok(None);
@@ -170,10 +172,13 @@ impl Follow<'_> {
         let secret = from.template.questions.iter().filter(|question| question.secret).map(|question| &question.id);
         let secrets = secret.filter_map(|id| Some((id.to_string(), new.answers.passing.get(id.as_str())?.clone())));
         let mut base = Layer::again_with(&from, locked, &facts, secrets.collect())?;
-        // Where a file was rendered from is asked by who gives it back, and not here.
         base.rendered.origins.clear();
-        new.rendered.origins.clear();
-        Ok(Some(Followed { name: name.clone(), locked: locked.clone(), from, base, to, new }))
+        // The bases of this update and the next: their sources may be gone by then.
+        let store = Store::new(self.cache);
+        for side in [&from, &to] {
+            store.keep_tree(&side.content, &side.whole)?;
+        }
+        Ok(Some(Followed { name: name.clone(), locked: locked.clone(), base, to, new }))
     }
 
     /// Projects of Copier's and cruft's: what their own files say becomes part of the lock, as if onramp had rendered them.

@@ -34,9 +34,7 @@ pub struct Followed {
     pub name: Name,
     /// What the lock says of it.
     pub locked: LockedBlock,
-    /// What the project was rendered from.
-    pub from: Block,
-    /// What that rendered to.
+    /// What it was rendered to.
     pub base: Layer,
     /// What it will be.
     pub to: Block,

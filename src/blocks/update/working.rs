@@ -49,7 +49,7 @@ impl<'a> Working<'a> {
 
     /// Puts something at a path that was looked at.
     pub fn put(&mut self, path: TreePath, entry: Option<Entry>) {
-        self.after.insert(path, entry);
+        self.after.insert(path, entry.map(|entry| entry.kept(&mut self.spool)));
     }
 
     /// The paths at which something is new, and those at which nothing will be.
@@ -91,7 +91,7 @@ impl<'a> Working<'a> {
                 }
             }
         }
-        Ok(mine)
+        Ok(mine.compact())
     }
 
     /// Puts into the tree what stands at a path; in its place a directory's contents, or the file that is in the way. What

@@ -21,7 +21,7 @@ use crate::directory::Directory;
 use crate::merge::Style;
 use crate::name::Name;
 use crate::project::{Lock, Scaffolded};
-use crate::task::blocking;
+use crate::task::{aside, blocking};
 use crate::template::question::Values;
 use crate::template::resolve::Ask;
 use crate::trust::{self, Trust};
@@ -110,7 +110,7 @@ impl Arguments {
         let mut aimed = blocking(move || self.aim(&this, place, catalog, facts)).await?;
         aimed.prompted(cx).await?;
         let this = cx.clone();
-        let prepared = blocking(move || aimed.prepare(&this)).await?;
+        let prepared = block::rendering(move || aimed.prepare(&this)).await?;
         let Prepared { place, lock, manner, followed, plan, commands } = prepared;
         let Some(mut plan) = plan else {
             cx.report(&Report::up_to_date(&place));
@@ -129,7 +129,9 @@ impl Arguments {
         }
         let then = if plan.conflicts.is_empty() { commands.then() } else { Then::Nothing };
         let verdict = verdict(&plan);
-        let unfinished = update::apply(&place.root, &cx.paths.state, &cx.paths.cache, plan, &followed, then)?;
+        // Only what changes counts from here on: the trees are most of what a large project takes.
+        drop((followed, lock));
+        let unfinished = aside(|| update::apply(&place.root, &cx.paths.state, plan, then))?;
         if let Some(unfinished) = unfinished {
             commands.run_after(cx, &place.root, unfinished).await?;
         }

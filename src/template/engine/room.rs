@@ -35,14 +35,21 @@ thread_local! {
 
 /// Runs something where there is room. `place` is where the template's text stands: what [`exhausted`] calls it.
 pub fn with_room<T: Send>(place: &str, run: impl FnOnce() -> T + Send) -> io::Result<T> {
+    in_room(|| {
+        let _watched = Watched::next(place);
+        run()
+    })
+}
+
+/// Runs something that renders now and then, all of it where there is room: what one thread after the other leaves in memory
+/// is more than what one does.
+pub fn in_room<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
     if ROOMY.get() {
-        Watched::next(place);
         return Ok(run());
     }
     thread::scope(|scope| {
         let roomy = || {
             ROOMY.set(true);
-            let _watched = Watched::new(place);
             run()
         };
         let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, roomy)?;
@@ -54,19 +61,17 @@ pub fn with_room<T: Send>(place: &str, run: impl FnOnce() -> T + Send) -> io::Re
 struct Watched(thread::ThreadId);
 
 impl Watched {
-    fn new(place: &str) -> Self {
+    /// The thread's next text begins. Given back is what ends with the first one.
+    fn next(place: &str) -> Option<Self> {
         let thread = thread::current().id();
-        renderings().push(Rendering { thread, since: Instant::now(), before: memory(), place: place.to_owned() });
-        Self(thread)
-    }
-
-    /// The thread's next text begins.
-    fn next(place: &str) {
-        let id = thread::current().id();
-        if let Some(rendering) = renderings().iter_mut().find(|rendering| rendering.thread == id) {
+        let mut renderings = renderings();
+        if let Some(rendering) = renderings.iter_mut().find(|rendering| rendering.thread == thread) {
             rendering.since = Instant::now();
             place.clone_into(&mut rendering.place);
+            return None;
         }
+        renderings.push(Rendering { thread, since: Instant::now(), before: memory(), place: place.to_owned() });
+        Some(Self(thread))
     }
 }
 
