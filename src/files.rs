@@ -108,10 +108,19 @@ pub fn write_by(
 
 /// Writes a file that must not be there yet, whole or not at all. Tells whether it did: what is there stays.
 pub fn write_new(path: &Path, contents: &[u8]) -> Result<bool, FileError> {
+    write_new_as(path, contents, 0o644)
+}
+
+/// The same of a file that its user alone may read.
+pub fn write_private(path: &Path, contents: &[u8]) -> Result<bool, FileError> {
+    write_new_as(path, contents, 0o600)
+}
+
+fn write_new_as(path: &Path, contents: &[u8], mode: u32) -> Result<bool, FileError> {
     let directory = directory_of(path)?;
     let failed = FileError::io("write", path);
     let attempt = || -> std::io::Result<bool> {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         match staged(directory, mode, |out| out.write_all(contents))?.persist_noclobber(path) {
             Ok(_) => File::open(directory)?.sync_all().map(|()| true),
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),

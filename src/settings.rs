@@ -4,6 +4,7 @@
 //! project is.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -120,6 +121,16 @@ pub struct UserSettings {
     pub mirrors: BTreeMap<String, Mirror>,
     /// The cache of this machine.
     pub cache: Option<Cache>,
+    /// The names of sandboxes' services.
+    pub hostnames: Option<Hostnames>,
+}
+
+/// The `[hostnames]` table of the user's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hostnames {
+    /// The loopback port that the router listens on.
+    pub port: Option<NonZeroU16>,
 }
 
 /// The `[cache]` table of the user's settings.
@@ -191,6 +202,8 @@ pub struct Settings {
     pub forge: Option<Setting<Forge>>,
     /// How many bytes the layers of images may take in the cache.
     pub cache_limit: Option<Setting<u64>>,
+    /// The loopback port that services are reached at by name.
+    pub hostnames_port: Option<Setting<NonZeroU16>>,
     /// Mirrors, by the registry that they stand before.
     pub mirrors: BTreeMap<String, Mirror>,
 }
@@ -218,12 +231,13 @@ impl crate::error::Fault for Missing {
 }
 
 /// The variables that stand above the user's file: their name and what they set.
-pub const VARIABLES: [(&str, &str); 5] = [
+pub const VARIABLES: [(&str, &str); 6] = [
     ("ONRAMP_CATALOG", "URL of the catalog"),
     ("ONRAMP_REGISTRY", "host[:port] of the registry"),
     ("ONRAMP_STATE", "URL of the state repository"),
     ("ONRAMP_FORGE", "kind of the forge: github or local"),
     ("ONRAMP_CACHE_LIMIT", "how much the cache of image layers may hold: 10 GB"),
+    ("ONRAMP_HOSTNAMES_PORT", "the loopback port that services are reached at by name: 8443"),
 ];
 
 impl Settings {
@@ -270,8 +284,20 @@ impl Settings {
                 Err(why) => return Err(document::wrong_at(std::path::Path::new(&origin), &value, &value, why)),
             },
         };
+        let written = file.as_ref().and_then(|f| f.hostnames.as_ref()?.port).map(|port| port.to_string());
+        let hostnames_port = match set("ONRAMP_HOSTNAMES_PORT", written) {
+            None => None,
+            Some(Setting { value, origin }) => {
+                let Ok(port) = value.parse() else {
+                    let why = format!("`{}` is no port: 1 to 65535", text::neutral_line(&value, 40));
+                    return Err(document::wrong_at(std::path::Path::new(&origin), &value, &value, why));
+                };
+                Some(Setting { value: port, origin })
+            }
+        };
         Ok(Self {
             cache_limit,
+            hostnames_port,
             company: from_file(company.as_ref().map(|c| c.name.clone())),
             catalog: set("ONRAMP_CATALOG", file.as_ref().and_then(|f| f.catalog.clone())),
             registry: set("ONRAMP_REGISTRY", company.as_ref().map(|c| c.registry.clone())),
@@ -367,5 +393,14 @@ mod tests {
         };
         assert_eq!((limit(None).unwrap(), limit(Some("5 MB")).unwrap()), (2_000_000_000, 5_000_000));
         assert!(limit(Some("much")).is_err());
+        std::fs::write(&paths.settings, "schema = 1\n[hostnames]\nport = 9443\n").unwrap();
+        let port = |variable: Option<&str>| {
+            let read = |name: &str| variable.filter(|_| name == "ONRAMP_HOSTNAMES_PORT").map(str::to_owned);
+            Settings::resolve(&paths, read).map(|settings| settings.hostnames_port.unwrap().value.get())
+        };
+        assert_eq!((port(None).unwrap(), port(Some("8443")).unwrap()), (9443, 8443));
+        for bad in ["0", "70000", "https"] {
+            assert!(port(Some(bad)).unwrap_err().to_string().contains("is no port"), "{bad}");
+        }
     }
 }

@@ -27,6 +27,7 @@ use crate::paths::Paths;
 use crate::project::{Lock, Project, Scaffolded};
 use crate::reference::ImageRef;
 use crate::registry::Access;
+use crate::sandbox::router::RouterId;
 use crate::sandbox::{SandboxId, View, owned};
 use crate::settings::Settings;
 use crate::state::State;
@@ -187,13 +188,21 @@ impl Context {
             );
         }
         let environment = environment.clone();
+        let router = RouterId::of(&self.paths.state);
         blocking(move || {
             if let Some(state) = &state {
                 state.rules(&state.head()?)?.environment(&environment)?;
             }
-            View::read(project, &environment, state.as_deref()).map_err(Failure::from)
+            let mut view = View::read(project, &environment, state.as_deref())?;
+            view.router = view.project.manifest.sandbox.hostnames.then_some(router);
+            Ok(view)
         })
         .await
+    }
+
+    /// The loopback port that is set for names.
+    pub fn hostnames_port(&self) -> Option<u16> {
+        self.settings.hostnames_port.as_ref().map(|port| port.value.get())
     }
 
     /// The project's lock with every reference of the sandbox in it. What is new in it is not written yet: it may turn out

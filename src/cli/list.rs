@@ -35,7 +35,11 @@ impl Report for List {
         if self.sandboxes.is_empty() {
             return "no sandboxes\n".to_owned();
         }
-        text::table(&self.sandboxes.iter().map(row).collect::<Vec<_>>())
+        let mut out = text::table(&self.sandboxes.iter().map(row).collect::<Vec<_>>());
+        for url in self.sandboxes.iter().flat_map(|found| &found.named) {
+            out.push_str(&format!("  {url}\n"));
+        }
+        out
     }
 }
 

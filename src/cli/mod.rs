@@ -17,6 +17,7 @@ mod failure;
 mod finish;
 mod forge;
 mod gate;
+mod hostnames;
 mod image;
 mod init;
 mod join;
@@ -36,6 +37,7 @@ mod prompt;
 mod prune;
 mod release;
 mod remove;
+mod router;
 mod shell;
 mod signatures;
 mod snapshot;
@@ -169,6 +171,7 @@ enum Command {
     Up(up::Arguments),
     Down(down::Arguments),
     Status(status::Arguments),
+    Hostnames(hostnames::Arguments),
     Snapshot(snapshot::Arguments),
     List(list::Arguments),
     Prune(prune::Arguments),
@@ -187,6 +190,7 @@ enum Command {
     #[command(hide = true)]
     XdebugRelay(xdebug::Arguments),
     Gate(gate::Arguments),
+    Router(router::Arguments),
 }
 
 /// The whole command line, styled: for parsing, man pages, completions and the reference.
@@ -288,6 +292,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Up(arguments) => arguments.run(cx).await,
         Command::Down(arguments) => arguments.run(cx).await,
         Command::Status(arguments) => arguments.run(cx).await,
+        Command::Hostnames(arguments) => arguments.run(cx).await,
         Command::Snapshot(arguments) => arguments.run(cx).await,
         Command::List(arguments) => arguments.run(cx).await,
         Command::Prune(arguments) => arguments.run(cx).await,
@@ -305,6 +310,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Man(arguments) => arguments.run(cx),
         Command::XdebugRelay(arguments) => arguments.run(cx).await,
         Command::Gate(arguments) => arguments.run(cx).await,
+        Command::Router(arguments) => arguments.run(cx).await,
     }
 }
 

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::name::Name;
-use crate::sandbox::parity::{Fact, Parity, Standing};
+use crate::sandbox::parity::{Fact, Look, Parity, Standing};
 use crate::text;
 
 /// Show how far the sandbox equals an environment, service by service, fact by fact.
@@ -42,7 +42,7 @@ impl Arguments {
     /// Looks at the containers, compares, and holds the score against what was asked for.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let (view, engine) = tokio::try_join!(cx.view(&self.environment), cx.engine())?;
-        let parity = Parity::of(&engine, &view).await?;
+        let parity = Parity::of(&engine, &view, Look::IntoImages).await?;
         let passed = self.min.is_none_or(|min| parity.score.reaches(min));
         cx.report(&Measured { parity_line: parity.summary().to_string(), parity, min: self.min, passed });
         Ok(if passed { Verdict::Ok } else { Verdict::Failed })

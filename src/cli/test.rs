@@ -15,7 +15,7 @@ use crate::name::Name;
 use crate::project::{Lock, Project};
 use crate::sandbox::beside::{self, Maker};
 use crate::sandbox::changed::{self, Passed};
-use crate::sandbox::parity::{Parity, Summary};
+use crate::sandbox::parity::{Look, Parity, Summary};
 use crate::sandbox::plan::Begin;
 use crate::sandbox::record::Record;
 use crate::sandbox::run::{self, Case, CaseResult, Ending, Lane, Outcome, Run};
@@ -97,7 +97,7 @@ impl Arguments {
         let tests = outcomes(cx, &view, &lanes, artifacts.as_deref(), &hearing).await?;
         // One that another needs has run all the same.
         unchanged.retain(|test| tests.iter().all(|outcome| outcome.test != *test));
-        let parity = Parity::of(&engine, &view).await?.summary();
+        let parity = Parity::of(&engine, &view, Look::IntoImages).await?.summary();
         // An edit is live in the sandbox: results of code that changed meanwhile are nobody's evidence.
         let same_code = now().await? == fingerprint;
         if let Some(file) = &self.junit {

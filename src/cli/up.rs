@@ -12,7 +12,7 @@ use super::output::{Report, Verdict};
 use super::xdebug;
 use crate::engine::{Engine, Volume, label};
 use crate::name::{Name, NotAName};
-use crate::sandbox::parity::Parity;
+use crate::sandbox::parity::{Look, Parity};
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, ServicePlan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
 use crate::sandbox::up::{self, Running};
@@ -159,7 +159,7 @@ pub async fn bring_up_and_report(
 async fn report(cx: &Context, brought: Option<BroughtUp>) -> Result<Verdict, Failure> {
     let Some(BroughtUp { view, services, plan }) = brought else { return Ok(Verdict::Ok) };
     let engine = cx.engine().await?;
-    let parity = Parity::of(&engine, &view).await?;
+    let parity = Parity::of(&engine, &view, Look::AtContainers).await?;
     cx.report(&Up {
         sandbox: view.id.to_string(),
         environment: view.environment.to_string(),
@@ -239,7 +239,8 @@ pub async fn make(
         reaper::start(&cx.paths.state, &view.project.root, view.id.as_str(), process)?;
         cx.observer.note(&format!("sandbox {} ends with process {}", view.id, process.number));
     }
-    let services = up::apply(engine, &cx.paths.state, &plan, cx.timeout, &cx.observer).await?;
+    let mut services = up::apply(engine, &cx.paths.state, &plan, cx.timeout, &cx.observer).await?;
+    up::name(engine, &cx.paths.state, cx.hostnames_port(), &plan, &mut services).await?;
     // Whoever brings it up again after the process has ended wants it to stay.
     if asker.is_none() && tied.is_some_and(|process| !process.runs()) {
         reaper::forget(&cx.paths.state, view.id.as_str())?;
@@ -288,6 +289,9 @@ impl Report for Plan {
             format!("{} from {}", named.join(" "), service.service)
         };
         line("reach  ", &reaching.map(reaches).collect::<Vec<_>>());
+        let named: Vec<String> =
+            self.services.iter().filter_map(|service| Some(service.hostname.as_ref()?.to_string())).collect();
+        line("name   ", &named);
         line("create ", &names(Action::Create));
         line("replace", &names(Action::Replace));
         line("start  ", &names(Action::Start));
@@ -299,7 +303,7 @@ impl Report for Plan {
 impl Report for Up {
     fn text(&self) -> String {
         let row = |service: &Running| {
-            let url = service.url.clone().unwrap_or_else(|| "-".to_owned());
+            let url = service.named.as_ref().or(service.url.as_ref()).cloned().unwrap_or_else(|| "-".to_owned());
             vec![format!("  {}", service.service), url, text::neutral_line(&service.answer, 60)]
         };
         let rows: Vec<Vec<String>> = self.services.iter().map(row).collect();

@@ -440,7 +440,7 @@ fn view(root: &Path, services: &BTreeMap<Name, Service>) -> View {
     let id = SandboxId::new(&manifest.name, None, root);
     let environment = EnvironmentAt { environment: name("production"), commit: None };
     let project = Project { root: root.to_owned(), manifest, text: String::new() };
-    View { project, id, environment, members, left_out: Vec::new(), xdebug: None }
+    View { project, id, environment, members, left_out: Vec::new(), state: None, xdebug: None, router: None }
 }
 
 proptest! {

@@ -10,8 +10,8 @@ use bollard::models::{
     MountVolumeOptions, NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions,
-    UploadToContainerOptions, WaitContainerOptions,
+    CreateContainerOptions, DownloadFromContainerOptions, EventsOptions, ListContainersOptions, LogsOptions,
+    RemoveContainerOptions, UploadToContainerOptions, WaitContainerOptions,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -238,7 +238,9 @@ impl ContainerSpec {
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         labels.insert(label::SPEC.to_owned(), self.digest().to_string());
         // Labels are inherited: what an image says here must not count.
-        labels.entry(label::REACHES.to_owned()).or_default();
+        for key in [label::REACHES, label::HOSTNAME, label::ROUTER] {
+            labels.entry(key.to_owned()).or_default();
+        }
         let exposed = self.port.map(|port| format!("{}/tcp", port.container));
         let binding = self.port.map(|port| {
             let host_port = port.host.map_or_else(|| "0".to_owned(), |host| host.to_string());
@@ -376,6 +378,20 @@ impl Engine {
             }
         };
         Ok(found.into_iter().map(container).collect())
+    }
+
+    /// Waits until one of the containers that onramp made and that carry these labels is removed, or the engine goes.
+    pub async fn container_removed(&self, labels: &[(&str, &str)]) -> Result<(), Error> {
+        let mut filters = label_filter(labels);
+        filters.insert("type".to_owned(), vec!["container".to_owned()]);
+        filters.insert("event".to_owned(), vec!["destroy".to_owned()]);
+        // What happens between the caller's look and the subscription is told, too.
+        let since = Some((Timestamp::now().as_second() - 1).to_string());
+        let options = EventsOptions { filters: Some(filters), since, ..Default::default() };
+        match self.docker.events(Some(options)).next().await {
+            Some(Err(error)) => Err(Self::failed("tell what happens", error)),
+            _ => Ok(()),
+        }
     }
 
     /// Where a running container's port is reached; none while it is not published.

@@ -53,6 +53,10 @@ pub mod label {
     pub const EGRESS: &str = "dev.onramp.egress";
     /// On a container: the hosts and ports outside that it reaches, separated by commas.
     pub const REACHES: &str = "dev.onramp.reaches";
+    /// On a container: the name that it is reached by through the router.
+    pub const HOSTNAME: &str = "dev.onramp.hostname";
+    /// On a container: whose router that is.
+    pub const ROUTER: &str = "dev.onramp.router";
     /// On an image, `true`: its containers run with nothing but /tmp and /run to write to.
     pub const READ_ONLY: &str = "dev.onramp.read-only";
     /// On a volume in memory: the service whose secrets are in it.

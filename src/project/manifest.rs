@@ -58,6 +58,9 @@ pub struct SandboxRules {
     /// Whether the sandbox's services may reach the network outside. They may not unless this says so.
     #[serde(default)]
     pub egress: bool,
+    /// Whether services that answer by HTTP have names of their own: `https://web.<sandbox>.localhost/`.
+    #[serde(default)]
+    pub hostnames: bool,
 }
 
 /// A manifest and where it was found.
@@ -119,11 +122,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Manifest, DocumentError> {
                 format!("services.{name}: `egress` names hosts while `[sandbox] egress = true` opens all: keep one");
             return Err(wrong(&table, message));
         }
-        if service.replicas.is_some() {
-            return Err(wrong(
-                &table,
-                format!("services.{name}: `replicas` belongs to an environment, a sandbox runs one"),
-            ));
+        for (key, is_set) in [("replicas", service.replicas.is_some()), ("puppet", service.puppet.is_some())] {
+            if is_set {
+                return Err(wrong(&table, format!("services.{name}: `{key}` belongs to an environment")));
+            }
         }
     }
     test::check(&manifest).map_err(|mistake| {
@@ -157,6 +159,11 @@ pub fn check_service(service: &Service) -> Result<(), String> {
         if !ready.http.starts_with('/') || ready.http.contains(char::is_whitespace) {
             return Err("`ready.http` is a path that begins with `/`".to_owned());
         }
+    }
+    let below = |path: &&String| path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.starts_with('-');
+    let paths = service.puppet.iter().flat_map(|puppet| [&puppet.code, &puppet.manifest]);
+    if let Some(path) = paths.into_iter().find(|path| !below(path)) {
+        return Err(format!("`puppet`: `{}` is no path below the state repository", path.escape_debug()));
     }
     if service.port == Some(0) || service.publish == Some(0) {
         return Err("a port is 1 to 65535".to_owned());

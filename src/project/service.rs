@@ -83,6 +83,9 @@ pub struct Service {
     /// Project only: what fills empty `data`.
     #[serde(default, skip_serializing_if = "Seed::is_empty")]
     pub seed: Seed,
+    /// Environment only: the Puppet code that its machines are made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet: Option<Puppet>,
     /// Project only: directories of the project shown in the container, so that an edit needs no rebuild.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sync: BTreeMap<String, Shown>,
@@ -150,6 +153,21 @@ pub struct Build {
 
 fn here() -> String {
     ".".to_owned()
+}
+
+/// Puppet code, in the state repository at the commit of the declaration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Puppet {
+    /// A directory of the state repository, laid out as one of Puppet's environments: `manifests`, `modules`, `hiera.yaml`.
+    pub code: String,
+    /// What is applied, in that directory.
+    #[serde(default = "site")]
+    pub manifest: String,
+}
+
+fn site() -> String {
+    "manifests/site.pp".to_owned()
 }
 
 /// When a service is ready.

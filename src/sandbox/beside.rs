@@ -51,7 +51,7 @@ impl<'a> Beside<'a> {
     /// Brings one up for a group of tests. Its data begins as the golden copies are; what has none is seeded.
     pub async fn up(maker: &Maker<'a>, group: &Name) -> Result<Self, Error> {
         let Maker { engine, lock, key, .. } = *maker;
-        let view = View { id: maker.view.id.beside(group), xdebug: None, ..maker.view.clone() };
+        let view = View { id: maker.view.id.beside(group), xdebug: None, router: None, ..maker.view.clone() };
         let turn = Turn::take(maker.state, &turn_on(view.id.as_str()))?;
         let plan = view.plan(engine, lock, key, &Begin::AsItWas).await?;
         let beside = Self { engine, state: maker.state, id: view.id, there: true, _turn: turn };

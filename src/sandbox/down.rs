@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::data::{self, layers};
 use super::identity::image_prefix;
-use super::{Error, gate};
+use super::{Error, gate, router};
 use crate::engine::{Engine, Volume, label};
 
 /// How long a service with data may take to end cleanly, in seconds.
@@ -112,5 +112,5 @@ pub async fn apply(engine: &Engine, state: &Path, plan: &Plan) -> Result<(), Err
     for image in &plan.images {
         engine.untag(image).await?;
     }
-    Ok(())
+    router::end_unwanted(engine, state).await
 }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::data::{self, Inventory, layers};
+use super::router::Reached;
 use super::{Error, down, gate, reaper, turn_on};
 use crate::engine::{Engine, Volume, label};
 use crate::git::Worktree;
@@ -31,6 +32,8 @@ pub struct Found {
     pub volumes: usize,
     /// The gate through which its services reach hosts outside; none where they reach none.
     pub gate: Option<gate::Standing>,
+    /// Where its services answer by name.
+    pub named: Vec<String>,
     /// When something was made for it last.
     pub last: Option<Timestamp>,
     /// Why nobody can come back to it; none where somebody can.
@@ -53,6 +56,7 @@ pub enum Gone {
 pub async fn list(engine: &Engine, state: &Path) -> Result<Vec<Found>, Error> {
     let any = [(label::SANDBOX, "")];
     let (containers, volumes) = try_join(engine.containers(&any), engine.volumes(&any)).await?;
+    let reached = Reached::by(engine, state);
     let mut all: BTreeMap<String, Found> = BTreeMap::new();
     for container in &containers {
         if let Some(found) = Found::entry(&mut all, &container.labels, container.created)
@@ -63,6 +67,7 @@ pub async fn list(engine: &Engine, state: &Path) -> Result<Vec<Found>, Error> {
             if container.running && gate::reached_by(container).next().is_some() {
                 found.gate = Some(gate::standing(state, &found.sandbox));
             }
+            found.named.extend(reached.url(container));
         }
     }
     for volume in volumes.iter().filter(|volume| !volume.labels.contains_key(label::SECRET_FILES)) {
@@ -100,6 +105,7 @@ impl Found {
             containers: 0,
             volumes: 0,
             gate: None,
+            named: Vec::new(),
             last: None,
             gone: None,
         });

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod ready;
 pub mod reaper;
 pub mod record;
+pub mod router;
 pub mod run;
 mod secret;
 pub mod seed;
@@ -194,6 +195,15 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// What sends names on could not be started.
+    #[error("the router, by which services are reached by name, did not start: {why}")]
+    NoRouter {
+        /// What it said.
+        why: String,
+    },
+    /// The authority for the certificates of names cannot be used.
+    #[error(transparent)]
+    Authority(#[from] router::AuthorityError),
     /// No image is there through which data could be read.
     #[error("the engine has no image at all, through which the data of sandbox {sandbox} could be read")]
     NoImages {
@@ -282,7 +292,10 @@ impl Fault for Error {
             | Self::Elsewhere { .. }
             | Self::NoData { .. } => Class::Usage,
             Self::SnapshotThere { .. } | Self::Somebodys { .. } => Class::Conflict,
-            Self::NoImages { .. } | Self::NoGate { .. } | Self::NoGateElsewhere { .. } => Class::Env,
+            Self::NoImages { .. } | Self::NoGate { .. } | Self::NoGateElsewhere { .. } | Self::NoRouter { .. } => {
+                Class::Env
+            }
+            Self::Authority(error) => error.class(),
             Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::File(error) => error.class(),
@@ -312,6 +325,10 @@ impl Fault for Error {
                     .into(),
             ),
             Self::NoGate { .. } => Some("another program may listen there".into()),
+            Self::NoRouter { .. } => Some(
+                "the services are up; `[hostnames] port` of your settings or ONRAMP_HOSTNAMES_PORT names a port".into(),
+            ),
+            Self::Authority(error) => error.hint(),
             Self::Turn(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
@@ -332,9 +349,10 @@ impl Fault for Error {
                 vec!["onramp up".into()]
             }
             Self::SeedBroken { path, tool, .. } => vec![format!("{tool} -t {}", path.display())],
-            Self::SeedFailed { .. } => vec!["onramp up".into()],
+            Self::SeedFailed { .. } | Self::NoRouter { .. } => vec!["onramp up".into()],
             Self::Somebodys { .. } => vec!["onramp test --artifacts DIR".into()],
             Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
+            Self::Authority(error) => error.next(),
             Self::Engine(error) => error.next(),
             Self::File(error) => error.next(),
             Self::State(error) => error.next(),

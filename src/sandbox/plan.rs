@@ -12,6 +12,7 @@ use super::data::snapshot::Snapshot;
 use super::data::{DataVolume, Frozen, Golden, Inventory};
 use super::debug::Xdebug;
 use super::mask::Masks;
+use super::router::{Hostname, RouterId};
 use super::seed::Seeds;
 use super::{Error, SandboxId, SandboxKey, SecretFiles, gate, secret};
 use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Root, Source, label};
@@ -64,6 +65,8 @@ pub struct Wanted<'a> {
     pub begin: &'a Begin,
     /// The service that is debugged.
     pub xdebug: Option<&'a Xdebug>,
+    /// The router by which services are reached by name; none where they are not.
+    pub router: Option<&'a RouterId>,
 }
 
 /// How the data of a project's own services begins.
@@ -160,6 +163,8 @@ pub struct ServicePlan {
     pub files: Option<Vec<u8>>,
     /// The hosts and ports outside that it reaches, through the sandbox's gate.
     pub egress: Vec<Endpoint>,
+    /// The name that it is reached by through the router.
+    pub hostname: Option<Hostname>,
     /// The volume that holds its data.
     pub volume: Option<String>,
     /// Seed files, absolute, in order.
@@ -336,6 +341,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             xdebug: wanted.debugged(member).is_some(),
             files: wanted.debugged(member).and_then(Xdebug::files),
             egress: wanted.reach(member),
+            hostname: wanted.hostname(member),
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
@@ -354,6 +360,11 @@ impl Plan {
     /// Whether some service reaches some hosts outside.
     pub fn has_gate(&self) -> bool {
         self.services.iter().any(|service| !service.egress.is_empty())
+    }
+
+    /// Whether some service has a name.
+    pub fn has_names(&self) -> bool {
+        self.services.iter().any(|service| service.hostname.is_some())
     }
 
     /// Refuses a snapshot that has data of services which are not in the sandbox.
@@ -525,6 +536,12 @@ impl Wanted<'_> {
         named.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The name of a service. One that is only asked for a connection may speak anything but HTTP.
+    fn hostname(&self, member: &Member) -> Option<Hostname> {
+        let answers = member.service.ready.as_ref().and(member.service.port).and(self.router);
+        answers.map(|_| Hostname::of(self.id, &member.id))
+    }
+
     /// The container of a service, its data aside.
     fn container(
         &self,
@@ -568,6 +585,10 @@ impl Wanted<'_> {
             for (name, value) in gate::variables(self.members.iter().map(|member| &member.id)) {
                 env.entry(name.to_owned()).or_insert(value);
             }
+        }
+        if let Some((name, router)) = self.hostname(member).zip(self.router) {
+            labels.insert(label::HOSTNAME.to_owned(), name.to_string());
+            labels.insert(label::ROUTER.to_owned(), router.as_str().to_owned());
         }
         // The port is that of the sandbox which this one is beside.
         let publish = member.service.publish.filter(|_| member.own && self.id.beside.is_none());

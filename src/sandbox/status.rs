@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::router::{self, Hostname};
 use super::{Error, SandboxId, gate};
 use crate::engine::{Container, Engine, label};
 
@@ -18,6 +19,8 @@ pub struct ServiceStatus {
     pub status: String,
     /// `127.0.0.1:port`.
     pub address: Option<String>,
+    /// The name that it is reached by through the router.
+    pub hostname: Option<Hostname>,
     /// The hosts and ports outside that it reaches, through the gate.
     pub egress: Vec<String>,
 }
@@ -37,6 +40,7 @@ fn status(container: Container) -> ServiceStatus {
         running: container.running,
         status: crate::text::neutral_line(&container.status, 60),
         address: container.host_port.map(|port| format!("127.0.0.1:{port}")),
+        hostname: router::name_of(&container),
         egress: gate::reached_by(&container).map(str::to_owned).collect(),
         container: container.name,
     }

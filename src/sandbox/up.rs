@@ -15,7 +15,7 @@ use super::data::{self, Maker};
 use super::mask::Masks;
 use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
 use super::source::Context;
-use super::{Error, ServiceId, gate, seed};
+use super::{Error, ServiceId, gate, router, seed};
 use crate::engine::{Backing, BuildSpec, Engine, VolumeSpec, label};
 use crate::event::Observer;
 use crate::task::blocking;
@@ -29,6 +29,8 @@ pub struct Running {
     pub action: Action,
     /// Where it answers on this machine; none for a service without a port.
     pub url: Option<String>,
+    /// Where it answers by name, through the router.
+    pub named: Option<String>,
     /// What it answered.
     pub answer: String,
     /// From the beginning of `up`, in milliseconds.
@@ -70,6 +72,26 @@ pub async fn apply(
     remove_former_data(engine, plan).await?;
     remove_former_builds(engine, plan).await?;
     Ok(running)
+}
+
+/// Sees to it that the services that run are reached by their names, at this port if one is set; and that no router is left that
+/// nobody asks for any more.
+pub async fn name(
+    engine: &Engine,
+    state: &Path,
+    port: Option<u16>,
+    plan: &Plan,
+    services: &mut [Running],
+) -> Result<(), Error> {
+    if !plan.has_names() {
+        return router::end_unwanted(engine, state).await;
+    }
+    let standing = router::ensure(engine, state, port).await?;
+    for service in services {
+        let planned = plan.services.iter().find(|planned| planned.service == service.service);
+        service.named = planned.and_then(|planned| planned.hostname.as_ref()).map(|name| standing.url(name));
+    }
+    Ok(())
 }
 
 /// Makes the network, the data and the services.
@@ -116,7 +138,7 @@ async fn make(
             }
             let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let (id, action) = (service.service.clone(), service.action);
-            let running = |(url, answer)| Running { service: id, action, url, answer, ready_ms };
+            let running = |(url, answer)| Running { service: id, action, url, named: None, answer, ready_ms };
             Ok::<_, Error>(brought?.map(running))
         }
     });

@@ -9,6 +9,7 @@ use super::closure::{self, Member};
 use super::data::Inventory;
 use super::debug::Xdebug;
 use super::plan::{self, Begin, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
+use super::router::RouterId;
 use super::seed::Seeds;
 use super::source::Context;
 use super::{Error, SandboxId, SandboxKey};
@@ -36,6 +37,10 @@ pub struct View {
     pub left_out: Vec<Member>,
     /// The service that is debugged.
     pub xdebug: Option<Xdebug>,
+    /// The state repository; none where none is set.
+    pub state: Option<State>,
+    /// The router by which its services are reached by name; none where they are not.
+    pub router: Option<RouterId>,
 }
 
 impl View {
@@ -60,7 +65,7 @@ impl View {
         let members = closure::resolve(&project.manifest, environment.as_str(), &mut lookup)?;
         let left_out = closure::left_out(own, of_own, &members);
         let environment = EnvironmentAt { environment: environment.clone(), commit };
-        Ok(Self { project, id, environment, members, left_out, xdebug: None })
+        Ok(Self { project, id, environment, members, left_out, state: state.cloned(), xdebug: None, router: None })
     }
 
     /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
@@ -106,6 +111,7 @@ impl View {
             key,
             begin,
             xdebug: self.xdebug.as_ref(),
+            router: self.router.as_ref(),
         };
         plan::plan(&wanted, &existing)
     }

@@ -117,6 +117,10 @@ mod tests {
                 "[services.web]\nimage = \"r.test/a@DIGEST\"\npublish = 8080\n",
                 "4:1: services.web: `publish` belongs to a project's onramp.toml, not to an environment",
             ),
+            (
+                "[services.web]\nimage = \"r.test/a@DIGEST\"\npuppet = { code = \"../web\" }\n",
+                "2:1: services.web: `puppet`: `../web` is no path below the state repository",
+            ),
             ("[services.web]\nimage = \"r.test/a@DIGEST\"\nprot = 1\n", "4:1: unknown key `prot`"),
             (
                 "[services.web]\nimage = \"r.test/a@DIGEST\"\nready = { http = \"/h\" }\n",

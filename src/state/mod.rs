@@ -164,6 +164,12 @@ impl State {
         Ok(apps)
     }
 
+    /// Every file under a directory at a commit: path from there, git's file mode, contents; at most `cap` bytes in all. None where
+    /// there is no such directory.
+    pub fn directory(&self, commit: &Commit, path: &str, cap: u64) -> Result<Vec<(String, i32, Vec<u8>)>, Error> {
+        Ok(self.mirror.files(commit, path, cap)?)
+    }
+
     fn text(&self, commit: &Commit, path: &str) -> Result<Option<String>, Error> {
         let contents = self.mirror.read(commit, path, crate::document::CAP)?;
         contents.map(|contents| utf8(path, commit, contents)).transpose()

@@ -93,6 +93,7 @@ fn every_key_of_every_file_is_described() {
         ("onramp.toml", format!("{service}[services.web.build]\n")),
         ("onramp.toml", format!("{service}[services.web.limits]\n")),
         ("onramp.toml", format!("{service}[services.web.ready]\n")),
+        ("onramp.toml", format!("{service}[services.web.puppet]\n")),
         ("onramp.toml", "[tests.unit]\n".to_owned()),
         ("onramp.toml", "[sandbox]\n".to_owned()),
         ("onramp.lock", "[blocks.web]\n".to_owned()),

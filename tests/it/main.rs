@@ -24,6 +24,7 @@ mod egress;
 mod engine;
 mod full_disk;
 mod hostile;
+mod hostnames;
 mod isolation;
 mod join;
 mod killed;

@@ -129,3 +129,75 @@ fn what_stands_still_is_missing_and_other_seeds_are_told() {
     let staging = dev.in_shop("parity staging").ok().stdout;
     assert!(staging.contains("parity with staging@[COMMIT]: 2 of 3 services"), "{staging}");
 }
+
+/// Commits files to the state repository's default branch.
+fn declare_files(dev: &Developer, files: &[(&str, &str)]) {
+    let state = dev.elsewhere("state.git");
+    dev.git("", &["clone", "--quiet", state.to_str().unwrap(), "declared"]);
+    for (path, text) in files {
+        dev.write(std::path::Path::new("declared").join(path), text);
+    }
+    dev.git("declared", &["add", "--all"]);
+    dev.git("declared", &["commit", "--quiet", "--message", "Puppet code"]);
+    dev.git("declared", &["push", "--quiet"]);
+    dev.remove("declared");
+}
+
+#[test]
+fn puppet_says_which_resources_of_the_environment_an_image_has() {
+    let dev = Developer::new();
+    dev.shop();
+    let dockerfile = dev.read("shop/Dockerfile");
+    let install = "RUN apt-get update && apt-get install -y --no-install-recommends puppet-agent\n";
+    dev.write("shop/Dockerfile", format!("{dockerfile}\n{install}"));
+    dev.declare("environments/production/shop.toml", |text| {
+        text.replace("[services.web]\n", "[services.web]\npuppet = { code = \"puppet/web\" }\n")
+    });
+    dev.declare("environments/production/auth.toml", |text| format!("{text}puppet = {{ code = \"puppet/web\" }}\n"));
+    let up = dev.in_shop("up --json").ok().json();
+    assert_eq!(fact(&up["parity"], "shop/web", "puppet"), "unknown - `onramp parity` asks Puppet");
+    let parity = || dev.in_shop("parity --json").ok().json();
+    assert_eq!(fact(&parity(), "shop/web", "puppet"), "unknown - `puppet/web` is not in the state repository");
+
+    let site = r#"
+include web
+file { '/var/www/html': ensure => directory }
+file { '/etc/acme.conf': content => "on\n" }
+file { '/etc/debian_version': content => "0\n" }
+exec { 'asks': command => '/bin/true', unless => '/nonexistent/program' }
+file { '/var/acme': ensure => directory, require => Exec['asks'] }
+"#;
+    declare_files(
+        &dev,
+        &[
+            ("puppet/web/manifests/site.pp", site),
+            ("puppet/web/modules/web/manifests/init.pp", "class web { package { 'apache2': ensure => installed } }\n"),
+        ],
+    );
+    let told = parity();
+    for (resource, expected) in [
+        ("File[/var/www/html]", "equal - "),
+        ("Package[apache2]", "equal - "),
+        ("File[/etc/acme.conf]", "missing - ensure: current_value 'absent', should be 'file'"),
+        ("Exec[asks]", "unknown - Could not find command '/nonexistent/program'"),
+        ("File[/var/acme]", "unknown - what it depends on could not be looked at"),
+    ] {
+        assert_eq!(fact(&told, "shop/web", &format!("puppet.{resource}")), expected, "{told}");
+    }
+    let other = fact(&told, "shop/web", "puppet.File[/etc/debian_version]");
+    assert!(other.starts_with("overridden - content: current_value '{sha256}"), "{other}");
+    assert_eq!(fact(&told, "auth/api", "puppet"), "unknown - its image has no puppet");
+
+    // Nothing of it is in the sandbox, and no container is left.
+    assert_eq!(dev.in_shop("exec web -- test -e /onramp-puppet").code(), 1);
+    assert_eq!(dev.in_shop("exec web -- test -e /etc/acme.conf").code(), 1);
+    let left = engine::containers(&format!("onramp.{}.carrier.", engine::sandbox_of(&dev.path("shop"))));
+    assert!(left.is_empty(), "{left:?}");
+
+    declare_files(&dev, &[("puppet/web/manifests/site.pp", "file { '/x': ensure =>\n")]);
+    let broken = fact(&parity(), "shop/web", "puppet");
+    assert!(
+        broken.starts_with("unknown - puppet: Could not parse for environment production: Syntax error"),
+        "{broken}"
+    );
+}

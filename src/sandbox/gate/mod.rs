@@ -12,16 +12,14 @@ mod serve;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 
+use super::background::{self, READY};
 use super::identity::network_of;
 use super::reaper::Process;
-use super::{Error, SandboxId, ServiceId, background};
+use super::{Error, SandboxId, ServiceId};
 use crate::engine::{Container, Engine, Gateway, label};
 use crate::files::{self, FileError};
 
@@ -29,9 +27,7 @@ use crate::files::{self, FileError};
 pub const PORT: u16 = 10_231;
 /// The name that a container knows its gate by.
 pub const NAME: &str = "gate.onramp.internal";
-/// What a gate says once it listens.
-const READY: &str = "ready";
-/// The largest memory of a gate, in bytes, and the longest complaint.
+/// The largest memory of a gate, in bytes.
 const CAP: u64 = 4096;
 
 /// The variables by which programs find their proxy, and the names that they find without it. curl reads `http_proxy` in small
@@ -95,46 +91,20 @@ pub async fn ensure(engine: &Engine, state: &Path, id: &SandboxId) -> Result<(),
         return Ok(());
     }
     end(state, id.as_str()).await?;
-    start(id.as_str()).await
+    let started = background::start(&["gate", id.as_str()]).await?;
+    started.map_err(|why| Error::NoGate { sandbox: id.to_string(), why })
 }
 
 /// Ends the gate of a sandbox; one that does not run is ended.
 pub async fn end(state: &Path, sandbox: &str) -> Result<(), Error> {
     let file = file(state, sandbox);
     if let Some(record) = record(state, sandbox) {
-        // The handle stands for one process, whatever becomes of its number; then it is asked whether it is the one.
-        let pid = i32::try_from(record.process.number).ok().and_then(Pid::from_raw);
-        let handle = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        if let Some(handle) = handle.filter(|_| record.process.runs()) {
-            let _ = pidfd_send_signal(&handle, Signal::KILL);
-            record.process.ended().await?;
-        }
+        background::end(&record.process).await?;
     }
     match std::fs::remove_file(&file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::io("remove", &file)(error).into()),
         _ => Ok(()),
     }
-}
-
-/// Starts one, and waits until it listens.
-async fn start(sandbox: &str) -> Result<(), Error> {
-    // It has no part in the project, whose directory may go before it.
-    let nowhere = Path::new("/");
-    let mut command = tokio::process::Command::from(background::command(nowhere)?);
-    command.args(["gate", sandbox]).current_dir(nowhere).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(FileError::io("start", Path::new("onramp")))?;
-    let (mut said, mut complaint) = (String::new(), String::new());
-    if let Some(stdout) = child.stdout.take() {
-        let _ = BufReader::new(stdout.take(CAP)).read_line(&mut said).await;
-    }
-    if said.trim() == READY {
-        return Ok(());
-    }
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(CAP).read_to_string(&mut complaint).await;
-    }
-    let complaint = complaint.trim().trim_start_matches("error: ");
-    Err(Error::NoGate { sandbox: sandbox.to_owned(), why: complaint.to_owned() })
 }
 
 /// Is the gate of a sandbox, until its network or the engine goes. `ready` is called once it listens.

@@ -1,9 +1,11 @@
 //! How far a sandbox equals its environment: service by service, fact by fact.
 //!
-//! [`observe`] asks the engine what the containers are, [`compare`] holds that against what is declared, [`score`] counts.
+//! [`observe`] asks the engine what the containers are, [`compare`] holds that against what is declared, [`puppet`] lets Puppet look,
+//! [`score`] counts.
 
 mod compare;
 mod observe;
+mod puppet;
 mod score;
 
 use futures_util::future::try_join;
@@ -30,6 +32,15 @@ pub enum Standing {
     Missing,
     /// Nobody can tell: the environment does not say, or it is a secret.
     Unknown,
+}
+
+/// How closely is looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// At what the engine says of containers and images.
+    AtContainers,
+    /// Also at what Puppet says of images, which takes its time.
+    IntoImages,
 }
 
 /// One fact of a service.
@@ -67,12 +78,18 @@ pub struct Parity {
 
 impl Parity {
     /// Looks at the sandbox's containers and compares them with what its environment declares.
-    pub async fn of(engine: &Engine, view: &View) -> Result<Self, Error> {
+    pub async fn of(engine: &Engine, view: &View, look: Look) -> Result<Self, Error> {
         let seeded = view.clone();
         let seeds = blocking(move || seeded.seeds());
         let (observed, seeds) = try_join(observe::observe(engine, &view.id), seeds).await?;
         let seeds = seeds.into_iter().map(|(service, seeds)| (service, seeds.digest)).collect();
-        Ok(compare::compare(view, &seeds, &observed))
+        let parity = compare::compare(view, &seeds, &observed);
+        let mut told = puppet::facts(engine, view, &observed, look == Look::IntoImages).await?;
+        let mut services = parity.services;
+        for service in &mut services {
+            service.facts.extend(told.remove(&service.service).unwrap_or_default());
+        }
+        Ok(Self::new(parity.environment, services))
     }
 
     fn new(environment: EnvironmentAt, services: Vec<ServiceParity>) -> Self {

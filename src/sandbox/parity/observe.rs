@@ -13,6 +13,8 @@ use crate::sandbox::{Error, SandboxId, ServiceId, gate};
 pub struct Observed {
     /// `repository@digest` names of its image.
     pub repo_digests: Vec<String>,
+    /// The id of its image.
+    pub image_id: String,
     /// The platform of its image.
     pub platform: String,
     /// What its image says of containers that are told nothing else.
@@ -69,6 +71,7 @@ async fn observe_one(engine: &Engine, container: &Container) -> Result<Observed,
         image.map(|image| (image.repo_digests, image.platform, image.defaults)).unwrap_or_default();
     Ok(Observed {
         repo_digests,
+        image_id: facts.image_id,
         platform,
         image,
         command: facts.command,

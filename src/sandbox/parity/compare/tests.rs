@@ -34,7 +34,9 @@ impl Sandbox {
             environment: EnvironmentAt { environment: "production".parse().unwrap(), commit: None },
             members,
             left_out,
+            state: None,
             xdebug: None,
+            router: None,
         };
         Self { view, seeds, observed }
     }
@@ -73,6 +75,7 @@ fn made(member: &Member, seeds: &BTreeMap<Name, Digest>) -> Observed {
     };
     let set = service.env.iter().map(|(key, of)| (key.clone(), value(of)));
     Observed {
+        image_id: String::new(),
         repo_digests: declared.map(|i| format!("{}@{}", i.repository(), i.digest().unwrap())).into_iter().collect(),
         platform: "linux/amd64".into(),
         command: service.command.clone().unwrap_or_else(|| image.command.clone()),
