@@ -160,6 +160,29 @@ pub fn private_directory(path: &Path) -> Result<(), FileError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(FileError::io("create", path))
 }
 
+/// Makes a directory, whole or not at all: `write` fills it aside, and its name is the last step. One that is there is whole, and
+/// stays.
+pub fn directory_once<E: From<FileError>>(place: &Path, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    if place.is_dir() {
+        return Ok(());
+    }
+    let parent = place.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
+    let aside = tempfile::Builder::new().prefix(".new-").tempdir_in(parent);
+    let aside = aside.map_err(FileError::io("create", place))?;
+    write(aside.path())?;
+    match std::fs::rename(aside.path(), place) {
+        Ok(()) => {
+            // It has another name by now.
+            let _ = aside.keep();
+            Ok(())
+        }
+        // Another onramp came first.
+        Err(_) if place.is_dir() => Ok(()),
+        Err(error) => Err(FileError::io("create", place)(error).into()),
+    }
+}
+
 /// The place that a relative path from a project file means, proven to lie inside `root`, symbolic links followed.
 pub fn confined(root: &Path, relative: &Path) -> Result<PathBuf, FileError> {
     let outside = || FileError::Outside { path: relative.to_owned(), root: root.to_owned() };

@@ -28,6 +28,7 @@ use crate::project::{Lock, Project, Scaffolded};
 use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::sandbox::router::RouterId;
+use crate::sandbox::with::Mix;
 use crate::sandbox::{SandboxId, View, owned};
 use crate::settings::Settings;
 use crate::state::State;
@@ -180,6 +181,11 @@ impl Context {
 
     /// The project's sandbox against an environment.
     pub async fn view(&self, environment: &Name) -> Result<View, Failure> {
+        self.view_with(environment, Mix::default()).await
+    }
+
+    /// The same with this mixed in.
+    pub async fn view_with(&self, environment: &Name, mix: Mix) -> Result<View, Failure> {
         let project = self.project()?;
         let state = self.state().await?;
         if state.is_none() {
@@ -193,7 +199,7 @@ impl Context {
             if let Some(state) = &state {
                 state.rules(&state.head()?)?.environment(&environment)?;
             }
-            let mut view = View::read(project, &environment, state.as_deref())?;
+            let mut view = View::read(project, &environment, state.as_deref(), mix)?;
             view.router = view.project.manifest.sandbox.hostnames.then_some(router);
             Ok(view)
         })

@@ -54,6 +54,8 @@ pub fn row(found: &Found) -> Vec<String> {
         Some(gate) if gate.listens.is_none() => format!("{services}, its gate is gone"),
         _ => services,
     };
+    let with: Vec<&str> = found.with.iter().map(String::as_str).collect();
+    let services = if with.is_empty() { services } else { format!("{services}, with {}", with.join(", ")) };
     let age = found.last.map(|last| text::age(last, Timestamp::now())).unwrap_or_default();
     let directory = text::neutral_line(&found.directory.display().to_string(), 200);
     let place = match found.gone {

@@ -35,6 +35,7 @@ mod pr;
 mod progress;
 mod prompt;
 mod prune;
+mod rehearse;
 mod release;
 mod remove;
 mod router;
@@ -48,6 +49,7 @@ mod trust;
 mod up;
 mod update;
 mod watch;
+mod with;
 mod xdebug;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -182,6 +184,7 @@ enum Command {
     Shell(shell::Arguments),
     Parity(parity::Arguments),
     Export(export::Arguments),
+    Rehearse(rehearse::Arguments),
     Deploy(deploy::Arguments),
     Pr(pr::Arguments),
     Release(release::Arguments),
@@ -303,6 +306,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Shell(arguments) => arguments.run(cx).await,
         Command::Parity(arguments) => arguments.run(cx).await,
         Command::Export(arguments) => arguments.run(cx).await,
+        Command::Rehearse(arguments) => arguments.run(cx).await,
         Command::Deploy(arguments) => arguments.run(cx).await,
         Command::Pr(arguments) => arguments.run(cx).await,
         Command::Release(arguments) => arguments.run(cx).await,

@@ -66,6 +66,11 @@ impl Report for Status {
         };
         let rows: Vec<Vec<String>> = self.services.iter().map(row).collect();
         let mut out = format!("sandbox {}\n{}", self.sandbox, text::table(&rows));
+        for Service { status: service, .. } in &self.services {
+            if let Some(told) = &service.with {
+                out.push_str(&format!("  {} runs with {told}\n", service.service));
+            }
+        }
         for Service { status: service, .. } in self.services.iter().filter(|service| !service.status.egress.is_empty())
         {
             out.push_str(&format!("  {} reaches {}\n", service.service, service.egress.join(", ")));

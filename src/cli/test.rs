@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::junit;
 use super::output::{self, Report, Verdict};
 use super::up::{self, BroughtUp, Reap};
+use super::with::Mixing;
 use crate::files;
 use crate::name::Name;
 use crate::project::{Lock, Project};
@@ -35,6 +36,7 @@ const SHOWN: usize = 20;
   onramp test unit                  one of them, and what it needs
   onramp test --changed             those that a change since they passed can affect
   onramp test --junit report.xml    for Jenkins
+  onramp test --with auth=pr:12     together with what a pull request proposes for another app
   onramp test --reap                in CI: the sandbox ends, with its data, when the job's shell does
   onramp test --artifacts out       screenshots, coverage: what [tests] names
 ")]
@@ -47,6 +49,8 @@ pub struct Arguments {
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Name,
+    #[command(flatten)]
+    mixing: Mixing,
     /// Write the results here, as XML that Jenkins reads (`JUnit`'s)
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -60,6 +64,7 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Results {
     passed: bool,
+    with: Vec<String>,
     tests: Vec<Outcome>,
     unchanged: Vec<Name>,
     parity: Summary,
@@ -77,7 +82,9 @@ impl Arguments {
         };
         let fingerprint = now().await?;
         let asker = self.reap.asker()?;
-        let brought = up::bring_up(cx, &self.environment, &Begin::AsItWas, asker.as_ref()).await?;
+        let mix = self.mixing.find(cx, &self.environment).await?;
+        let with = mix.told();
+        let brought = up::bring_up_with(cx, &self.environment, mix, &Begin::AsItWas, asker.as_ref()).await?;
         let Some(BroughtUp { view, .. }) = brought else { return Ok(Verdict::Ok) };
         let engine = cx.engine().await?;
         let (inputs, before) = (changed::inputs(&engine, &view).await?, Passed::find(&cx.paths.state, &project.root));
@@ -109,7 +116,7 @@ impl Arguments {
         let found: BTreeMap<Name, bool> = found.map(|outcome| (outcome.test.clone(), outcome.passed)).collect();
         let environment = view.environment.environment.clone();
         let state_commit = view.environment.commit.clone();
-        let record = Record { fingerprint, environment, state_commit, tests: found, parity: parity.clone() };
+        let record = Record { fingerprint, environment, state_commit, tests: found, parity: parity.clone(), with };
         if same_code {
             before.keep(&green(&tests), &inputs)?;
             record.keep(&cx.paths.state, &project.root)?;
@@ -117,7 +124,14 @@ impl Arguments {
             cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
         }
         let passed = tests.iter().all(|outcome| outcome.passed);
-        cx.report(&Results { passed, tests, unchanged, parity_line: parity.to_string(), parity });
+        cx.report(&Results {
+            passed,
+            with: view.mix.told(),
+            tests,
+            unchanged,
+            parity_line: parity.to_string(),
+            parity,
+        });
         Ok(if passed { Verdict::Ok } else { Verdict::Failed })
     }
 }
@@ -173,7 +187,9 @@ pub fn green(tests: &[Outcome]) -> BTreeMap<Name, bool> {
 impl Report for Results {
     fn text(&self) -> String {
         let unchanged = self.unchanged.iter().map(|test| format!("{test} unchanged since it passed\n"));
-        self.tests.iter().map(told).chain(unchanged).collect()
+        let with =
+            self.with.iter().map(|told| format!("tested with {told}, so this is no evidence for a deployment\n"));
+        self.tests.iter().map(told).chain(unchanged).chain(with).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::down::no_process;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
+use super::with::Mixing;
 use super::xdebug;
 use crate::engine::{Engine, Volume, label};
 use crate::name::{Name, NotAName};
@@ -16,6 +17,7 @@ use crate::sandbox::parity::{Look, Parity};
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, ServicePlan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
 use crate::sandbox::up::{self, Running};
+use crate::sandbox::with::Mix;
 use crate::sandbox::{SandboxKey, View, turn_on};
 use crate::task::blocking;
 use crate::text;
@@ -29,6 +31,7 @@ use crate::turn::Turn;
 #[command(before_help = "Examples:
   onramp up                    against production
   onramp up --env staging      against another environment
+  onramp up --with auth=pr:12  with what a pull request proposes for another app; several can be mixed
   onramp up --xdebug           PHP stops where the editor says
   onramp up --fresh            with the data as the seeds have it
   onramp up --reap             in CI: it ends, with its data, when the job's shell does
@@ -45,6 +48,8 @@ pub struct Options {
     /// The environment to take the other services from
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     pub environment: Name,
+    #[command(flatten)]
+    mixing: Mixing,
     /// Make the data of this project's services anew, from their seeds
     #[arg(long)]
     fresh: bool,
@@ -75,10 +80,12 @@ impl Options {
     pub async fn bring_up(&self, cx: &Context) -> Result<Option<BroughtUp>, Failure> {
         let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
         let asker = self.reap.asker()?;
+        let mix = self.mixing.find(cx, &self.environment).await?;
         let Some(Debugged(asked)) = &self.xdebug else {
-            return bring_up(cx, &self.environment, &begin, asker.as_ref()).await;
+            return bring_up_with(cx, &self.environment, mix, &begin, asker.as_ref()).await;
         };
-        let (mut view, engine, _) = tokio::try_join!(cx.view(&self.environment), cx.engine(), cx.policy())?;
+        let view = cx.view_with(&self.environment, mix);
+        let (mut view, engine, _) = tokio::try_join!(view, cx.engine(), cx.policy())?;
         let debugged = xdebug::settle(cx, &engine, &view, asked.as_ref(), self.xdebug_port).await?;
         view.xdebug = Some(debugged.clone());
         let brought = make(cx, &engine, view, &begin, asker.as_ref()).await?;
@@ -193,7 +200,19 @@ pub async fn bring_up(
     begin: &Begin,
     asker: Option<&Process>,
 ) -> Result<Option<BroughtUp>, Failure> {
-    let (view, engine, _) = tokio::try_join!(cx.view(environment), cx.engine(), cx.policy())?;
+    bring_up_with(cx, environment, Mix::default(), begin, asker).await
+}
+
+/// The same with this mixed in.
+pub async fn bring_up_with(
+    cx: &Context,
+    environment: &Name,
+    mix: Mix,
+    begin: &Begin,
+    asker: Option<&Process>,
+) -> Result<Option<BroughtUp>, Failure> {
+    let view = cx.view_with(environment, mix);
+    let (view, engine, _) = tokio::try_join!(view, cx.engine(), cx.policy())?;
     make(cx, &engine, view, begin, asker).await
 }
 
@@ -271,8 +290,20 @@ impl Report for Plan {
         );
         line(
             "build  ",
-            &self.build.iter().map(|build| format!("{} on {}", build.service, build.base.path())).collect::<Vec<_>>(),
+            &self
+                .build
+                .iter()
+                .map(|build| match &build.base {
+                    Some(base) => format!("{} on {}", build.service, base.path()),
+                    None => build.service.clone(),
+                })
+                .collect::<Vec<_>>(),
         );
+        let mixed = self.mixed().into_iter().map(|(told, services)| {
+            let services: Vec<String> = services.into_iter().map(ToString::to_string).collect();
+            format!("{} with {}", services.join(" "), text::neutral_line(told, 200))
+        });
+        line("mix    ", &mixed.collect::<Vec<_>>());
         let data = |chosen: fn(&VolumePlan) -> bool| -> Vec<String> {
             self.volumes.iter().filter(|volume| chosen(volume)).map(|volume| volume.service.to_string()).collect()
         };

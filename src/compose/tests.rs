@@ -436,11 +436,22 @@ fn services() -> impl Strategy<Value = BTreeMap<Name, Service>> {
 fn view(root: &Path, services: &BTreeMap<Name, Service>) -> View {
     let mut manifest: Manifest = toml::from_str("schema = 1\nname = \"shop\"\n").unwrap();
     manifest.services.clone_from(services);
-    let members = closure::resolve(&manifest, "production", &mut |_| Ok(None)).unwrap();
+    let members =
+        closure::resolve(&manifest, "production", &crate::sandbox::with::Mix::default(), &mut |_| Ok(None)).unwrap();
     let id = SandboxId::new(&manifest.name, None, root);
     let environment = EnvironmentAt { environment: name("production"), commit: None };
     let project = Project { root: root.to_owned(), manifest, text: String::new() };
-    View { project, id, environment, members, left_out: Vec::new(), state: None, xdebug: None, router: None }
+    View {
+        project,
+        id,
+        environment,
+        members,
+        left_out: Vec::new(),
+        mix: crate::sandbox::with::Mix::default(),
+        state: None,
+        xdebug: None,
+        router: None,
+    }
 }
 
 proptest! {

@@ -238,7 +238,7 @@ impl ContainerSpec {
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         labels.insert(label::SPEC.to_owned(), self.digest().to_string());
         // Labels are inherited: what an image says here must not count.
-        for key in [label::REACHES, label::HOSTNAME, label::ROUTER] {
+        for key in [label::REACHES, label::WITH, label::HOSTNAME, label::ROUTER] {
             labels.entry(key.to_owned()).or_default();
         }
         let exposed = self.port.map(|port| format!("{}/tcp", port.container));

@@ -57,6 +57,8 @@ pub mod label {
     pub const HOSTNAME: &str = "dev.onramp.hostname";
     /// On a container: whose router that is.
     pub const ROUTER: &str = "dev.onramp.router";
+    /// On a container: what `--with` mixed in there, `auth=pr:12 (1a2b3c4)`.
+    pub const WITH: &str = "dev.onramp.with";
     /// On an image, `true`: its containers run with nothing but /tmp and /run to write to.
     pub const READ_ONLY: &str = "dev.onramp.read-only";
     /// On a volume in memory: the service whose secrets are in it.

@@ -35,6 +35,11 @@ pub use worktree::{Identity, Worktree};
 use crate::error::{Class, Fault};
 use crate::files::FileError;
 
+/// Whether git takes this as the name of a branch.
+pub fn is_branch_name(text: &str) -> bool {
+    !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{text}"))
+}
+
 /// A commit's full id: 40 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -177,6 +177,10 @@ pub fn check_service(service: &Service) -> Result<(), String> {
     if !service.seed.is_empty() && service.data.is_none() {
         return Err("`seed` needs `data`: seeds are applied to empty data".to_owned());
     }
+    let programs = [("migrate", &service.migrate), ("check", &service.check)];
+    if let Some((key, _)) = programs.into_iter().find(|(_, program)| program.as_ref().is_some_and(Vec::is_empty)) {
+        return Err(format!("`{key}` is empty"));
+    }
     if service.seed.command().is_some_and(<[String]>::is_empty) {
         return Err("`seed.command` is empty".to_owned());
     }
@@ -224,6 +228,7 @@ mod tests {
                 "[services.db]\ndata = \"/d\"\nseed = { command = [] }\n",
                 "onramp.toml:3:1: services.db: `seed.command` is empty",
             ),
+            ("[services.web]\nmigrate = []\n", "onramp.toml:3:1: services.web: `migrate` is empty"),
             ("[services.db]\ndata = \"/d\"\nseed = { comand = [\"a\"] }\n", "onramp.toml:5:10: unknown key `comand`"),
             (
                 "[services.db]\nread_only = true\ndata = \"/d\"\nseed = [\"a.sql\"]\n",

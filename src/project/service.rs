@@ -50,6 +50,9 @@ pub struct Service {
     /// The program to run instead of the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// The program that migrates data before this image takes over: run once in it whenever the container is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrate: Option<Vec<String>>,
     /// Who runs it instead of the image's own user: a name or number of the image, and maybe a group, `www-data:www-data`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -86,6 +89,10 @@ pub struct Service {
     /// Environment only: the Puppet code that its machines are made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub puppet: Option<Puppet>,
+    /// Project only: a program of the service that prints what must be the same before a deployment and after it was rolled
+    /// back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Vec<String>>,
     /// Project only: directories of the project shown in the container, so that an edit needs no rebuild.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sync: BTreeMap<String, Shown>,

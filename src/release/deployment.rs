@@ -9,7 +9,7 @@ use crate::git::Commit;
 use crate::name::Name;
 use crate::project::service::{Seed, Service};
 use crate::project::{Lock, Manifest};
-use crate::reference::ImageRef;
+use crate::reference::{Digest, ImageRef};
 use crate::state::AppState;
 use crate::state::edit::Edit;
 
@@ -22,8 +22,19 @@ pub struct Evidence {
     pub parity: Option<String>,
     /// The state repository's commit that the sandbox was made from.
     pub state_commit: Option<Commit>,
+    /// What tests found with other apps' changes mixed in. It counts for no policy.
+    pub mixed: Option<Mixed>,
     /// What differs inside the images, in Markdown, by service.
     pub images: BTreeMap<Name, String>,
+}
+
+/// What tests found with other apps' changes mixed in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mixed {
+    /// What was mixed in: `auth=pr:12 (1a2b3c4)`.
+    pub with: Vec<String>,
+    /// Whether each test passed.
+    pub tests: BTreeMap<Name, bool>,
 }
 
 /// What a deployment is planned from.
@@ -82,6 +93,17 @@ pub struct Build {
 }
 
 impl Plan {
+    /// The same with this digest in the place of the one image that it builds.
+    pub fn given(mut self, digest: &Digest) -> Result<Self, Error> {
+        let built = self.builds.drain(..).map(|build| (build.service, build.image));
+        let all: Vec<(Name, ImageRef)> = built.chain(std::mem::take(&mut self.reused)).collect();
+        let [(service, image)] = all.as_slice() else {
+            return Err(Error::WhichImage { services: all.into_iter().map(|(service, _)| service).collect() });
+        };
+        self.reused.insert(service.clone(), image.at(digest.clone()));
+        Ok(self)
+    }
+
     /// What it takes from registries, by digest: base images, what was built before, and images of services that it adds.
     pub fn images(&self) -> Vec<ImageRef> {
         let bases = self.builds.iter().map(|build| &build.base);
@@ -155,6 +177,7 @@ fn for_environment(service: &Service) -> Service {
         publish: None,
         sync: BTreeMap::new(),
         seed: Seed::default(),
+        check: None,
         ..service.clone()
     }
 }
@@ -201,7 +224,6 @@ pub fn changes(before: Option<&BTreeMap<Name, Service>>, after: &BTreeMap<Name, 
 mod tests {
     use super::*;
     use crate::project::lock::LockedImage;
-    use crate::reference::Digest;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -260,7 +282,7 @@ image = "r.test/base/mail:1"
     fn declared(path: &str) -> AppState {
         let text = format!("schema = 1\n[services.web]\nimage = \"{}\"\n", image(path, "old"));
         let services = crate::state::environment::check(std::path::Path::new("x"), &text).unwrap();
-        AppState { services, path: "environments/test/shop.toml".into(), text }
+        AppState { services, source: None, path: "environments/test/shop.toml".into(), text }
     }
 
     #[test]
@@ -302,6 +324,21 @@ image = "r.test/base/mail:1"
         assert_eq!(plan.reused, [(name("web"), image("apps/shop-web", "built"))].into());
         let images: Vec<String> = plan.builds.iter().map(|build| build.image.to_string()).collect();
         assert_eq!(images, ["r.test/apps/shop-db:aaaaaaaaaaaa"]);
+    }
+
+    #[test]
+    fn a_digest_that_is_given_takes_the_place_of_the_one_build() {
+        let digest = Digest::of(b"given");
+        let plan = plan_of(PROJECT, &lock(), None, &BTreeMap::new()).unwrap().given(&digest).unwrap();
+        assert!(plan.builds.is_empty());
+        assert_eq!(plan.reused, [(name("web"), image("apps/shop", "given"))].into());
+        let two =
+            PROJECT.replace("fallback = \"r.test/base/mariadb:11\"", "build = { base = \"r.test/base/mariadb:11\" }");
+        let unclear = plan_of(&two, &lock(), None, &BTreeMap::new()).unwrap().given(&digest).unwrap_err();
+        assert_eq!(
+            unclear.to_string(),
+            "the deployment has images of db, web, and a digest does not say which it is of"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod image;
 pub mod overview;
 pub mod proposal;
 pub mod provenance;
+pub mod rehearsal;
 pub mod story;
 pub mod trailers;
 
@@ -15,7 +16,7 @@ use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::name::Name;
 use crate::reference::ImageRef;
-use crate::{engine, forge, git, state};
+use crate::{engine, forge, git, sandbox, state};
 
 pub use deployment::{Evidence, Plan};
 pub use gate::{Finding, Gate};
@@ -42,6 +43,37 @@ pub enum Error {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// A sandbox failed.
+    #[error(transparent)]
+    Sandbox(Box<sandbox::Error>),
+    /// A deployment that replaces nothing has nothing to be rehearsed.
+    #[error("{environment} does not declare {app} yet, so a deployment replaces nothing that could be down meanwhile")]
+    NothingToReplace {
+        /// The app.
+        app: Name,
+        /// The environment.
+        environment: Name,
+    },
+    /// Nothing answers that a probe could ask.
+    #[error("none of the services of {app} that the deployment replaces has a `port`, so a probe has nothing to ask")]
+    NothingToProbe {
+        /// The app.
+        app: Name,
+    },
+    /// One digest for several images.
+    #[error("the deployment has images of {}, and a digest does not say which it is of", services.iter().map(Name::as_str).collect::<Vec<_>>().join(", "))]
+    WhichImage {
+        /// Their services.
+        services: Vec<Name>,
+    },
+    /// What must be the same cannot be told.
+    #[error("the `check` of {service} failed before the deployment: {how}")]
+    CheckFailed {
+        /// The service.
+        service: String,
+        /// Its exit code, or that it never ended.
+        how: String,
+    },
     /// A name could not be made into an image reference.
     #[error(transparent)]
     Reference(#[from] crate::reference::ParseError),
@@ -85,6 +117,12 @@ pub enum Error {
     },
 }
 
+impl From<sandbox::Error> for Error {
+    fn from(error: sandbox::Error) -> Self {
+        Self::Sandbox(Box::new(error))
+    }
+}
+
 fn list(findings: &[Finding]) -> String {
     let messages: Vec<&str> = findings.iter().flat_map(|f| &f.unmet).map(|unmet| unmet.message.as_str()).collect();
     messages.join("; ")
@@ -99,7 +137,13 @@ impl Fault for Error {
             Self::File(error) => error.class(),
             Self::Forge(error) => error.class(),
             Self::Engine(error) => error.class(),
-            Self::Reference(_) | Self::NotLocked { .. } | Self::NothingToDeploy { .. } => Class::Config,
+            Self::Sandbox(error) => error.class(),
+            Self::NothingToReplace { .. } | Self::WhichImage { .. } => Class::Usage,
+            Self::CheckFailed { .. } => Class::Failed,
+            Self::Reference(_)
+            | Self::NotLocked { .. }
+            | Self::NothingToDeploy { .. }
+            | Self::NothingToProbe { .. } => Class::Config,
             Self::Uncommitted { .. } | Self::Outdated { .. } => Class::Conflict,
             Self::Refused { .. } => Class::Security,
         }
@@ -112,6 +156,7 @@ impl Fault for Error {
             Self::Document(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Sandbox(error) => error.hint(),
             Self::Outdated { .. } => {
                 Some("deploying the app to that environment again proposes it anew, on what is declared now".to_owned())
             }
@@ -128,6 +173,8 @@ impl Fault for Error {
             Self::State(error) => error.next(),
             Self::Forge(error) => error.next(),
             Self::Engine(error) => error.next(),
+            Self::Sandbox(error) => error.next(),
+            Self::NothingToReplace { environment, .. } => vec![format!("onramp deploy {environment}")],
             Self::Uncommitted { .. } => vec!["git add -A && git commit".to_owned()],
             Self::Outdated { paths, .. } => {
                 let environment = paths.first().and_then(|path| path.split('/').nth(1)).unwrap_or("<env>");
@@ -135,7 +182,7 @@ impl Fault for Error {
             }
             Self::NotLocked { .. } => vec!["onramp image pull".to_owned()],
             Self::Refused { number, findings } => gate::commands(*number, findings),
-            Self::Document(_) | Self::File(_) | Self::Reference(_) | Self::NothingToDeploy { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

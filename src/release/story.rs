@@ -78,6 +78,15 @@ impl Story<'_> {
                 let _ = writeln!(body, "| {test} | {} |", if *passed { "passed" } else { "**failed**" });
             }
         }
+        if let Some(mixed) = &self.evidence.mixed {
+            let results = mixed
+                .tests
+                .iter()
+                .map(|(test, passed)| format!("{test} {}", if *passed { "passed" } else { "**failed**" }));
+            let with = crate::text::neutral_line(&mixed.with.join(", "), 500).replace('`', "'");
+            let results: Vec<String> = results.collect();
+            let _ = writeln!(body, "\nTogether with `{with}`, which counts for no policy: {}.", results.join(", "));
+        }
         if let Some(parity) = &self.evidence.parity {
             let _ = writeln!(body, "\nIn the sandbox: {}", without_mentions(&crate::text::neutral_line(parity, 500)));
         }
@@ -136,6 +145,7 @@ mod tests {
     use super::*;
     use crate::name::Name;
     use crate::reference::{Digest, ImageRef};
+    use crate::release::deployment::Mixed;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -164,6 +174,7 @@ mod tests {
             tests,
             parity: Some("2 of 2 services equal".into()),
             state_commit: Some(commit("c")),
+            mixed: Some(Mixed { with: vec!["auth=pr:3 (1a2b3c4)".into()], tests: [(name("unit"), true)].into() }),
             images: [(name("web"), "Packages: 1 newer.\n".to_owned())].into(),
         };
         let story = Story { trailers: &trailers, changes: &[change], previous, evidence: &evidence, message };
@@ -197,6 +208,8 @@ mod tests {
         |---|---|
         | smoke | **failed** |
         | unit | passed |
+
+        Together with `auth=pr:3 (1a2b3c4)`, which counts for no policy: unit passed.
 
         In the sandbox: 2 of 2 services equal
 

@@ -1,4 +1,4 @@
-//! Sandboxes beside a project's own, each for one group of tests: everything anew, the data too, and gone when they end.
+//! Sandboxes beside a project's own, each for one group of tests or a rehearsal: everything anew, the data too, and gone when they end.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,10 +51,11 @@ impl<'a> Beside<'a> {
     /// Brings one up for a group of tests. Its data begins as the golden copies are; what has none is seeded.
     pub async fn up(maker: &Maker<'a>, group: &Name) -> Result<Self, Error> {
         let Maker { engine, lock, key, .. } = *maker;
-        let view = View { id: maker.view.id.beside(group), xdebug: None, router: None, ..maker.view.clone() };
-        let turn = Turn::take(maker.state, &turn_on(view.id.as_str()))?;
+        let mut view = View { id: maker.view.id.beside(group), xdebug: None, router: None, ..maker.view.clone() };
+        // A port that is published is that of the sandbox which this one is beside.
+        view.members.iter_mut().for_each(|member| member.service.publish = None);
+        let beside = Self::hold(engine, maker.state, view.id.clone())?;
         let plan = view.plan(engine, lock, key, &Begin::AsItWas).await?;
-        let beside = Self { engine, state: maker.state, id: view.id, there: true, _turn: turn };
         let task = format!("sandbox {}", beside.id);
         maker.observer.started(&task);
         // Its services are called as those of the sandbox that it is beside.
@@ -62,6 +63,12 @@ impl<'a> Beside<'a> {
         up::apply(engine, maker.state, &plan, maker.limit, &silent).await?;
         maker.observer.finished(&task, &format!("for the tests of {group}"));
         Ok(beside)
+    }
+
+    /// Takes the turn on one: whatever is made of it goes when this is dropped.
+    pub fn hold(engine: &'a Engine, state: &'a Path, id: SandboxId) -> Result<Self, Error> {
+        let turn = Turn::take(state, &turn_on(id.as_str()))?;
+        Ok(Self { engine, state, id, there: true, _turn: turn })
     }
 
     /// Takes it away, its data too.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::copied;
 use super::data::{Golden, Maker};
+use super::migrate;
 use super::plan::{Action, ServicePlan};
 use super::up::Packed;
 use super::{Error, SandboxId, SecretFiles, ServiceId, ready, seed};
@@ -39,17 +40,26 @@ impl Bringing<'_> {
     pub async fn service(
         &self,
         plan: &ServicePlan,
-        needs: Vec<watch::Receiver<bool>>,
+        mut needs: Vec<watch::Receiver<bool>>,
     ) -> Result<Option<(Option<String>, String)>, Error> {
         let (engine, name) = (self.engine, &plan.spec.name);
         let task = plan.service.to_string();
         if plan.action != Action::Keep {
             self.observer.started(&task);
         }
+        let made = matches!(plan.action, Action::Create | Action::Replace);
+        if let Some(command) = plan.migrate.as_ref().filter(|_| made) {
+            // Whoever it takes over from answers meanwhile, and goes on where this fails.
+            if !self.met(&mut needs).await {
+                return Ok(None);
+            }
+            self.observer.step(&task, "migrating");
+            migrate::run(engine, self.sandbox, plan, command, self.limit).await?;
+        }
         if plan.action == Action::Replace {
             engine.remove_container(name).await?;
         }
-        if matches!(plan.action, Action::Create | Action::Replace) {
+        if made {
             self.create(plan, &plan.spec).await?;
             let seeds = self.seeds.lock().expect("nobody panics with it").remove(&plan.service);
             if let Some(tar) = seeds {
@@ -67,12 +77,8 @@ impl Bringing<'_> {
             copied::bring(engine, name, &plan.copies, false, None).await?;
             action = Action::Replace;
         }
-        for mut need in needs {
-            // The sender lives as long as this future: only readiness ends the wait.
-            let ready = async { drop(need.wait_for(|ready| *ready).await) };
-            if self.unless_failed(ready).await.is_none() {
-                return Ok(None);
-            }
+        if !self.met(&mut needs).await {
+            return Ok(None);
         }
         if action != Action::Keep {
             self.observer.step(&task, "starting");
@@ -105,6 +111,18 @@ impl Bringing<'_> {
             self.observer.finished(&task, &answer);
         }
         Ok(Some((url, answer)))
+    }
+
+    /// Waits until what is needed is ready; not where another service failed meanwhile.
+    async fn met(&self, needs: &mut [watch::Receiver<bool>]) -> bool {
+        for need in needs {
+            // The sender lives as long as this future: only readiness ends the wait.
+            let ready = async { drop(need.wait_for(|ready| *ready).await) };
+            if self.unless_failed(ready).await.is_none() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Puts files into a container that was made.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::with::{Mix, Part};
 use crate::name::Name;
 use crate::project::Manifest;
 use crate::project::service::{EnvValue, Need, Service};
@@ -68,6 +69,8 @@ pub struct Member {
     pub own: bool,
     /// The services that must be ready first.
     pub needs: Vec<ServiceId>,
+    /// What is mixed in here; none where it runs as the environment declares it.
+    pub with: Option<Part>,
 }
 
 /// The services of an app in the environment; none when the environment does not have the app.
@@ -76,11 +79,18 @@ pub type Lookup<'a> = dyn FnMut(&Name) -> Result<Option<BTreeMap<Name, Service>>
 /// Every service of the sandbox, those needed before those that need them.
 ///
 /// The project's own services are all there; of other apps only what is needed, and what that needs.
-pub fn resolve(manifest: &Manifest, environment: &str, lookup: &mut Lookup<'_>) -> Result<Vec<Member>, Error> {
-    let mut walk = Walk { manifest, environment, lookup, apps: BTreeMap::new(), done: Vec::new(), path: Vec::new() };
+pub fn resolve(
+    manifest: &Manifest,
+    environment: &str,
+    mix: &Mix,
+    lookup: &mut Lookup<'_>,
+) -> Result<Vec<Member>, Error> {
+    let mut walk =
+        Walk { manifest, environment, mix, lookup, apps: BTreeMap::new(), done: Vec::new(), path: Vec::new() };
     for service in manifest.services.keys() {
         walk.visit(&ServiceId { app: manifest.name.clone(), service: service.clone() }, None)?;
     }
+    mix.all_in(&walk.done.iter().map(|member| &member.id).collect::<Vec<_>>(), &manifest.name)?;
     Ok(walk.done)
 }
 
@@ -93,6 +103,7 @@ pub fn left_out(app: &Name, declared: BTreeMap<Name, Service>, members: &[Member
         service: declared.clone(),
         declared: Some(declared),
         own: true,
+        with: None,
     };
     let runs = |left: &Member| members.iter().any(|member| member.id == left.id);
     declared.into_iter().map(member).filter(|left| !runs(left)).collect()
@@ -101,6 +112,7 @@ pub fn left_out(app: &Name, declared: BTreeMap<Name, Service>, members: &[Member
 struct Walk<'a, 'l> {
     manifest: &'a Manifest,
     environment: &'a str,
+    mix: &'a Mix,
     lookup: &'a mut Lookup<'l>,
     apps: BTreeMap<Name, Option<BTreeMap<Name, Service>>>,
     done: Vec<Member>,
@@ -123,13 +135,20 @@ impl Walk<'_, '_> {
         }
         let declared = self.apps[&id.app].as_ref().and_then(|services| services.get(&id.service)).cloned();
         let own = id.app == self.manifest.name;
+        let mixed = self.mix.apps.get(&id.app);
+        let proposed = match mixed {
+            Some(services) => services.get(&id.service).cloned(),
+            None => declared.clone(),
+        };
         let local = if own { self.manifest.services.get(&id.service) } else { None };
-        let service = match (&declared, local) {
+        let service = match (&proposed, local) {
             (Some(declared), Some(local)) => overlay(declared, local),
             (Some(service), None) | (None, Some(service)) => service.clone(),
             (None, None) => return Err(self.unknown(id, needed_by)),
         };
-        if service.build.is_none() && service.image.is_none() && service.fallback.is_none() {
+        let with = self.mix.parts.get(id).cloned();
+        let built = service.build.is_some() || with.as_ref().is_some_and(|part| part.build.is_some());
+        if !built && service.image.is_none() && service.fallback.is_none() {
             return Err(Error::NothingToRun { service: id.to_string(), environment: self.environment.to_owned() });
         }
         self.path.push(id.clone());
@@ -140,12 +159,13 @@ impl Walk<'_, '_> {
             needs.push(other);
         }
         self.path.pop();
-        self.done.push(Member { id: id.clone(), service, declared, own, needs });
+        self.done.push(Member { id: id.clone(), service, declared, own, needs, with });
         Ok(())
     }
 
     fn unknown(&self, id: &ServiceId, needed_by: Option<&ServiceId>) -> Error {
-        let in_environment = self.apps[&id.app].iter().flat_map(BTreeMap::keys);
+        let proposed = self.mix.apps.get(&id.app).or(self.apps[&id.app].as_ref());
+        let in_environment = proposed.into_iter().flat_map(BTreeMap::keys);
         let in_project = self.manifest.services.keys().filter(|_| id.app == self.manifest.name);
         let known: BTreeSet<&str> = in_environment.chain(in_project).map(Name::as_str).collect();
         let meant = crate::text::did_you_mean(id.service.as_str(), known.iter().copied());
@@ -169,6 +189,7 @@ fn overlay(declared: &Service, local: &Service) -> Service {
     merged.port = local.port.or(declared.port);
     merged.platform = local.platform.clone().or_else(|| declared.platform.clone());
     merged.command = local.command.clone().or_else(|| declared.command.clone());
+    merged.migrate = local.migrate.clone().or_else(|| declared.migrate.clone());
     merged.user = local.user.clone().or_else(|| declared.user.clone());
     merged.egress = local.egress.clone().or_else(|| declared.egress.clone());
     merged.read_only = local.read_only.or(declared.read_only);
@@ -213,7 +234,7 @@ mod tests {
 
     fn resolved(services: &str, declared: &str) -> Result<Vec<Member>, Error> {
         let apps = environment(declared);
-        resolve(&manifest(services), "production", &mut |app| Ok(apps.get(app).cloned()))
+        resolve(&manifest(services), "production", &Mix::default(), &mut |app| Ok(apps.get(app).cloned()))
     }
 
     const PRODUCTION: &str = r#"
@@ -290,6 +311,32 @@ image = "r.test/base/db:2"
             resolved("[services.a]\nimage = \"r.test/a:1\"\nneeds = [\"auth/apu\"]\n", PRODUCTION).unwrap_err();
         assert_eq!(stranger.to_string(), "shop/a needs auth/apu, which production does not declare");
         assert_eq!(crate::error::Fault::hint(&stranger).as_deref(), Some("did you mean `auth/api`?"));
+    }
+
+    #[test]
+    fn what_is_mixed_in_takes_the_place_of_what_is_declared() {
+        let apps = environment(PRODUCTION);
+        let project = manifest("[services.web]\nbuild = { base = \"r.test/base/php:8\" }\nneeds = [\"auth/api\"]\n");
+        let mixed = |services: &str, part: &str| {
+            let part_of = Part { told: "auth=pr:1 (1a2b3c4)".into(), build: None };
+            let apps_mixed = environment(services);
+            let mix = Mix { commit: None, apps: apps_mixed, parts: [(part.parse().unwrap(), part_of)].into() };
+            resolve(&project, "production", &mix, &mut |app| Ok(apps.get(app).cloned()))
+        };
+        let members = mixed("[auth.api]\nimage = \"r.test/apps/auth:2\"\n", "auth/api").unwrap();
+        let order: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
+        assert_eq!(order, ["auth/api", "shop/db", "shop/web"], "it needs no database any more");
+        let image = |service: &Service| service.image.clone().unwrap().to_string();
+        assert_eq!(image(&members[0].service), "r.test/apps/auth:2");
+        assert_eq!(image(members[0].declared.as_ref().unwrap()), "r.test/apps/auth:1");
+        assert!(members[0].with.is_some() && members[2].with.is_none());
+
+        let gone = mixed("[auth.db]\nimage = \"r.test/base/db:2\"\n", "auth/api").unwrap_err();
+        assert_eq!(gone.to_string(), "shop/web needs auth/api, which production does not declare");
+        let outside = mixed("[auth.api]\nimage = \"r.test/apps/auth:1\"\n", "auth/unused").unwrap_err();
+        assert_eq!(outside.to_string(), "auth=pr:1 (1a2b3c4): this sandbox does not run auth/unused");
+        let hint = crate::error::Fault::hint(&outside);
+        assert_eq!(hint.as_deref(), Some("of other apps it runs: auth/api"));
     }
 
     proptest::proptest! {

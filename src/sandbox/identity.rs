@@ -22,9 +22,12 @@ pub struct SandboxId {
     /// What tells the project from others of its name: the repository that its work trees share.
     #[serde(skip)]
     pub repository: PathBuf,
-    /// The name of the sandbox that it is beside, if it is for one group of that one's tests.
+    /// The name of the sandbox that it is beside, if it is for one group of that one's tests, or for a rehearsal.
     #[serde(skip)]
     pub beside: Option<String>,
+    /// The name of the sandbox whose images it runs, if it builds none.
+    #[serde(skip)]
+    lender: Option<String>,
 }
 
 impl SandboxId {
@@ -37,7 +40,15 @@ impl SandboxId {
         let hash = &digest.hex()[..8];
         let name = if shown.is_empty() { format!("{project}-{hash}") } else { format!("{project}-{shown}-{hash}") };
         let (branch, directory) = (branch.map(str::to_owned), directory.to_owned());
-        Self { name, project: project.clone(), branch, repository: directory.clone(), directory, beside: None }
+        Self {
+            name,
+            project: project.clone(),
+            branch,
+            repository: directory.clone(),
+            directory,
+            beside: None,
+            lender: None,
+        }
     }
 
     /// The same in this repository.
@@ -49,12 +60,19 @@ impl SandboxId {
     /// The sandbox beside this one for a group of its tests. No other name has two dashes in a row.
     #[must_use]
     pub fn beside(&self, group: &Name) -> Self {
-        Self { name: format!("{}--{group}", self.name), beside: Some(self.name.clone()), ..self.clone() }
+        let own = Some(self.name.clone());
+        Self { name: format!("{}--{group}", self.name), beside: own.clone(), lender: own, ..self.clone() }
     }
 
-    /// The name of the sandbox that its images are built for: one beside another runs that one's.
+    /// The sandbox beside this one in which a deployment is rehearsed. No group's name begins with a dash.
+    #[must_use]
+    pub fn rehearsal(&self) -> Self {
+        Self { name: format!("{}---rehearsal", self.name), beside: Some(self.name.clone()), ..self.clone() }
+    }
+
+    /// The name of the sandbox that its images are built for: one of a group's tests runs that one's which it is beside.
     pub fn builder(&self) -> &str {
-        self.beside.as_deref().unwrap_or(&self.name)
+        self.lender.as_deref().unwrap_or(&self.name)
     }
 
     /// What the sandboxes of one project share, whichever work tree they are of: `shop-1a2b3c4d`.
@@ -157,5 +175,8 @@ mod tests {
         assert_ne!(beside.network(), own.network());
         assert_ne!(beside.volume(&shop, &db, 1), own.volume(&shop, &db, 1));
         assert_eq!(beside.image_prefix(), own.image_prefix());
+        let rehearsal = own.rehearsal();
+        assert_eq!(rehearsal.as_str(), format!("{own}---rehearsal"));
+        assert_ne!(rehearsal.image_prefix(), own.image_prefix(), "it builds what would be deployed, and takes it away");
     }
 }

@@ -1,6 +1,6 @@
 //! All sandboxes on an engine: which there are, and what is left of those that nobody can come back to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::future::{try_join, try_join_all};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::data::{self, Inventory, layers};
 use super::router::Reached;
-use super::{Error, down, gate, reaper, turn_on};
+use super::{Error, down, gate, reaper, turn_on, with};
 use crate::engine::{Engine, Volume, label};
 use crate::git::Worktree;
 use crate::text::neutral_line;
@@ -30,6 +30,8 @@ pub struct Found {
     pub containers: usize,
     /// How many volumes hold its data.
     pub volumes: usize,
+    /// What of other apps is mixed into it.
+    pub with: BTreeSet<String>,
     /// The gate through which its services reach hosts outside; none where they reach none.
     pub gate: Option<gate::Standing>,
     /// Where its services answer by name.
@@ -64,6 +66,7 @@ pub async fn list(engine: &Engine, state: &Path) -> Result<Vec<Found>, Error> {
         {
             found.containers += 1;
             found.running += usize::from(container.running);
+            found.with.extend(with::of_container(container).map(|told| neutral_line(told, 200)));
             if container.running && gate::reached_by(container).next().is_some() {
                 found.gate = Some(gate::standing(state, &found.sandbox));
             }
@@ -104,6 +107,7 @@ impl Found {
             running: 0,
             containers: 0,
             volumes: 0,
+            with: BTreeSet::new(),
             gate: None,
             named: Vec::new(),
             last: None,

@@ -18,6 +18,7 @@ pub mod gate;
 mod identity;
 pub mod many;
 pub mod mask;
+mod migrate;
 pub mod owned;
 pub mod parity;
 pub mod plan;
@@ -33,6 +34,7 @@ pub mod status;
 pub mod up;
 pub mod view;
 pub mod watch;
+pub mod with;
 
 pub use closure::{Member, ServiceId};
 pub use identity::{SandboxId, turn_on};
@@ -246,6 +248,16 @@ pub enum Error {
         /// Its last lines.
         log: Vec<String>,
     },
+    /// A migration that did not do it.
+    #[error("the migration of {service} failed: {how}")]
+    MigrationFailed {
+        /// The service.
+        service: String,
+        /// Its exit code, or that it never ended.
+        how: String,
+        /// Its last lines.
+        log: Vec<String>,
+    },
     /// Something stands where a test's artifacts would go, and no test left it there.
     #[error("{} is in the way of a test's artifacts, and no test left it there", path.display())]
     Somebodys {
@@ -266,6 +278,9 @@ pub enum Error {
     /// A dump could not be masked.
     #[error(transparent)]
     Mask(#[from] mask::Error),
+    /// What was to be mixed in could not be.
+    #[error(transparent)]
+    With(#[from] with::Error),
     /// The state repository could not be read.
     #[error(transparent)]
     State(#[from] crate::state::Error),
@@ -282,9 +297,11 @@ impl Fault for Error {
             | Self::SeedBroken { .. }
             | Self::SeedDirectory { .. }
             | Self::NoDockerfile { .. } => Class::Config,
-            Self::Ended { .. } | Self::NotReady { .. } | Self::NotWhole { .. } | Self::SeedFailed { .. } => {
-                Class::Failed
-            }
+            Self::Ended { .. }
+            | Self::NotReady { .. }
+            | Self::NotWhole { .. }
+            | Self::SeedFailed { .. }
+            | Self::MigrationFailed { .. } => Class::Failed,
             Self::NotUp { .. }
             | Self::NoService { .. }
             | Self::NoSnapshot { .. }
@@ -300,6 +317,7 @@ impl Fault for Error {
             Self::Engine(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Mask(error) => error.class(),
+            Self::With(error) => error.class(),
             Self::State(error) => error.class(),
         }
     }
@@ -308,10 +326,13 @@ impl Fault for Error {
         match self {
             Self::NeedsNobody { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
             Self::NeedsNobody { app_known: false, .. } => Some("no app of that name is in that environment".into()),
-            Self::Ended { log, .. } | Self::NotReady { log, .. } | Self::SeedFailed { log, .. } if !log.is_empty() => {
-                Some(format!("its last lines:\n{}", log.join("\n")))
-            }
-            Self::Ended { .. } | Self::NotReady { .. } | Self::SeedFailed { .. } => Some("it said nothing".into()),
+            Self::Ended { log, .. }
+            | Self::NotReady { log, .. }
+            | Self::SeedFailed { log, .. }
+            | Self::MigrationFailed { log, .. } => Some(match log.as_slice() {
+                [] => "it said nothing".into(),
+                log => format!("its last lines:\n{}", log.join("\n")),
+            }),
             Self::NoSnapshot { known, .. } if known.is_empty() => Some("it has none".into()),
             Self::NoService { known, .. } | Self::NoSnapshot { known, .. } => {
                 Some(format!("it has: {}", known.join(", ")))
@@ -333,6 +354,7 @@ impl Fault for Error {
             Self::Engine(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Mask(error) => error.hint(),
+            Self::With(error) => error.hint(),
             Self::State(error) => error.hint(),
             _ => None,
         }
@@ -349,13 +371,14 @@ impl Fault for Error {
                 vec!["onramp up".into()]
             }
             Self::SeedBroken { path, tool, .. } => vec![format!("{tool} -t {}", path.display())],
-            Self::SeedFailed { .. } | Self::NoRouter { .. } => vec!["onramp up".into()],
+            Self::SeedFailed { .. } | Self::MigrationFailed { .. } | Self::NoRouter { .. } => vec!["onramp up".into()],
             Self::Somebodys { .. } => vec!["onramp test --artifacts DIR".into()],
             Self::SnapshotThere { snapshot, .. } => vec![format!("onramp snapshot rm {snapshot}")],
             Self::Authority(error) => error.next(),
             Self::Engine(error) => error.next(),
             Self::File(error) => error.next(),
             Self::State(error) => error.next(),
+            Self::With(error) => error.next(),
             _ => Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ use super::debug::Xdebug;
 use super::mask::Masks;
 use super::router::{Hostname, RouterId};
 use super::seed::Seeds;
-use super::{Error, SandboxId, SandboxKey, SecretFiles, gate, secret};
+use super::{Error, SandboxId, SandboxKey, SecretFiles, gate, secret, with};
 use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Root, Source, label};
 use crate::git::Commit;
 use crate::name::Name;
@@ -24,6 +24,7 @@ use crate::project::safety;
 use crate::project::service::{EnvValue, Secret, Service, SyncMode};
 use crate::project::{Lock, Project};
 use crate::reference::ImageRef;
+use crate::text::neutral_line;
 
 /// The environment that a sandbox is made from, at a commit of the state repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +56,8 @@ pub struct Wanted<'a> {
     pub lock: &'a Lock,
     /// Where the declared services come from.
     pub environment: &'a EnvironmentAt,
-    /// The images that the project's own services are built as: a name that changes with their code.
-    pub builds: &'a BTreeMap<Name, BuildTag>,
+    /// The images that services are built as: a name that changes with their code.
+    pub builds: &'a BTreeMap<ServiceId, BuildTag>,
     /// The seeds of each service.
     pub seeds: &'a BTreeMap<Name, Seeds>,
     /// What secrets are derived from.
@@ -103,8 +104,8 @@ pub struct BuildTag {
     pub tag: String,
     /// The build context, absolute.
     pub context: PathBuf,
-    /// The base image, by digest.
-    pub base: ImageRef,
+    /// The base image, by digest; none where the Dockerfile names its own.
+    pub base: Option<ImageRef>,
 }
 
 /// What happens to one service.
@@ -129,6 +130,8 @@ pub enum Origin {
     Built,
     /// The digest that the environment declares.
     Environment,
+    /// What `--with` mixes in.
+    With,
     /// `image` in onramp.toml.
     Override,
     /// `fallback` in onramp.toml: the environment does not declare the service yet.
@@ -146,6 +149,8 @@ pub struct ServicePlan {
     pub origin: Origin,
     /// Its image.
     pub image: String,
+    /// What is mixed in here, `auth=pr:12 (1a2b3c4)`; none where it runs as the environment declares it.
+    pub with: Option<String>,
     /// The container. Not shown: it holds the values of secrets.
     #[serde(skip)]
     pub spec: ContainerSpec,
@@ -176,6 +181,8 @@ pub struct ServicePlan {
     /// The secrets that it reads from files.
     #[serde(skip)]
     pub secrets: Option<SecretFiles>,
+    /// The program that migrates before it takes over.
+    pub migrate: Option<Vec<String>>,
     /// The program that fills its data once it answers.
     #[serde(skip)]
     pub seed_command: Option<Vec<String>>,
@@ -187,12 +194,12 @@ pub struct ServicePlan {
 /// A build that is needed.
 #[derive(Clone, Debug, Serialize)]
 pub struct BuildPlan {
-    /// The service.
-    pub service: Name,
+    /// The service: one of the project's own by its name, one of another app as `app/service`.
+    pub service: String,
     /// The image's name.
     pub tag: String,
-    /// The base image, by digest.
-    pub base: ImageRef,
+    /// The base image, by digest; none where the Dockerfile names its own.
+    pub base: Option<ImageRef>,
     /// The build context.
     pub context: PathBuf,
 }
@@ -250,6 +257,9 @@ pub struct Plan {
     /// Data volumes that others took over from: they go at the end.
     #[serde(skip)]
     pub former: Vec<DataVolume>,
+    /// Whether something was mixed in before that is not any more: what was built for it goes.
+    #[serde(skip)]
+    pub unmixed: bool,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -275,6 +285,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         services: Vec::new(),
         remove: Vec::new(),
         former: Vec::new(),
+        unmixed: false,
         notes: Vec::new(),
     };
     let all = existing.data.of_sandbox(id);
@@ -289,13 +300,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         };
         if !existing.images.contains(&name) {
             match image {
-                RunImage::Built(tag) => {
-                    if !existing.images.contains(&tag.base.to_string()) && !plan.pull.contains(&tag.base) {
-                        plan.pull.push(tag.base.clone());
-                    }
-                    let (tag, base, context) = (tag.tag.clone(), tag.base.clone(), tag.context.clone());
-                    plan.build.push(BuildPlan { service: member.id.service.clone(), tag, base, context });
-                }
+                RunImage::Built(tag) => plan.add_build(member, tag, existing),
                 RunImage::Pinned(image) if !plan.pull.contains(&image) => plan.pull.push(image),
                 RunImage::Pinned(_) => {}
             }
@@ -335,6 +340,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             origin,
             image: name,
             spec,
+            with: member.with.as_ref().map(|part| part.told.clone()),
             definition: member.service.clone(),
             needs: member.needs.clone(),
             copies: copied::of(&wanted.project.root, member),
@@ -345,12 +351,14 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             volume,
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
+            migrate: member.service.migrate.clone(),
             seed_command,
             secrets,
             golden: golden.flatten(),
         });
     }
     plan.restores_all(wanted.begin)?;
+    plan.tell_dropped(existing);
     let unwanted = |c: &&Container| !plan.services.iter().any(|service| service.spec.name == c.name);
     plan.remove = existing.containers.iter().filter(unwanted).map(|container| container.name.clone()).collect();
     Ok(plan)
@@ -380,9 +388,44 @@ impl Plan {
         Ok(())
     }
 
+    /// What is mixed in, in words, each once, with the services that it is about.
+    pub fn mixed(&self) -> BTreeMap<&str, Vec<&ServiceId>> {
+        let mut mixed: BTreeMap<&str, Vec<&ServiceId>> = BTreeMap::new();
+        for service in &self.services {
+            if let Some(told) = &service.with {
+                mixed.entry(told).or_default().push(&service.service);
+            }
+        }
+        mixed
+    }
+
+    /// Says what was mixed in before and is not any more: a sandbox is what its command says.
+    fn tell_dropped(&mut self, existing: &Existing) {
+        let mixed = self.mixed();
+        let before: BTreeSet<&str> = existing.containers.iter().filter_map(with::of_container).collect();
+        let asked = |told: &str| told.split(" (").next().unwrap_or_default().to_owned();
+        let still: BTreeSet<String> = mixed.keys().map(|told| asked(told)).collect();
+        let dropped: Vec<String> = before.into_iter().map(asked).filter(|before| !still.contains(before)).collect();
+        self.unmixed = !dropped.is_empty();
+        self.notes.extend(dropped.into_iter().map(|asked| {
+            let (asked, environment) = (neutral_line(&asked, 200), &self.environment.environment);
+            format!("{asked} is not mixed in any more: {environment}'s own runs again; `--with {asked}` keeps it")
+        }));
+    }
+
     /// The services whose data is replaced by other data.
     pub fn taken_over(&self) -> Vec<String> {
         self.volumes.iter().filter(|volume| volume.takes_over).map(|volume| volume.service.to_string()).collect()
+    }
+
+    /// Builds a service's image, on a base that is pulled where it is missing.
+    fn add_build(&mut self, member: &Member, tag: &BuildTag, existing: &Existing) {
+        let missing = tag.base.iter().filter(|base| !existing.images.contains(&base.to_string()));
+        let missing: Vec<ImageRef> = missing.filter(|base| !self.pull.contains(base)).cloned().collect();
+        self.pull.extend(missing);
+        let service = if member.own { member.id.service.to_string() } else { member.id.to_string() };
+        let (tag, base, context) = (tag.tag.clone(), tag.base.clone(), tag.context.clone());
+        self.build.push(BuildPlan { service, tag, base, context });
     }
 
     /// Finds the volume of a service's data, or plans one; and the golden copy that is to be made of it.
@@ -479,14 +522,14 @@ impl Wanted<'_> {
     }
 
     fn image(&self, member: &Member) -> Result<(Origin, RunImage<'_>), Error> {
-        if member.own
-            && let Some(build) = self.builds.get(&member.id.service)
-        {
-            return Ok((Origin::Built, RunImage::Built(build)));
+        if let Some(build) = self.builds.get(&member.id) {
+            let origin = if member.own { Origin::Built } else { Origin::With };
+            return Ok((origin, RunImage::Built(build)));
         }
         let declared = member.declared.as_ref().and_then(|service| service.image.as_ref());
         let (origin, image) = match (&member.service.image, &member.service.fallback) {
             (Some(image), _) if Some(image) == declared => (Origin::Environment, image),
+            (Some(image), _) if member.with.is_some() => (Origin::With, image),
             (Some(image), _) => (Origin::Override, image),
             (None, Some(fallback)) => (Origin::Fallback, fallback),
             (None, None) => {
@@ -553,6 +596,7 @@ impl Wanted<'_> {
         let ServiceId { app, service } = &member.id;
         let mut labels: BTreeMap<String, String> = sandbox_labels(self.id).collect();
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
+        labels.extend(member.with.as_ref().map(|part| (label::WITH.to_owned(), part.told.clone())));
         let mut mounts: Vec<Mount> = Vec::new();
         if member.own {
             for (local, shown) in &member.service.sync {
@@ -590,8 +634,7 @@ impl Wanted<'_> {
             labels.insert(label::HOSTNAME.to_owned(), name.to_string());
             labels.insert(label::ROUTER.to_owned(), router.as_str().to_owned());
         }
-        // The port is that of the sandbox which this one is beside.
-        let publish = member.service.publish.filter(|_| member.own && self.id.beside.is_none());
+        let publish = member.service.publish.filter(|_| member.own);
         if let Some(xdebug) = self.debugged(member) {
             xdebug.add_to(&mut env);
         }

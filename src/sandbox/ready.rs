@@ -52,14 +52,17 @@ async fn http(port: u16, path: &str) -> Result<String, String> {
         Err(_) => return Err(format!("GET {path} got no answer within {} s", PROBE.as_secs())),
     };
     match line.split(' ').nth(1) {
-        Some(status) if status.starts_with(['2', '3']) && line.starts_with("HTTP/") => {
-            Ok(format!("GET {path} → {status}"))
-        }
+        Some(status) if is_good(&line) => Ok(format!("GET {path} → {status}")),
         Some(status) if line.starts_with("HTTP/") => {
             Err(format!("GET {path} → {}", crate::text::neutral_line(status, 10)))
         }
         _ => Err(format!("GET {path} got no HTTP answer")),
     }
+}
+
+/// Whether this is the status line of an answer that is 2xx or 3xx.
+pub fn is_good(line: &str) -> bool {
+    line.starts_with("HTTP/") && line.split(' ').nth(1).is_some_and(|status| status.starts_with(['2', '3']))
 }
 
 /// One GET over HTTP/1.0, whose answer ends with the connection (RFC 1945): the status line, and the body as text, cut at

@@ -24,12 +24,25 @@ pub struct Record {
     pub tests: BTreeMap<Name, bool>,
     /// Parity at that time.
     pub parity: Summary,
+    /// What of other apps was mixed in: then it says nothing of what the environment runs.
+    #[serde(default)]
+    pub with: Vec<String>,
 }
 
 impl Record {
-    /// The record of a project directory, if it is about the code that stands there now.
+    /// The record of a project directory, if it is about the code that stands there now: of tests against what an environment
+    /// runs.
     pub fn find(state: &Path, root: &Path) -> Result<Option<Self>, FileError> {
-        let text = match files::read_text(&place(state, root), crate::document::CAP) {
+        Ok(Self::read(&place(state, root), root)?.filter(|record| record.with.is_empty()))
+    }
+
+    /// The same of tests with other apps' changes mixed in.
+    pub fn find_mixed(state: &Path, root: &Path) -> Result<Option<Self>, FileError> {
+        Ok(Self::read(&place_of_mixed(state, root), root)?.filter(|record| !record.with.is_empty()))
+    }
+
+    fn read(place: &Path, root: &Path) -> Result<Option<Self>, FileError> {
+        let text = match files::read_text(place, crate::document::CAP) {
             Ok(text) => text,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -41,7 +54,9 @@ impl Record {
 
     /// Keeps this record; one about the same code gains this one's tests.
     pub fn keep(mut self, state: &Path, root: &Path) -> Result<(), FileError> {
-        if let Some(before) = Self::find(state, root)?
+        let place = if self.with.is_empty() { place(state, root) } else { place_of_mixed(state, root) };
+        if let Some(before) = Self::read(&place, root)?
+            && before.with == self.with
             && before.environment == self.environment
             && before.state_commit == self.state_commit
         {
@@ -50,8 +65,12 @@ impl Record {
             }
         }
         let text = serde_json::to_string_pretty(&self).expect("a record is plain data");
-        files::write(&place(state, root), text.as_bytes())
+        files::write(&place, text.as_bytes())
     }
+}
+
+fn place_of_mixed(state: &Path, root: &Path) -> PathBuf {
+    place(state, root).with_extension("mixed.json")
 }
 
 fn place(state: &Path, root: &Path) -> PathBuf {
@@ -105,12 +124,19 @@ mod tests {
             state_commit: None,
             tests: [(test.parse().unwrap(), passed)].into(),
             parity: parity(),
+            with: Vec::new(),
         };
         std::fs::write(root.path().join("a"), "1").unwrap();
         record("unit", true).keep(state.path(), root.path()).unwrap();
         record("smoke", false).keep(state.path(), root.path()).unwrap();
         let found = Record::find(state.path(), root.path()).unwrap().unwrap();
         assert_eq!(found.tests.len(), 2, "tests of the same code add up");
+        let mixed = Record { with: vec!["auth=pr:1 (1a2b3c4)".into()], ..record("mixed", true) };
+        mixed.keep(state.path(), root.path()).unwrap();
+        let found = Record::find(state.path(), root.path()).unwrap().unwrap();
+        assert_eq!(found.tests.len(), 2, "tests of a mix say nothing of what an environment runs");
+        let found = Record::find_mixed(state.path(), root.path()).unwrap().unwrap();
+        assert_eq!(found.tests.len(), 1);
         std::fs::write(root.path().join("a"), "2").unwrap();
         assert_eq!(Record::find(state.path(), root.path()).unwrap(), None);
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::router::{self, Hostname};
-use super::{Error, SandboxId, gate};
+use super::{Error, SandboxId, gate, with};
 use crate::engine::{Container, Engine, label};
 
 /// One service of a sandbox as the engine has it.
@@ -21,6 +21,8 @@ pub struct ServiceStatus {
     pub address: Option<String>,
     /// The name that it is reached by through the router.
     pub hostname: Option<Hostname>,
+    /// What is mixed in here, `auth=pr:12 (1a2b3c4)`; none where it runs as its environment declares it.
+    pub with: Option<String>,
     /// The hosts and ports outside that it reaches, through the gate.
     pub egress: Vec<String>,
 }
@@ -41,6 +43,7 @@ fn status(container: Container) -> ServiceStatus {
         status: crate::text::neutral_line(&container.status, 60),
         address: container.host_port.map(|port| format!("127.0.0.1:{port}")),
         hostname: router::name_of(&container),
+        with: with::of_container(&container).map(|told| crate::text::neutral_line(told, 200)),
         egress: gate::reached_by(&container).map(str::to_owned).collect(),
         container: container.name,
     }

@@ -48,8 +48,7 @@ pub async fn apply(
     let began = Instant::now();
     // Seeds that cannot be read are told before anything is touched.
     let seeds = pack_seeds(plan).await?;
-    let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.builder(), build, observer));
-    try_join_all(builds).await?;
+    build_all(engine, plan, observer).await?;
     if plan.renew_network || !plan.has_gate() {
         gate::end(state, plan.sandbox.as_str()).await?;
     }
@@ -92,6 +91,12 @@ pub async fn name(
         service.named = planned.and_then(|planned| planned.hostname.as_ref()).map(|name| standing.url(name));
     }
     Ok(())
+}
+
+/// Builds what the plan builds.
+pub async fn build_all(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
+    let builds = plan.build.iter().map(|build| self::build(engine, plan.sandbox.builder(), build, observer));
+    try_join_all(builds).await.map(drop)
 }
 
 /// Makes the network, the data and the services.
@@ -214,9 +219,9 @@ async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> 
     Ok(())
 }
 
-/// Takes the images away that services which were built now were built as before.
+/// Takes the images away that services which were built now were built as before, and those of what is not mixed in any more.
 async fn remove_former_builds(engine: &Engine, plan: &Plan) -> Result<(), Error> {
-    if plan.build.is_empty() {
+    if plan.build.is_empty() && !plan.unmixed {
         return Ok(());
     }
     let current = |tag: &String| plan.services.iter().any(|service| service.image == *tag);
@@ -237,14 +242,12 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
     let spec = BuildSpec {
         tag: plan.tag.clone(),
         context: tar,
-        arguments: [("BASE".to_owned(), plan.base.to_string())].into(),
-        labels: [
-            (label::SANDBOX.to_owned(), sandbox.to_owned()),
-            (label::SERVICE.to_owned(), plan.service.to_string()),
-        ]
-        .into(),
+        arguments: plan.base.iter().map(|base| ("BASE".to_owned(), base.to_string())).collect(),
+        labels: [(label::SANDBOX.to_owned(), sandbox.to_owned()), (label::SERVICE.to_owned(), plan.service.clone())]
+            .into(),
     };
     engine.build(spec, &mut |step| observer.step(&task, step)).await?;
-    observer.finished(&task, &format!("on {}", plan.base.short_name()));
+    let on = plan.base.as_ref().map_or_else(|| plan.tag.clone(), |base| format!("on {}", base.short_name()));
+    observer.finished(&task, &on);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Everything that a sandbox's plan is made from, read from the project, the state repository and the engine.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::{try_join, try_join_all};
 
@@ -12,7 +12,8 @@ use super::plan::{self, Begin, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
 use super::router::RouterId;
 use super::seed::Seeds;
 use super::source::Context;
-use super::{Error, SandboxId, SandboxKey};
+use super::with::Mix;
+use super::{Error, SandboxId, SandboxKey, ServiceId};
 use crate::engine::{Engine, label};
 use crate::files;
 use crate::git::Worktree;
@@ -35,6 +36,8 @@ pub struct View {
     pub members: Vec<Member>,
     /// Those of the project's app that the environment runs and the sandbox does not.
     pub left_out: Vec<Member>,
+    /// What is mixed in.
+    pub mix: Mix,
     /// The service that is debugged.
     pub xdebug: Option<Xdebug>,
     /// The state repository; none where none is set.
@@ -44,14 +47,17 @@ pub struct View {
 }
 
 impl View {
-    /// Resolves the closure of a project's services against an environment as the state repository declares it now.
-    /// Blocking: reads files and git.
-    pub fn read(project: Project, environment: &Name, state: Option<&State>) -> Result<Self, Error> {
+    /// Resolves the closure of a project's services against an environment as the state repository declares it now, or did
+    /// when it was found out what is mixed in. Blocking: reads files and git.
+    pub fn read(project: Project, environment: &Name, state: Option<&State>, mix: Mix) -> Result<Self, Error> {
         if project.manifest.services.is_empty() {
             return Err(Error::NoServices { path: project.root.join(crate::project::manifest::FILE) });
         }
         let id = id(&project);
-        let commit = state.map(State::head).transpose()?;
+        let commit = match &mix.commit {
+            Some(commit) => Some(commit.clone()),
+            None => state.map(State::head).transpose()?,
+        };
         let own = &project.manifest.name;
         let mut of_own = BTreeMap::new();
         let mut lookup = |app: &Name| {
@@ -62,15 +68,19 @@ impl View {
             }
             Ok(services)
         };
-        let members = closure::resolve(&project.manifest, environment.as_str(), &mut lookup)?;
+        let members = closure::resolve(&project.manifest, environment.as_str(), &mix, &mut lookup)?;
         let left_out = closure::left_out(own, of_own, &members);
         let environment = EnvironmentAt { environment: environment.clone(), commit };
-        Ok(Self { project, id, environment, members, left_out, state: state.cloned(), xdebug: None, router: None })
+        let state = state.cloned();
+        Ok(Self { project, id, environment, members, left_out, mix, state, xdebug: None, router: None })
     }
 
     /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
     pub fn images(&self) -> BTreeSet<ImageRef> {
         let images = self.members.iter().filter_map(|member| {
+            if let Some(build) = member.with.as_ref().and_then(|part| part.build.as_ref()) {
+                return build.base.as_ref();
+            }
             let base = member.service.build.as_ref().filter(|_| member.own).map(|build| &build.base);
             base.or(member.service.image.as_ref()).or(member.service.fallback.as_ref())
         });
@@ -93,8 +103,9 @@ impl View {
         let (builds, seeds) = blocking(move || Ok::<_, Error>((view.builds(&locked)?, view.seeds()?))).await?;
         let mut names: BTreeSet<String> = BTreeSet::new();
         for member in &self.members {
-            if let Some(build) = builds.get(&member.id.service).filter(|_| member.own) {
-                names.extend([build.tag.clone(), build.base.to_string()]);
+            if let Some(build) = builds.get(&member.id) {
+                names.insert(build.tag.clone());
+                names.extend(build.base.as_ref().map(ToString::to_string));
             } else if let Some(image) = member.service.image.as_ref().or(member.service.fallback.as_ref()) {
                 names.insert(plan::pinned(image, lock)?.to_string());
             }
@@ -136,10 +147,19 @@ impl View {
         seeded.map(|member| Ok((member.id.service.clone(), read(member)?))).collect()
     }
 
-    /// The names of the images that the project's own services are built as.
-    fn builds(&self, lock: &Lock) -> Result<BTreeMap<Name, BuildTag>, Error> {
+    /// The names of the images that services are built as: the project's own, and those of other apps that are mixed in.
+    fn builds(&self, lock: &Lock) -> Result<BTreeMap<ServiceId, BuildTag>, Error> {
         let root = &self.project.root;
         let mut builds = BTreeMap::new();
+        for member in &self.members {
+            let ServiceId { app, service } = &member.id;
+            if let Some(part) = member.with.as_ref().and_then(|part| part.build.as_ref()) {
+                // Of somebody else's code nothing is shown in the container: it runs what would be deployed.
+                let name = format!("{app}.{service}");
+                let tag = self.build_tag(member, &name, part.context.clone(), &[], part.base.clone())?;
+                builds.insert(member.id.clone(), tag);
+            }
+        }
         for member in self.members.iter().filter(|member| member.own) {
             let name = &member.id.service;
             for local in member.service.sync.keys() {
@@ -147,20 +167,34 @@ impl View {
             }
             let Some(build) = &member.service.build else { continue };
             let directory = files::confined(root, Path::new(&build.context))?;
-            let dockerfile = directory.join("Dockerfile");
-            if !dockerfile.is_file() {
-                return Err(Error::NoDockerfile { service: member.id.to_string(), path: dockerfile });
-            }
             // What is shown in the container anyway does not make the image another one.
             let synced: Vec<_> =
                 member.service.sync.keys().map(|local| Path::new(local).components().collect()).collect();
-            let content = Context::read(&directory)?.digest(&synced)?;
             let base = plan::pinned(&build.base, lock)?;
-            let key = Digest::of(format!("{content}\n{base}").as_bytes());
-            let tag = format!("{}{name}:{}", self.id.image_prefix(), &key.hex()[..16]);
-            builds.insert(name.clone(), BuildTag { tag, context: directory, base });
+            let tag = self.build_tag(member, name.as_str(), directory, &synced, Some(base))?;
+            builds.insert(member.id.clone(), tag);
         }
         Ok(builds)
+    }
+
+    /// The name of the image that a directory is built as: another one where its files, without these, or its base change.
+    fn build_tag(
+        &self,
+        member: &Member,
+        name: &str,
+        context: PathBuf,
+        without: &[PathBuf],
+        base: Option<ImageRef>,
+    ) -> Result<BuildTag, Error> {
+        let dockerfile = context.join("Dockerfile");
+        if !dockerfile.is_file() {
+            return Err(Error::NoDockerfile { service: member.id.to_string(), path: dockerfile });
+        }
+        let content = Context::read(&context)?.digest(without)?;
+        let on = base.as_ref().map(ToString::to_string).unwrap_or_default();
+        let key = Digest::of(format!("{content}\n{on}").as_bytes());
+        let tag = format!("{}{name}:{}", self.id.image_prefix(), &key.hex()[..16]);
+        Ok(BuildTag { tag, context, base })
     }
 }
 

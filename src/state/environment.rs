@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::document::{self, DocumentError};
-use crate::git::Commit;
+use crate::git::{Commit, RepoUrl};
 use crate::name::Name;
 use crate::project::manifest::check_service;
 use crate::project::safety;
@@ -17,6 +17,8 @@ use crate::project::service::Service;
 pub struct AppState {
     /// The app's services. Each has an image, by digest.
     pub services: BTreeMap<Name, Service>,
+    /// The repository of its source, where that is written down.
+    pub source: Option<RepoUrl>,
     /// The file in the state repository.
     pub path: String,
     /// Its text.
@@ -28,23 +30,33 @@ pub struct AppState {
 struct File {
     #[expect(dead_code, reason = "document::parse checks it")]
     schema: u32,
+    source: Option<String>,
     #[serde(default)]
     services: BTreeMap<Name, Service>,
 }
 
 /// Parses and checks a declaration as it stands at a commit.
 pub(super) fn parse(path: String, commit: &Commit, text: String) -> Result<AppState, DocumentError> {
-    let services = check(&super::shown(&path, commit), &text)?;
-    Ok(AppState { services, path, text })
+    let (services, source) = whole(&super::shown(&path, commit), &text)?;
+    Ok(AppState { services, source, path, text })
 }
 
 /// Parses and checks a declaration's text; `path` is what errors call it.
 pub fn check(path: &Path, text: &str) -> Result<BTreeMap<Name, Service>, DocumentError> {
+    Ok(whole(path, text)?.0)
+}
+
+/// The same, and where the app's source is.
+fn whole(path: &Path, text: &str) -> Result<(BTreeMap<Name, Service>, Option<RepoUrl>), DocumentError> {
     let parsed = document::parse(path, text);
     if !matches!(parsed, Err(DocumentError::Newer { .. })) {
         safety::check(path, text)?;
     }
     let file: File = parsed?;
+    let source = file.source.map(|url| url.parse::<RepoUrl>()).transpose().map_err(|error| {
+        let offset = document::offset_of(text, &["source"]).unwrap_or_default();
+        document::wrong(path, text, offset, format!("`source`: {error}"))
+    })?;
     for (name, service) in &file.services {
         let wrong = |key: &str, message: String| {
             let place = ["services", name.as_str(), key];
@@ -65,7 +77,7 @@ pub fn check(path: &Path, text: &str) -> Result<BTreeMap<Name, Service>, Documen
         }
         check_service(service).map_err(|message| wrong("", message))?;
     }
-    Ok(file.services)
+    Ok((file.services, source))
 }
 
 /// The first key of a service that only a project may set.
@@ -74,6 +86,7 @@ fn project_only(service: &Service) -> Option<&'static str> {
         ("build", service.build.is_some()),
         ("sync", !service.sync.is_empty()),
         ("seed", !service.seed.is_empty()),
+        ("check", service.check.is_some()),
         ("fallback", service.fallback.is_some()),
         ("publish", service.publish.is_some()),
     ];
@@ -122,6 +135,10 @@ mod tests {
                 "2:1: services.web: `puppet`: `../web` is no path below the state repository",
             ),
             ("[services.web]\nimage = \"r.test/a@DIGEST\"\nprot = 1\n", "4:1: unknown key `prot`"),
+            (
+                "source = \"--upload-pack=x\"\n",
+                "2:1: `source`: `--upload-pack=x` is no repository that onramp talks to: it is empty, too long, begins with a dash, or holds spaces or control characters",
+            ),
             (
                 "[services.web]\nimage = \"r.test/a@DIGEST\"\nready = { http = \"/h\" }\n",
                 "2:1: services.web: `ready` needs a `port`",

@@ -85,9 +85,13 @@ pub fn stop(container: &str) {
 
 /// The names of the images that were built for the sandboxes of a project on its branch `main`.
 pub fn images_of(project: &Path) -> Vec<String> {
-    let id = sandbox_of(project);
+    images_built_for(sandbox_of(project).as_str())
+}
+
+/// The names of the images that were built for a sandbox.
+pub fn images_built_for(sandbox: &str) -> Vec<String> {
     with_engine(async |docker| {
-        let prefix = format!("onramp-sandbox/{id}.");
+        let prefix = format!("onramp-sandbox/{sandbox}.");
         let found = docker.list_images(None::<ListImagesOptions>).await.unwrap();
         found.into_iter().flat_map(|image| image.repo_tags).filter(|tag| tag.starts_with(&prefix)).collect()
     })

@@ -10,10 +10,11 @@ use super::failure::Failure;
 use super::forge::Desk;
 use super::output::Verdict;
 use crate::engine::Credentials;
+use crate::files::FileError;
 use crate::images::contents::Reader;
 use crate::name::Name;
 use crate::project::Lock;
-use crate::release::deployment::{self, Evidence, Inputs, Plan};
+use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan};
 use crate::release::image::Workshop;
 use crate::release::proposal;
 use crate::release::{self, provenance};
@@ -106,11 +107,10 @@ async fn credentials(plan: &Plan) -> BTreeMap<String, Credentials> {
 /// What `onramp test` found on exactly this code.
 async fn evidence(cx: &Context, root: &Path) -> Result<Evidence, Failure> {
     let (state, root) = (cx.paths.state.clone(), root.to_owned());
-    let record = blocking(move || Record::find(&state, &root)).await?;
-    Ok(record.map_or_else(Evidence::default, |record| Evidence {
-        tests: record.tests,
-        parity: Some(record.parity.to_string()),
-        state_commit: record.state_commit,
-        images: BTreeMap::new(),
-    }))
+    let both = blocking(move || Ok::<_, FileError>((Record::find(&state, &root)?, Record::find_mixed(&state, &root)?)));
+    let (record, mixed) = both.await?;
+    let mixed = mixed.map(|record| Mixed { with: record.with, tests: record.tests });
+    let (tests, parity, state_commit) =
+        record.map(|record| (record.tests, Some(record.parity.to_string()), record.state_commit)).unwrap_or_default();
+    Ok(Evidence { tests, parity, state_commit, mixed, images: BTreeMap::new() })
 }

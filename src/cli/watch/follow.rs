@@ -197,7 +197,7 @@ impl Following {
         // Containers may be made anew.
         self.copied.clear();
         // The state repository is asked once, at the beginning: what runs changes by the developer's own files alone.
-        let mut view = self.cx.as_fetched().view(&environment).await?;
+        let mut view = self.cx.as_fetched().view_with(&environment, self.view.mix.clone()).await?;
         view.xdebug.clone_from(&self.view.xdebug);
         let elsewhere = view.id != self.view.id;
         if elsewhere {

@@ -108,7 +108,11 @@ impl Comparison<'_> {
             (declared, Some(here)) => {
                 let declared = declared.as_deref().unwrap_or("none");
                 let why = why.unwrap_or_else(|| format!("{here} here, {declared} declared"));
-                if wanted != Some(here) {
+                let with = self.here().and_then(|observed| observed.with.as_ref());
+                if let Some(told) = with.filter(|_| wanted.as_ref() != Some(&here) || !keys.is_empty()) {
+                    // Also where the view is of a command that was not told of it.
+                    (Standing::Overridden, Some(format!("--with {told}")), why)
+                } else if wanted != Some(here) {
                     (Standing::Overridden, None, format!("{why}; {}", self.renew()))
                 } else if keys.is_empty() {
                     (Standing::Overridden, None, why)

@@ -6,7 +6,7 @@ use futures_util::future::{try_join, try_join_all};
 
 use crate::engine::{Container, Engine, ImageDefaults, Limits, label};
 use crate::sandbox::data::Inventory;
-use crate::sandbox::{Error, SandboxId, ServiceId, gate};
+use crate::sandbox::{Error, SandboxId, ServiceId, gate, with};
 
 /// What a service's container really is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Observed {
     pub reaches: BTreeSet<String>,
     /// Whether it reaches everything outside.
     pub open: bool,
+    /// What is mixed in here.
+    pub with: Option<String>,
     /// The digest of the seed files that filled its data.
     pub seed: Option<String>,
 }
@@ -83,6 +85,7 @@ async fn observe_one(engine: &Engine, container: &Container) -> Result<Observed,
         mounts: facts.mounts,
         read_only: facts.read_only,
         reaches: gate::reached_by(container).map(str::to_owned).collect(),
+        with: with::of_container(container).map(str::to_owned),
         open: false,
         seed: None,
     })

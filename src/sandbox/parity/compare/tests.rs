@@ -4,6 +4,7 @@ use super::*;
 use crate::engine::{ImageDefaults, Limits};
 use crate::project::Project;
 use crate::sandbox::plan::EnvironmentAt;
+use crate::sandbox::with::Mix;
 use crate::sandbox::{SandboxId, closure};
 
 /// A sandbox of the project `shop`.
@@ -21,7 +22,8 @@ impl Sandbox {
         let digest = Digest::of(b"declared");
         let production = production.replace("DIGEST", digest.as_str());
         let apps: BTreeMap<Name, BTreeMap<Name, Service>> = toml::from_str(&production).unwrap();
-        let members = closure::resolve(&manifest, "production", &mut |app| Ok(apps.get(app).cloned())).unwrap();
+        let members =
+            closure::resolve(&manifest, "production", &Mix::default(), &mut |app| Ok(apps.get(app).cloned())).unwrap();
         let of_shop = apps.get("shop").cloned().unwrap_or_default();
         let left_out = closure::left_out(&manifest.name, of_shop, &members);
         let seeded = members.iter().filter(|member| !member.service.seed.is_empty());
@@ -35,6 +37,7 @@ impl Sandbox {
             members,
             left_out,
             state: None,
+            mix: Mix::default(),
             xdebug: None,
             router: None,
         };
@@ -93,6 +96,7 @@ fn made(member: &Member, seeds: &BTreeMap<Name, Digest>) -> Observed {
         read_only: service.read_only == Some(true),
         reaches: service.egress.iter().flatten().map(ToString::to_string).collect(),
         open: false,
+        with: None,
         seed: seeds.get(&member.id.service).filter(|_| member.own).map(ToString::to_string),
     }
 }
@@ -312,4 +316,22 @@ fn what_is_reached_outside_is_told_host_by_host() {
     let mut through = Sandbox::up("[services.web]\n", production);
     through.container("shop/web").env.insert("HTTPS_PROXY".into(), "http://gate".into());
     assert!(!through.told().contains("HTTPS_PROXY"), "{}", through.told());
+}
+
+#[test]
+fn what_is_mixed_in_is_blamed_for_what_it_changes_and_for_nothing_else() {
+    let mut sandbox = Sandbox::up(AS_DECLARED, &PRODUCTION.replace("replicas = 1", "replicas = 3"));
+    let api = sandbox.container("auth/api");
+    (api.with, api.repo_digests) = (Some("auth=pr:1 (1a2b3c4)".to_owned()), Vec::new());
+    api.env.insert("COLOUR".into(), "blue".into());
+    let told = sandbox.told();
+    let about = told.lines().filter(|line| line.starts_with("auth/api") && line.contains("--with")).collect::<Vec<_>>();
+    assert_eq!(
+        about,
+        [
+            "auth/api digest Overridden --with auth=pr:1 (1a2b3c4) another image here, DIGEST declared",
+            "auth/api env.COLOUR Overridden --with auth=pr:1 (1a2b3c4) another value here, none declared",
+        ]
+    );
+    assert!(told.contains("shop/web replicas Overridden - 1 here, 3 declared"), "{told}");
 }
