@@ -48,7 +48,8 @@ async fn main() -> Outcome<()> {
     docker.create_network(request).await?;
     let ports = try_join_all(pair.containers.iter().map(|container| start(&docker, &pair.network, container))).await?;
     let page = pair.containers.iter().position(|c| c.name == pair.page.0).ok_or("no such container")?;
-    while !onramp::sandbox::ready::get(ports[page], &pair.page.1).await.is_ok_and(|(line, _)| line.contains(" 200 ")) {
+    let at = ([127, 0, 0, 1], ports[page]).into();
+    while !onramp::sandbox::ready::get(at, &pair.page.1).await.is_ok_and(|(line, _)| line.contains(" 200 ")) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let up = began.elapsed();

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onramp::engine::Engine;
+use onramp::engine::{Address, Engine};
 use onramp::error::{Class, Fault};
 use onramp::event::{Observer, Silent};
 use onramp::images::pull::{self, Pull};
@@ -17,8 +17,9 @@ use registry_parts::liar::{Liar, Reply};
 use registry_parts::real::{RealRegistry, Sample};
 
 async fn engine() -> Engine {
-    let host = std::env::var("DOCKER_HOST").ok();
-    Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup")
+    Engine::connect(&Address::find(|name| std::env::var(name).ok()).unwrap())
+        .await
+        .expect("these tests need an engine: run scripts/setup")
 }
 
 /// A pull with a cache and a state of its own.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use onramp::engine::Engine;
+use onramp::engine::{Address, Engine};
 use onramp::error::{Class, Fault};
 use onramp::event::{Observer, Silent};
 use onramp::images::contents::{Contents, Error, Image, Reader};
@@ -242,8 +242,10 @@ async fn what_was_pulled_is_read_from_the_store() {
     let tar = archive(&[("var/lib/dpkg/status", &status(&[("libc6", "2.36")]))]);
     let digest = registry.push_layers("base/app", "1", std::slice::from_ref(&tar)).await;
     let name = registry.image("base/app:1").at(digest);
-    let (cache, host) = (Cache::new(), std::env::var("DOCKER_HOST").ok());
-    let engine = Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup");
+    let cache = Cache::new();
+    let engine = Engine::connect(&Address::find(|name| std::env::var(name).ok()).unwrap())
+        .await
+        .expect("these tests need an engine: run scripts/setup");
     let (state, observer): (_, Arc<dyn Observer>) = (tempfile::tempdir().unwrap(), Arc::new(Silent));
     let pull = Pull {
         engine: &engine,

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onramp::engine::{BuildSpec, Engine, label};
+use onramp::engine::{Address, BuildSpec, Engine, label};
 use onramp::event::{Event, Observer, Silent};
 use onramp::git::Worktree;
 use onramp::images::build::{Origin, PREFIX, Target, Workshop, definition};
@@ -38,9 +38,9 @@ struct Outcome {
 
 impl Desk {
     async fn new(base: &str) -> Self {
-        let host = std::env::var("DOCKER_HOST").ok();
-        let engine =
-            Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup");
+        let engine = Engine::connect(&Address::find(|name| std::env::var(name).ok()).unwrap())
+            .await
+            .expect("these tests need an engine: run scripts/setup");
         let base = format!("{base}{}", std::process::id());
         let desk = Self { dir: tempfile::tempdir().unwrap(), registry: RealRegistry::open().await, engine, base };
         desk.define(&desk.base, "[rootfs]\nsuite = \"bookworm\"", "one");
@@ -103,7 +103,7 @@ impl Desk {
         context.append_data(&mut header, "Dockerfile", dockerfile.as_bytes()).unwrap();
         let labels = [(label::DEFINITION.to_owned(), self.keys()[1].to_string())].into();
         let context = context.into_inner().unwrap();
-        let spec = BuildSpec { tag: tag.to_owned(), context, arguments: [].into(), labels };
+        let spec = BuildSpec { tag: tag.to_owned(), context: context.into(), arguments: [].into(), labels };
         self.engine.build(spec, &mut |_| ()).await.unwrap()
     }
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, VolumeCreateRequest};
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions, RemoveVolumeOptions};
-use onramp::engine::{BuildSpec, Engine, label};
+use onramp::engine::{Address, BuildSpec, Engine, label};
 use onramp::images::build::TURN;
 use onramp::reference::{Digest, ImageRef};
 use onramp::turn::Turn;
@@ -22,8 +22,9 @@ use registry_parts::real::{RealRegistry, Sample, config_of, gzipped};
 const LAYER: usize = 12_000_000;
 
 async fn engine() -> Engine {
-    let host = std::env::var("DOCKER_HOST").ok();
-    Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup")
+    Engine::connect(&Address::find(|name| std::env::var(name).ok()).unwrap())
+        .await
+        .expect("these tests need an engine: run scripts/setup")
 }
 
 /// One user's machine: onramp's directories, and the way to the engine.
@@ -338,7 +339,7 @@ async fn an_engine_that_is_restarted_in_the_middle_is_waited_for_and_fed_again()
     assert!(out.status.success() && told.contains("went away") && told.contains("answers again"), "{told}");
     // What was fetched before came from the store.
     assert!(way.take_count() < total * 11 / 10);
-    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    let engine = Engine::connect(&Address::of(&own.host(), None).unwrap()).await.unwrap();
     assert!(engine.image(&name).await.unwrap().is_some());
     assert_eq!(std::fs::read_dir(machine.state().join("pulls")).unwrap().count(), 0, "no name is left behind");
 }
@@ -402,7 +403,7 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
     // What others made on the usual engine is not this test's to take away.
     let own = OwnEngine::start().await;
     let machine = Machine { engine: Some(own.host()), ..Machine::new() };
-    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    let engine = Engine::connect(&Address::of(&own.host(), None).unwrap()).await.unwrap();
     let registry = RealRegistry::open().await;
     let mut images: Vec<ImageRef> = Vec::new();
     for (path, content) in
@@ -466,7 +467,7 @@ async fn only_what_onramp_pulled_and_nobody_needs_is_pruned() {
 async fn images_of_a_sandbox_stay_while_its_data_does_and_the_cache_is_told_before_and_after() {
     let own = OwnEngine::start().await;
     let machine = Machine { engine: Some(own.host()), ..Machine::new() };
-    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    let engine = Engine::connect(&Address::of(&own.host(), None).unwrap()).await.unwrap();
     let registry = RealRegistry::open().await;
     let digest = registry.push("base/a", "1", &Sample::new("amd64", "of a sandbox")).await;
     let base = registry.image("base/a:1").at(digest).to_string();
@@ -513,7 +514,7 @@ async fn build(engine: &Engine, tag: &str, base: &str, labels: &[(&str, &str)]) 
     context.append_data(&mut header, "Dockerfile", dockerfile.as_bytes()).unwrap();
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let context = context.into_inner().unwrap();
-    let spec = BuildSpec { tag: tag.to_owned(), context, arguments: [].into(), labels };
+    let spec = BuildSpec { tag: tag.to_owned(), context: context.into(), arguments: [].into(), labels };
     engine.build(spec, &mut |_| ()).await.unwrap();
     tag.to_owned()
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use full_disk::SmallDisk;
 use futures_util::stream::{self, StreamExt};
-use onramp::engine::Engine;
+use onramp::engine::{Address, Engine};
 use onramp::reference::Digest;
 use registry_parts::engine::OwnEngine;
 use registry_parts::front::{Authority, Proxy, tls};
@@ -109,8 +109,9 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 async fn engine() -> Engine {
-    let host = std::env::var("DOCKER_HOST").ok();
-    Engine::connect(host.as_deref(), false).await.expect("these tests need an engine: run scripts/setup")
+    Engine::connect(&Address::find(|name| std::env::var(name).ok()).unwrap())
+        .await
+        .expect("these tests need an engine: run scripts/setup")
 }
 
 /// An image as a registry has it.
@@ -709,7 +710,7 @@ async fn an_engine_whose_disk_gets_full_is_told_with_the_image_and_where_it_keep
     let error = shop.fails("the engine's disk", "IO", &told, "onramp image prune").await;
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("the engine has no room for") && !message.contains("onramp/"), "{error}");
-    let engine = Engine::connect(Some(&own.host()), false).await.unwrap();
+    let engine = Engine::connect(&Address::of(&own.host(), None).unwrap()).await.unwrap();
     assert_eq!(engine.image(&registry.image("base/db:1").at(digest).to_string()).await.unwrap(), None);
     drop(own);
 }

@@ -14,7 +14,7 @@ use super::progress;
 use super::{Global, prompt, signatures};
 use crate::blocks::Transaction;
 use crate::blocks::undo::Undo;
-use crate::engine::Engine;
+use crate::engine::{Address, Engine};
 use crate::event::Observer;
 use crate::forge;
 use crate::git::{Identity, Mirror, RepoUrl, Wanted};
@@ -366,20 +366,17 @@ impl Context {
 
     /// The machine, as `doctor` looks at it.
     pub fn machine(&self) -> crate::doctor::Machine {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         crate::doctor::Machine {
             paths: self.paths.clone(),
             settings: self.settings.clone(),
-            engine_host: variable("DOCKER_HOST"),
-            engine_tls: variable("DOCKER_TLS_VERIFY").is_some(),
+            engine: Address::find(|name| std::env::var(name).ok()).map_err(Arc::new),
             directory: self.dir.clone(),
         }
     }
 
     /// The engine, asked for its version.
     pub async fn engine(&self) -> Result<Engine, Failure> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Ok(Engine::connect(variable("DOCKER_HOST").as_deref(), variable("DOCKER_TLS_VERIFY").is_some()).await?)
+        Ok(Engine::connect(&Address::find(|name| std::env::var(name).ok())?).await?)
     }
 
     /// Prints a command's result.

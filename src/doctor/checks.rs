@@ -1,9 +1,10 @@
 //! The checks. Each is told apart by its name in the report; those about a company are left out before one is joined.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::{Finding, LIMIT, Machine};
-use crate::engine::Engine;
+use crate::engine::{Engine, Way};
 use crate::forge;
 use crate::git::{self, Identity, Mirror, RepoUrl, Wanted};
 use crate::registry::Registry;
@@ -15,11 +16,19 @@ use crate::text::bytes;
 /// Less than this is too little for base images and data, in bytes.
 const ROOM: u64 = 5_000_000_000;
 
+/// An engine elsewhere may take this long.
+const FAR: Duration = Duration::from_secs(15);
+
 /// Ends a check at the limit.
 async fn limited(check: &'static str, cure: &str, work: impl Future<Output = Finding>) -> Finding {
-    match tokio::time::timeout(LIMIT, work).await {
+    within(LIMIT, check, cure, work).await
+}
+
+/// Ends a check after so long.
+async fn within(limit: Duration, check: &'static str, cure: &str, work: impl Future<Output = Finding>) -> Finding {
+    match tokio::time::timeout(limit, work).await {
         Ok(finding) => finding,
-        Err(_) => Finding::ill(check, format!("no answer within {} ms", LIMIT.as_millis()), cure),
+        Err(_) => Finding::ill(check, format!("no answer within {} ms", limit.as_millis()), cure),
     }
 }
 
@@ -70,17 +79,28 @@ pub(super) async fn identity(machine: &Machine) -> Finding {
 
 /// The engine.
 pub(super) async fn engine(machine: &Machine) -> Finding {
+    let address = match &machine.engine {
+        Ok(address) => address,
+        Err(error) => return Finding::fault("engine", &**error, "docker context ls"),
+    };
+    // What is elsewhere is not restarted from here.
+    let restart = if *address.way() == Way::Socket { "systemctl restart docker" } else { "docker version" };
     let work = async {
-        let engine = match Engine::connect(machine.engine_host.as_deref(), machine.engine_tls).await {
+        let engine = match Engine::connect(address).await {
             Ok(engine) => engine,
-            Err(error) => return Finding::fault("engine", &error, "systemctl start docker"),
+            Err(error) => return Finding::fault("engine", &error, restart),
         };
         match engine.version().await {
-            Ok(version) => Finding::well("engine", format!("{version} at {}", engine.host())),
-            Err(error) => Finding::fault("engine", &error, "systemctl restart docker"),
+            Ok(version) => {
+                let origin = address.origin().map(|origin| format!(" ({origin})")).unwrap_or_default();
+                Finding::well("engine", format!("{version} at {}{origin}", engine.host()))
+            }
+            Err(error) => Finding::fault("engine", &error, restart),
         }
     };
-    limited("engine", "systemctl restart docker", work).await
+    // Its machine may be on the other side of the world, and ssh takes a while.
+    let limit = if *address.way() == Way::Socket { LIMIT } else { FAR };
+    within(limit, "engine", restart, work).await
 }
 
 /// Whether a company was joined.

@@ -2,10 +2,12 @@
 
 mod checks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::engine::{self, Address};
 use crate::error::Fault;
 use crate::paths::Paths;
 use crate::settings::Settings;
@@ -34,10 +36,8 @@ pub struct Machine {
     pub paths: Paths,
     /// The user's settings.
     pub settings: Settings,
-    /// `DOCKER_HOST`, if set.
-    pub engine_host: Option<String>,
-    /// Whether `DOCKER_TLS_VERIFY` is set.
-    pub engine_tls: bool,
+    /// Where the engine is, or why that is not clear.
+    pub engine: Result<Address, Arc<engine::Error>>,
     /// Where the check runs, for git's settings.
     pub directory: std::path::PathBuf,
 }

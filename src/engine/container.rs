@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use bollard::container::LogOutput;
 use bollard::models::{
-    ContainerCreateBody, ContainerSummaryStateEnum, EndpointSettings, HostConfig, Mount as RawMount, MountType,
-    MountVolumeOptions, NetworkingConfig, PortBinding as RawBinding,
+    ContainerCreateBody, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings, HostConfig,
+    Mount as RawMount, MountType, MountVolumeOptions, NetworkingConfig, PortBinding as RawBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, DownloadFromContainerOptions, EventsOptions, ListContainersOptions, LogsOptions,
@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Engine, Error, Limits, Root, SCRATCH, TMPFS, is_status, label, label_filter};
+use super::{Engine, Error, Limits, Root, SCRATCH, TMPFS, carries, is_status, label, label_filter};
 use crate::task::blocking;
 use crate::text::neutral;
 
@@ -40,6 +40,9 @@ pub struct ContainerSpec {
     pub image: String,
     /// The program to run instead of the image's own.
     pub command: Option<Vec<String>>,
+    /// The program to run instead of the one that the image gives its program to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
     /// Who it runs as instead of the image's own user. Where it says nothing, containers that were made before it was there
     /// stay the same; so it is with the limits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,12 @@ pub struct ContainerSpec {
     pub aliases: Vec<String>,
     /// Names that only this container knows others by: name and container.
     pub links: BTreeMap<String, String>,
+    /// Its own address on the network, by its last number; where an engine cannot link, addresses are given and not found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<u8>,
+    /// Names that only this container knows others by, likewise: name and the last number of the address.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, u8>,
     /// Whether it may reach names outside.
     pub egress: bool,
     /// Names that stand for the machine's own address on the network.
@@ -82,8 +91,8 @@ pub struct ContainerSpec {
 /// Where a published port is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
-    /// The loopback port.
-    pub host: u16,
+    /// Where it is reached on this machine: on loopback, or where that is not possible at the container's own address.
+    pub at: SocketAddr,
     /// The container's own address, where this machine shares the engine's networks.
     pub own: Option<SocketAddr>,
 }
@@ -92,6 +101,21 @@ pub struct Published {
 struct Given {
     gateway: Option<IpAddr>,
     read_only: bool,
+    /// Whether its network publishes nothing.
+    unpublished: bool,
+}
+
+impl Given {
+    /// Another address of the machine's own network.
+    fn beside(&self, number: u8) -> Option<IpAddr> {
+        match self.gateway? {
+            IpAddr::V4(gateway) => {
+                let [a, b, c, _] = gateway.octets();
+                Some(IpAddr::from([a, b, c, number]))
+            }
+            IpAddr::V6(_) => None,
+        }
+    }
 }
 
 /// A published port.
@@ -144,8 +168,8 @@ pub struct Container {
     pub started: bool,
     /// `Up 3 seconds`, `Exited (1) 2 minutes ago`.
     pub status: String,
-    /// The loopback port that its port is published on.
-    pub host_port: Option<u16>,
+    /// Where its port is reached on this machine: on loopback, or where that is not possible at its own address.
+    pub address: Option<SocketAddr>,
     /// The addresses that it has now, each on one network.
     pub addresses: Vec<IpAddr>,
 }
@@ -238,19 +262,30 @@ impl ContainerSpec {
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         labels.insert(label::SPEC.to_owned(), self.digest().to_string());
         // Labels are inherited: what an image says here must not count.
-        for key in [label::REACHES, label::WITH, label::HOSTNAME, label::ROUTER] {
+        for key in [label::REACHES, label::WITH, label::HOSTNAME, label::ROUTER, label::PORT] {
             labels.entry(key.to_owned()).or_default();
         }
         let exposed = self.port.map(|port| format!("{}/tcp", port.container));
-        let binding = self.port.map(|port| {
+        if let Some(port) = self.port.filter(|_| given.unpublished) {
+            labels.insert(label::PORT.to_owned(), port.container.to_string());
+        }
+        let binding = self.port.filter(|_| !given.unpublished).map(|port| {
             let host_port = port.host.map_or_else(|| "0".to_owned(), |host| host.to_string());
             RawBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host_port) }
         });
         let endpoint = EndpointSettings {
             aliases: Some(self.aliases.clone()),
+            ipam_config: self
+                .address
+                .and_then(|number| given.beside(number))
+                .map(|address| EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..Default::default() }),
             links: Some(self.links.iter().map(|(name, container)| format!("{container}:{name}")).collect()),
             ..Default::default()
         };
+        let gate =
+            given.gateway.into_iter().flat_map(|gateway| self.gateway_names.iter().map(move |name| (name, gateway)));
+        let hosts = self.hosts.iter().filter_map(|(name, number)| Some((name, given.beside(*number)?)));
+        let hosts: Vec<String> = gate.chain(hosts).map(|(name, address)| format!("{name}:{address}")).collect();
         let restart = self.restart.then(|| bollard::models::RestartPolicy {
             name: Some(bollard::models::RestartPolicyNameEnum::UNLESS_STOPPED),
             ..Default::default()
@@ -264,9 +299,7 @@ impl ContainerSpec {
             mounts: Some(self.mounts.iter().map(Mount::raw).collect()),
             // No way out also means no names from outside: the resolver's own upstream is a dead end.
             dns: (!self.egress).then(|| vec!["127.0.0.1".to_owned()]),
-            extra_hosts: given
-                .gateway
-                .map(|gateway| self.gateway_names.iter().map(|name| format!("{name}:{gateway}")).collect()),
+            extra_hosts: Some(hosts).filter(|hosts| !hosts.is_empty()),
             readonly_rootfs: Some(given.read_only),
             tmpfs: Some(self.in_memory(given.read_only)),
             cap_drop: Some(vec!["ALL".to_owned()]),
@@ -279,12 +312,13 @@ impl ContainerSpec {
         ContainerCreateBody {
             image: Some(self.image.clone()),
             cmd: self.command.clone(),
+            entrypoint: self.entrypoint.clone(),
             user: self.user.clone(),
             env: Some(self.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
             labels: Some(labels),
             exposed_ports: exposed.map(|port| vec![port]),
             host_config: Some(host_config),
-            networking_config: Some(NetworkingConfig {
+            networking_config: (self.network != "none").then(|| NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
             }),
             ..Default::default()
@@ -315,10 +349,12 @@ impl Engine {
     /// Makes a container; its id.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, Error> {
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-        let gateway = if spec.gateway_names.is_empty() { None } else { self.gateway(&spec.network).await? };
+        let alone = spec.gateway_names.is_empty() && spec.address.is_none() && spec.hosts.is_empty();
+        let gateway = if alone { None } else { self.gateway(&spec.network).await? };
         let gateway = gateway.map(|gateway| gateway.address);
+        let unpublished = self.place().plain && !spec.egress;
         let read_only = self.is_read_only(spec).await?;
-        match self.docker.create_container(Some(options), spec.body(&Given { gateway, read_only })).await {
+        match self.docker.create_container(Some(options), spec.body(&Given { gateway, read_only, unpublished })).await {
             Ok(made) => Ok(made.id),
             Err(error) if is_status(&error, 404) => Err(Error::NoImage { image: spec.image.clone() }),
             Err(error) => Err(Self::failed(format!("create container {}", spec.name), error)),
@@ -336,6 +372,7 @@ impl Engine {
 
     /// Ends a container at once and removes it with its anonymous volumes; one that is not there is removed.
     pub async fn remove_container(&self, name: &str) -> Result<(), Error> {
+        self.forget_forwards(name).await;
         let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
         match self.docker.remove_container(name, Some(options)).await {
             Ok(()) => Ok(()),
@@ -364,20 +401,26 @@ impl Engine {
             let networks = raw.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
             let address = |endpoint: &EndpointSettings| endpoint.ip_address.as_deref()?.parse().ok();
             let published = raw.ports.unwrap_or_default().into_iter().find_map(|port| port.public_port);
+            let labels = raw.labels.unwrap_or_default();
+            let addresses: Vec<IpAddr> = networks.values().filter_map(address).collect();
+            let name = name.trim_start_matches('/').to_owned();
             Container {
                 id: raw.id.unwrap_or_default(),
-                name: name.trim_start_matches('/').to_owned(),
                 image_id: raw.image_id.unwrap_or_default(),
-                labels: raw.labels.unwrap_or_default(),
                 created: raw.created.and_then(|second| Timestamp::from_second(second).ok()),
                 running: raw.state == Some(ContainerSummaryStateEnum::RUNNING),
                 started: raw.state != Some(ContainerSummaryStateEnum::CREATED),
                 status: neutral(&raw.status.unwrap_or_default()),
-                host_port: published,
-                addresses: networks.values().filter_map(address).collect(),
+                address: match own_port(&labels) {
+                    Some(port) => addresses.first().map(|address| SocketAddr::new(*address, port)),
+                    None => published.and_then(|port| self.seen_here(&name, port)).map(loopback),
+                },
+                name,
+                labels,
+                addresses,
             }
         };
-        Ok(found.into_iter().map(container).collect())
+        Ok(found.into_iter().map(container).filter(|container| carries(&container.labels, labels)).collect())
     }
 
     /// Waits until one of the containers that onramp made and that carry these labels is removed, or the engine goes.
@@ -402,14 +445,17 @@ impl Engine {
             .await
             .map_err(|e| Self::failed(format!("inspect container {name}"), e))?;
         let settings = inspect.network_settings.unwrap_or_default();
+        let networks = settings.networks.unwrap_or_default();
+        let own = networks.values().find_map(|network| network.ip_address.as_deref()?.parse::<IpAddr>().ok());
+        let own = own.filter(|_| self.place().here).map(|address| SocketAddr::new(address, port));
+        if own_port(&inspect.config.and_then(|config| config.labels).unwrap_or_default()).is_some() {
+            return Ok(own.map(|at| Published { at, own }));
+        }
         let bindings = settings.ports.unwrap_or_default().remove(&format!("{port}/tcp")).flatten().unwrap_or_default();
         let Some(host) = bindings.iter().find_map(|binding| binding.host_port.as_deref()?.parse().ok()) else {
             return Ok(None);
         };
-        let networks = settings.networks.unwrap_or_default();
-        let own = networks.values().find_map(|network| network.ip_address.as_deref()?.parse::<IpAddr>().ok());
-        let own = own.filter(|_| self.place().here).map(|address| SocketAddr::new(address, port));
-        Ok(Some(Published { host, own }))
+        Ok(Some(Published { at: loopback(self.brought_here(name, host).await?), own }))
     }
 
     /// How a container was made.
@@ -436,7 +482,9 @@ impl Engine {
     /// Waits until a container does not run.
     pub async fn wait_for_exit(&self, name: &str) -> Result<Watch, Error> {
         let options = WaitContainerOptions { condition: "not-running".to_owned() };
-        let mut stream = self.docker.wait_container(name, Some(options));
+        // Some engines begin to answer only then.
+        let patient = self.docker.clone().with_timeout(COPYING);
+        let mut stream = patient.wait_container(name, Some(options));
         match stream.next().await {
             Some(Ok(ended)) => Ok(Watch { exit_code: ended.status_code }),
             Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(Watch { exit_code: code }),
@@ -522,6 +570,15 @@ impl Engine {
         let sent = patient.upload_to_container(into.0, Some(options), body).await;
         sent.map_err(|e| Self::failed(format!("copy {} of {} into {}", from.1, from.0, into.0), e))
     }
+}
+
+/// The port at which a container's own address answers, where its network publishes none.
+fn own_port(labels: &HashMap<String, String>) -> Option<u16> {
+    labels.get(label::PORT)?.parse().ok()
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Variables as the engine writes them: `NAME=value`.

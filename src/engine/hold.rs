@@ -46,6 +46,11 @@ impl Engine {
         Held { end, copying }
     }
 
+    /// Refuses where what is read of a volume does not say whose files are.
+    pub fn tells_owners(&self, verb: &'static str) -> Result<(), Error> {
+        if self.place().plain { Err(Error::Unable { host: self.host().to_owned(), verb }) } else { Ok(()) }
+    }
+
     /// Whether there is something at a path of a container that need not run.
     pub async fn has_file(&self, name: &str, path: &str) -> Result<bool, Error> {
         let options = DownloadFromContainerOptions { path: path.to_owned() };

@@ -90,7 +90,7 @@ pub struct BuildSpec {
     /// What to call the result, `name:tag`, in the engine only.
     pub tag: String,
     /// The context, an uncompressed tar with a `Dockerfile` at its top.
-    pub context: Vec<u8>,
+    pub context: Bytes,
     /// `ARG` values.
     pub arguments: BTreeMap<String, String>,
     /// Labels on the result. Labels set here end the build cache's usefulness only for the last step.
@@ -180,6 +180,14 @@ impl Engine {
 
     /// Builds an image with the engine's classic builder; its id. Each step is told.
     pub async fn build(&self, spec: BuildSpec, step: &mut (dyn FnMut(&str) + Send)) -> Result<String, Error> {
+        match self.build_once(spec.clone(), step).await {
+            // Somebody removed an image from which it had taken a layer. The next time it is made anew.
+            Err(Error::Stream { detail, .. }) if is_of_lost_layer(&detail) => self.build_once(spec, step).await,
+            done => done,
+        }
+    }
+
+    async fn build_once(&self, spec: BuildSpec, step: &mut (dyn FnMut(&str) + Send)) -> Result<String, Error> {
         let mut labels: HashMap<String, String> = spec.labels.into_iter().collect();
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         let options = BuildImageOptions {
@@ -192,7 +200,7 @@ impl Engine {
             version: BuilderVersion::BuilderV1,
             ..Default::default()
         };
-        let body = bollard::body_full(Bytes::from(spec.context));
+        let body = bollard::body_full(spec.context);
         let stream = self.docker.build_image(options, None, Some(body));
         self.follow("build", &spec.tag, stream, |info| {
             let line =
@@ -318,6 +326,11 @@ impl Engine {
     }
 }
 
+/// Whether a build ended because an image of its cache is gone: an id, which no Dockerfile of ours names.
+fn is_of_lost_layer(detail: &str) -> bool {
+    detail.contains("unknown parent image ID sha256:") || detail.contains("No such image: sha256:")
+}
+
 fn facts(inspect: ImageInspect) -> ImageFacts {
     let platform = match (inspect.os, inspect.architecture) {
         (Some(os), Some(architecture)) => format!("{os}/{architecture}"),
@@ -353,4 +366,23 @@ fn raw_credentials(credentials: &Credentials) -> DockerCredentials {
 fn layer_progress(layer: String, status: &str, done: Option<i64>, total: Option<i64>) -> LayerProgress {
     let count = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
     LayerProgress { layer, status: neutral_line(status, 60), done: count(done), total: count(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_went_is_told_from_an_image_that_is_not_there() {
+        // As Docker 20.10 says it.
+        for lost in [
+            "failed to export image: failed to set parent sha256:1a: unknown parent image ID sha256:1a",
+            "No such image: sha256:1a",
+        ] {
+            assert!(is_of_lost_layer(lost), "{lost}");
+        }
+        for other in ["pull access denied for base", "No such image: shop:1", "unknown instruction: FORM"] {
+            assert!(!is_of_lost_layer(other), "{other}");
+        }
+    }
 }

@@ -2,8 +2,13 @@
 //!
 //! Works with any engine that speaks API 1.40 or later: the version is negotiated, never pinned.
 
+mod address;
 mod container;
+mod context;
+mod dial;
+mod error;
 mod exec;
+mod forward;
 mod hold;
 mod image;
 mod limits;
@@ -12,25 +17,27 @@ mod place;
 mod root;
 mod volume;
 
+pub use address::{Address, Destination, Way};
 pub use container::{
     CAPABILITIES, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Published, Source,
     Watch,
 };
+pub use error::Error;
 pub use exec::{ExecSpec, Interactive, Output};
 pub use hold::Held;
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
 pub use limits::{Limits, PIDS};
 pub use network::{Gateway, NetworkSpec};
-pub use place::Place;
+pub use place::{Place, Ports};
 pub use root::{Root, SCRATCH, TMPFS};
 pub use volume::{Backing, Volume, VolumeSpec};
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error as Raw;
 
-use crate::error::{Class, Fault};
 use crate::text::neutral_line;
 
 /// Labels on everything that onramp makes. What does not carry [`label::OWNER`] is somebody else's.
@@ -63,6 +70,10 @@ pub mod label {
     pub const READ_ONLY: &str = "dev.onramp.read-only";
     /// On a volume in memory: the service whose secrets are in it.
     pub const SECRET_FILES: &str = "dev.onramp.secret-files";
+    /// On a container that publishes no port, because its network cannot: the one at which its own address answers.
+    pub const PORT: &str = "dev.onramp.port";
+    /// The last number of a container's address, where it was given one.
+    pub const NUMBER: &str = "dev.onramp.number";
     /// Digest of the seeds that filled a volume.
     pub const SEED: &str = "dev.onramp.seed";
     /// On a volume that holds nothing: the data volume that is being filled by a seed command.
@@ -107,176 +118,42 @@ const OLDEST_API: (usize, usize) = (1, 40);
 /// The API version of the first Docker Engine that unpacks zstd (23.0).
 const ZSTD_API: (usize, usize) = (1, 42);
 
+/// How long an engine may take to answer for the first time: one of this machine (Podman asks its package manager whose its
+/// programs are before it tells its version), and one elsewhere.
+const NEAR: Duration = Duration::from_secs(15);
+const FAR: Duration = Duration::from_secs(20);
+
 /// A connected engine.
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
-    host: String,
+    address: Address,
     place: Place,
 }
 
-/// What can go wrong with the engine.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nothing listens there.
-    #[error("no engine answers at {host}: {detail}")]
-    NoEngine {
-        /// Its address.
-        host: String,
-        /// The system's words.
-        detail: String,
-    },
-    /// It is there but this user may not use it.
-    #[error("you may not use the engine at {host}")]
-    NotAllowed {
-        /// Its address.
-        host: String,
-    },
-    /// The address is none that onramp can talk to.
-    #[error("the engine address {host} cannot be used: {detail}")]
-    BadHost {
-        /// The address.
-        host: String,
-        /// Why.
-        detail: &'static str,
-    },
-    /// Talking TLS was asked for, and would not happen.
-    #[error("DOCKER_TLS_VERIFY is set, and onramp would talk to {host} without TLS")]
-    NoTls {
-        /// The address.
-        host: String,
-    },
-    /// Its API is older or newer than onramp can speak.
-    #[error("the engine at {host} speaks API {found}, onramp needs {needed}")]
-    Version {
-        /// Its address.
-        host: String,
-        /// What it speaks.
-        found: String,
-        /// What onramp needs.
-        needed: String,
-    },
-    /// A volume that others lie on was taken away.
-    #[error("what volume {volume} lies on is gone from the engine")]
-    LayerGone {
-        /// The volume that is of no use without it.
-        volume: String,
-    },
-    /// It has no such image.
-    #[error("the engine has no image {image}")]
-    NoImage {
-        /// The image.
-        image: String,
-    },
-    /// A port on this machine is somebody else's.
-    #[error("port {port} on 127.0.0.1 is already taken")]
-    PortTaken {
-        /// The port.
-        port: String,
-    },
-    /// A build, pull or push failed.
-    #[error("{verb} of {what} failed: {detail}")]
-    Stream {
-        /// `build`, `pull`, `push`.
-        verb: &'static str,
-        /// The image.
-        what: String,
-        /// The engine's words.
-        detail: String,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
-    /// It refused a call.
-    #[error("the engine refused to {verb}: {detail} (HTTP {status})")]
-    Refused {
-        /// What was asked.
-        verb: String,
-        /// HTTP status.
-        status: u16,
-        /// The engine's words.
-        detail: String,
-    },
-    /// It stopped answering.
-    #[error("the engine broke off while asked to {verb}: {detail}")]
-    Broken {
-        /// What was asked.
-        verb: String,
-        /// Why.
-        detail: String,
-    },
-}
-
-impl Fault for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::NoEngine { .. }
-            | Self::NotAllowed { .. }
-            | Self::Version { .. }
-            | Self::LayerGone { .. }
-            | Self::Refused { .. }
-            | Self::Broken { .. } => Class::Env,
-            Self::BadHost { .. } => Class::Usage,
-            Self::NoTls { .. } => Class::Security,
-            Self::NoImage { .. } => Class::Config,
-            Self::PortTaken { .. } => Class::Conflict,
-            Self::Stream { verb: "build", .. } => Class::Failed,
-            Self::Stream { detail, .. } if is_auth(detail) => Class::Auth,
-            Self::Stream { .. } => Class::Net,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoEngine { .. } => {
-                Some("onramp runs sandboxes with Docker Engine 20.10 or newer, or Podman's socket".into())
-            }
-            Self::LayerGone { .. } => {
-                Some("another onramp or somebody removed it; `onramp up` seeds anew what has no golden copy".into())
-            }
-            Self::NotAllowed { .. } => Some("the engine's socket belongs to root and the group docker".into()),
-            Self::NoTls { .. } => Some("unset DOCKER_TLS_VERIFY, or use a unix:// socket (ssh -L forwards one)".into()),
-            Self::Stream { tail, .. } if !tail.is_empty() => Some(tail.join("\n")),
-            Self::PortTaken { .. } => {
-                Some("leave `publish` out of onramp.toml and the engine chooses a free port".into())
-            }
-            _ => None,
-        }
-    }
-
-    fn next(&self) -> Vec<String> {
-        match self {
-            Self::NoEngine { .. } => vec!["systemctl start docker".into(), "onramp doctor".into()],
-            Self::NotAllowed { .. } => vec!["sudo usermod -aG docker $USER && newgrp docker".into()],
-            Self::Stream { detail, what, .. } if is_auth(detail) => {
-                vec![format!("docker login {}", what.split('/').next().unwrap_or(what))]
-            }
-            Self::PortTaken { port } => vec![format!("ss -ltnp 'sport = :{port}'")],
-            Self::Broken { .. } => vec!["onramp doctor".into()],
-            Self::LayerGone { .. } => vec!["onramp up".into(), "onramp snapshot list".into()],
-            _ => Vec::new(),
-        }
-    }
-}
-
-fn is_auth(detail: &str) -> bool {
-    ["unauthorized", "no basic auth", "authentication required", "denied"].iter().any(|word| detail.contains(word))
-}
-
 impl Engine {
-    /// Connects to the engine at `host` (`unix://…`, `tcp://…`; the usual socket when none) and agrees on a version.
-    pub async fn connect(host: Option<&str>, tls_wanted: bool) -> Result<Self, Error> {
-        let host = host.unwrap_or("unix:///var/run/docker.sock").to_owned();
-        if tls_wanted && host.starts_with("tcp://") {
-            return Err(Error::NoTls { host });
-        }
-        let docker = Docker::connect_with_host(&host).map_err(|error| match error {
+    /// Connects to an engine and agrees on a version.
+    pub async fn connect(address: &Address) -> Result<Self, Error> {
+        let (address, host) = (address.clone(), address.host().to_owned());
+        let docker = match address.way() {
+            Way::Socket | Way::Plain => Docker::connect_with_host(&host),
+            Way::Tls(to) => dial::client(dial::Tls::new(&host, to)?),
+            Way::Ssh(to) => dial::client(dial::Ssh::new(&host, to)),
+        };
+        let docker = docker.map_err(|error| match error {
             Raw::SocketNotFoundError(_) => Error::NoEngine { host: host.clone(), detail: "no such socket".into() },
-            _ => Error::BadHost { host: host.clone(), detail: "use unix:///path or tcp://host:port" },
+            other => Error::BadHost { host: host.clone(), detail: neutral_line(&other.to_string(), 200) },
         })?;
-        let limit = std::time::Duration::from_secs(5);
+        let limit = match address.way() {
+            Way::Socket | Way::Plain => NEAR,
+            Way::Tls(_) | Way::Ssh(_) => FAR,
+        };
         let answer = tokio::time::timeout(limit, docker.negotiate_version()).await;
-        let silent = || Error::NoEngine { host: host.clone(), detail: "no answer within 5 s".into() };
-        let docker = answer.map_err(|_| silent())?.map_err(|error| unreachable_engine(&host, &error))?;
+        let silent = || {
+            let detail = format!("no answer within {} s", limit.as_secs());
+            Error::NoEngine { host: host.clone(), detail }
+        };
+        let docker = answer.map_err(|_| silent())?.map_err(|error| unreachable_engine(&host, error))?;
         let version = docker.client_version();
         if (version.major_version, version.minor_version) < OLDEST_API {
             let needed = format!("{}.{} or newer (Docker Engine 19.03)", OLDEST_API.0, OLDEST_API.1);
@@ -288,20 +165,25 @@ impl Engine {
                 let needed = format!("{version} or older");
                 Err(Error::Version { host, found: neutral_line(&message, 200), needed })
             }
-            Err(error) => Err(unreachable_engine(&host, &error)),
-            Ok(info) => Ok(Self { docker, place: Place::of(&host, &info), host }),
+            Err(error) => Err(unreachable_engine(&host, error)),
+            Ok(info) => Ok(Self { docker, place: Place::of(&address, &info), address }),
         }
     }
 
     /// Whether it answers now.
     pub async fn answers(&self) -> bool {
-        let limit = std::time::Duration::from_secs(2);
+        let limit = Duration::from_secs(2);
         tokio::time::timeout(limit, self.docker.ping()).await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Where it is.
     pub fn host(&self) -> &str {
-        &self.host
+        self.address.host()
+    }
+
+    /// The same, and the way there.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// What it says about its machine.
@@ -329,6 +211,10 @@ impl Engine {
     /// Sorts a failed call.
     fn failed(verb: impl Into<String>, error: Raw) -> Error {
         let verb = verb.into();
+        let error = match dial::unwrapped(error) {
+            Ok(known) => return known,
+            Err(error) => error,
+        };
         match error {
             Raw::DockerResponseServerError { status_code, message } => {
                 let port = message
@@ -352,8 +238,12 @@ fn after(message: &str, marker: &str) -> String {
     rest.chars().take_while(char::is_ascii_digit).collect()
 }
 
-fn unreachable_engine(host: &str, error: &Raw) -> Error {
-    let detail = crate::error::chain(error);
+fn unreachable_engine(host: &str, error: Raw) -> Error {
+    let error = match dial::unwrapped(error) {
+        Ok(known) => return known,
+        Err(error) => error,
+    };
+    let detail = crate::error::chain(&error);
     if detail.contains("ermission denied") {
         return Error::NotAllowed { host: host.to_owned() };
     }
@@ -365,9 +255,37 @@ fn is_status(error: &Raw, status: u16) -> bool {
     matches!(error, Raw::DockerResponseServerError { status_code, .. } if *status_code == status)
 }
 
+/// Whether something is onramp's and carries these labels; one without a value, whatever it says. Asked again of what an engine
+/// finds: Podman takes a volume that has one of the labels for one that has them all.
+fn carries(found: &HashMap<String, String>, labels: &[(&str, &str)]) -> bool {
+    let has = |(key, value): &(&str, &str)| found.get(*key).is_some_and(|found| value.is_empty() || found == value);
+    labels.iter().chain(&[(label::OWNER, "onramp")]).all(has)
+}
+
 fn label_filter(labels: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
     let wanted =
         |(key, value): &(&str, &str)| if value.is_empty() { (*key).to_owned() } else { format!("{key}={value}") };
     let own = format!("{}=onramp", label::OWNER);
     HashMap::from([("label".to_owned(), labels.iter().map(wanted).chain([own]).collect())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_carries_every_label() {
+        let found = |labels: &[(&str, &str)]| {
+            labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>()
+        };
+        let ours = found(&[(label::OWNER, "onramp"), (label::SANDBOX, "shop")]);
+        assert!(
+            carries(&ours, &[])
+                && carries(&ours, &[(label::SANDBOX, "shop")])
+                && carries(&ours, &[(label::SANDBOX, "")])
+        );
+        assert!(!carries(&ours, &[(label::SANDBOX, "blog")]), "another sandbox's");
+        assert!(!carries(&ours, &[(label::SANDBOX, "shop"), (label::SERVICE, "")]));
+        assert!(!carries(&found(&[(label::SANDBOX, "shop")]), &[(label::SANDBOX, "shop")]), "somebody else's");
+    }
 }

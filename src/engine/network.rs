@@ -7,7 +7,7 @@ use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::{EventsOptions, InspectNetworkOptions, ListNetworksOptions};
 use futures_util::StreamExt;
 
-use super::{Engine, Error, is_status, label, label_filter};
+use super::{Engine, Error, carries, is_status, label, label_filter};
 
 /// How many /24 networks onramp has to choose from, in [`NetworkSpec::subnet`].
 const SUBNETS: u8 = 255;
@@ -42,13 +42,16 @@ impl NetworkSpec {
     /// engine's proxy speaks to a container from the bridge's own address. An `internal` network would be as tight, but
     /// publishes no ports; a bridge that merely does not masquerade leaks where the upstream routes private addresses
     /// back.
-    fn request(&self, subnet: u8) -> NetworkCreateRequest {
+    ///
+    /// An engine whose networks are plain ([`super::Place::plain`]) takes no address for a dead end: there a closed
+    /// network is an internal one, and its containers are reached at their own addresses.
+    fn request(&self, subnet: u8, plain: bool) -> NetworkCreateRequest {
         let address = |host: u8| format!("10.231.{subnet}.{host}");
         let dead_end = || HashMap::from([("DefaultGatewayIPv4".to_owned(), address(254))]);
         let ipam = IpamConfig {
             subnet: Some(format!("10.231.{subnet}.0/24")),
             gateway: Some(address(1)),
-            auxiliary_addresses: (!self.egress).then(dead_end),
+            auxiliary_addresses: (!plain && !self.egress).then(dead_end),
             ip_range: None,
         };
         let masquerade = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), self.egress.to_string());
@@ -59,7 +62,8 @@ impl NetworkSpec {
             name: self.name.clone(),
             driver: Some("bridge".to_owned()),
             ipam: Some(Ipam { config: Some(vec![ipam]), ..Default::default() }),
-            options: Some(HashMap::from([masquerade])),
+            options: (!plain).then(|| HashMap::from([masquerade])),
+            internal: plain.then_some(!self.egress),
             labels: Some(labels),
             ..Default::default()
         }
@@ -74,10 +78,12 @@ impl Engine {
         let taken = taken(&routes.unwrap_or_default());
         let turns = (0..SUBNETS).map(|step| (u16::from(spec.preferred) + u16::from(step)) % u16::from(SUBNETS));
         for subnet in turns.filter_map(|subnet| u8::try_from(subnet).ok()).filter(|subnet| !taken.contains(subnet)) {
-            match self.docker.create_network(spec.request(subnet)).await {
+            match self.docker.create_network(spec.request(subnet, self.place().plain)).await {
                 Ok(made) => return Ok(made.id),
                 Err(bollard::errors::Error::DockerResponseServerError { message, .. })
-                    if message.contains("overlap") || message.contains("conflicts with") => {}
+                    if ["overlap", "conflicts with", "already used on the host"]
+                        .iter()
+                        .any(|words| message.contains(words)) => {}
                 Err(error) => return Err(Self::failed(format!("create network {}", spec.name), error)),
             }
         }
@@ -92,7 +98,8 @@ impl Engine {
     pub async fn networks(&self, labels: &[(&str, &str)]) -> Result<Vec<(String, HashMap<String, String>)>, Error> {
         let options = ListNetworksOptions { filters: Some(label_filter(labels)) };
         let found = self.docker.list_networks(Some(options)).await.map_err(|e| Self::failed("list networks", e))?;
-        Ok(found.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect())
+        let all = found.into_iter().filter_map(|network| Some((network.name?, network.labels.unwrap_or_default())));
+        Ok(all.filter(|(_, found)| carries(found, labels)).collect())
     }
 
     /// The machine's end of a network; none where the network is not there.
@@ -138,7 +145,9 @@ impl Engine {
         filters.insert("name".to_owned(), vec![name.to_owned()]);
         let options = ListNetworksOptions { filters: Some(filters) };
         let found = self.docker.list_networks(Some(options)).await.map_err(|e| Self::failed("list networks", e))?;
-        let named = found.into_iter().filter(|network| network.name.as_deref() == Some(name));
+        let ours =
+            |network: &bollard::models::Network| network.labels.as_ref().is_some_and(|found| carries(found, &[]));
+        let named = found.into_iter().filter(|network| network.name.as_deref() == Some(name) && ours(network));
         for id in named.filter_map(|network| network.id).filter(|id| but != Some(id)) {
             match self.docker.remove_network(&id).await {
                 Ok(()) => {}

@@ -7,7 +7,7 @@ use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 
 use jiff::Timestamp;
 
-use super::{Engine, Error, is_status, label, label_filter};
+use super::{Engine, Error, carries, is_status, label, label_filter};
 
 /// A volume to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,8 @@ impl Engine {
     pub async fn volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<Volume>, Error> {
         let options = ListVolumesOptions { filters: Some(label_filter(labels)) };
         let found = self.docker.list_volumes(Some(options)).await.map_err(|e| Self::failed("list volumes", e))?;
-        Ok(found.volumes.unwrap_or_default().into_iter().map(Volume::of).collect())
+        let all = found.volumes.unwrap_or_default().into_iter().map(Volume::of);
+        Ok(all.filter(|volume| carries(&volume.labels, labels)).collect())
     }
 
     /// Removes a volume; one that is not there is removed.

@@ -49,7 +49,7 @@ impl Workshop<'_> {
         let context = source::without_ignored(&archive)?;
         let spec = BuildSpec {
             tag: build.image.to_string(),
-            context,
+            context: context.into(),
             arguments: [("BASE".to_owned(), build.base.to_string())].into(),
             labels: labels(plan, build),
         };

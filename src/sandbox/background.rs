@@ -19,7 +19,8 @@ const CAP: u64 = 4096;
 /// (Jenkins' `BUILD_ID`, GitHub's `RUNNER_TRACKING_ID`): this one has neither.
 pub fn command(project: &Path) -> Result<Command, FileError> {
     let ours = |name: &str| {
-        matches!(name, "HOME" | "PATH") || ["ONRAMP_", "XDG_", "DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
+        matches!(name, "HOME" | "PATH" | "SSH_AUTH_SOCK" | "TMPDIR")
+            || ["ONRAMP_", "XDG_", "DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
     };
     let program = std::env::current_exe().map_err(FileError::io("find", Path::new("onramp")))?;
     let mut command = Command::new(program);

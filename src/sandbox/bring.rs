@@ -1,5 +1,6 @@
 //! Bringing one service to where it answers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,10 +103,10 @@ impl Bringing<'_> {
             let Some(again) = answered().await.transpose()? else { return Ok(None) };
             found = again;
         }
-        let (port, answer) = found;
-        let url = port.map(|port| match plan.definition.ready {
-            Some(_) => format!("http://127.0.0.1:{port}/"),
-            None => format!("127.0.0.1:{port}"),
+        let (at, answer) = found;
+        let url = at.map(|at| match plan.definition.ready {
+            Some(_) => format!("http://{at}/"),
+            None => at.to_string(),
         });
         if plan.action != Action::Keep {
             self.observer.finished(&task, &answer);
@@ -191,7 +192,7 @@ pub(super) async fn start(
     }
 }
 
-/// Waits until the service answers, it ends, or the time is over: whichever is first. The loopback port it answers on, and
+/// Waits until the service answers, it ends, or the time is over: whichever is first. The address it answers at, and
 /// what it answered.
 pub(super) async fn answered(
     engine: &Engine,
@@ -199,7 +200,7 @@ pub(super) async fn answered(
     service: &ServiceId,
     definition: &Service,
     limit: Duration,
-) -> Result<(Option<u16>, String), Error> {
+) -> Result<(Option<SocketAddr>, String), Error> {
     let port = match definition.port {
         Some(port) => engine.published(name, port).await?,
         None => None,
@@ -217,7 +218,7 @@ pub(super) async fn answered(
         // A container that ended is told before a port that somebody else may have taken over.
         biased;
         ended = engine.wait_for_exit(name) => Some(ended?.exit_code),
-        answer = probing => return Ok((port.map(|port| port.host), answer)),
+        answer = probing => return Ok((port.map(|port| port.at), answer)),
         () = tokio::time::sleep(limit) => None,
     };
     let service = service.to_string();

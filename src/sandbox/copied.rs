@@ -19,7 +19,7 @@ use super::fetch::fetch;
 use super::watch::listing::{Listing, Stamp, Which};
 use crate::engine::{Engine, ExecSpec};
 use crate::files::{self, FileError};
-use crate::project::service::SyncMode;
+use crate::project::service::{Shown, SyncMode};
 use crate::task::blocking;
 
 /// The record, in the container.
@@ -56,9 +56,10 @@ pub enum Outcome {
     Stuck,
 }
 
-/// The directories that are copied into a service.
-pub fn of(root: &Path, member: &Member) -> Vec<Copied> {
-    let sync = member.service.sync.iter().filter(|(_, shown)| member.own && shown.mode() == SyncMode::Copy);
+/// The directories that are copied into a service: those that say so, and all of them where the engine is elsewhere.
+pub fn of(root: &Path, member: &Member, elsewhere: bool) -> Vec<Copied> {
+    let copied = |shown: &Shown| elsewhere || shown.mode() == SyncMode::Copy;
+    let sync = member.service.sync.iter().filter(|(_, shown)| member.own && copied(shown));
     sync.map(|(local, shown)| Copied { from: root.join(local), target: shown.target().clone() }).collect()
 }
 

@@ -187,6 +187,22 @@ pub enum Error {
         /// Its address.
         host: String,
     },
+    /// Secrets as files, on an engine that would write them to a disk.
+    #[error(
+        "the engine at {host} cannot put files into memory before a container runs, so it takes no secret as a file"
+    )]
+    NoSecretFiles {
+        /// Its address.
+        host: String,
+    },
+    /// Ports on the loopback of a machine that nothing of this one leads to.
+    #[error("the engine at {host} publishes the port of {service} where this machine does not reach it")]
+    OutOfReach {
+        /// Its address.
+        host: String,
+        /// A service with a port.
+        service: String,
+    },
     /// The way out could not be made.
     #[error(
         "the gate of sandbox {sandbox}, through which its services reach what their `egress` names, did not start: {why}"
@@ -309,9 +325,12 @@ impl Fault for Error {
             | Self::Elsewhere { .. }
             | Self::NoData { .. } => Class::Usage,
             Self::SnapshotThere { .. } | Self::Somebodys { .. } => Class::Conflict,
-            Self::NoImages { .. } | Self::NoGate { .. } | Self::NoGateElsewhere { .. } | Self::NoRouter { .. } => {
-                Class::Env
-            }
+            Self::NoImages { .. }
+            | Self::NoGate { .. }
+            | Self::NoGateElsewhere { .. }
+            | Self::NoSecretFiles { .. }
+            | Self::OutOfReach { .. }
+            | Self::NoRouter { .. } => Class::Env,
             Self::Authority(error) => error.class(),
             Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
@@ -345,6 +364,10 @@ impl Fault for Error {
                 "use an engine on this machine that is not rootless, or `egress = []` in onramp.toml to do without"
                     .into(),
             ),
+            Self::NoSecretFiles { .. } => Some("leave `file = true` out, and the secret is a variable".into()),
+            Self::OutOfReach { .. } => {
+                Some("ssh:// brings the ports here; nothing listens beyond loopback, there either".into())
+            }
             Self::NoGate { .. } => Some("another program may listen there".into()),
             Self::NoRouter { .. } => Some(
                 "the services are up; `[hostnames] port` of your settings or ONRAMP_HOSTNAMES_PORT names a port".into(),
@@ -367,6 +390,11 @@ impl Fault for Error {
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
             Self::NotOurs { .. } | Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],
             Self::Elsewhere { .. } => vec!["onramp list".into()],
+            Self::OutOfReach { host, .. } => {
+                let machine = host.trim_start_matches("tcp://");
+                let machine = machine.rsplit_once(':').map_or(machine, |(name, _)| name);
+                vec![format!("DOCKER_HOST=ssh://{machine} onramp up")]
+            }
             Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } | Self::NotWhole { .. } => {
                 vec!["onramp up".into()]
             }

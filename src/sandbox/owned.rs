@@ -24,6 +24,10 @@ const SUPERUSER: u32 = 0;
 /// not be given back, as the project calls them.
 pub async fn give_back(engine: &Engine, project: &Project, id: &SandboxId) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
+    // An engine elsewhere has nothing of it mounted.
+    if engine.place().elsewhere {
+        return Ok(left);
+    }
     for (name, service) in &project.manifest.services {
         for (local, shown) in service.sync.iter().filter(|(_, shown)| shown.mode() == SyncMode::Bind) {
             let (root, local) = (project.root.clone(), local.clone());

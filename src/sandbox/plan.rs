@@ -15,7 +15,9 @@ use super::mask::Masks;
 use super::router::{Hostname, RouterId};
 use super::seed::Seeds;
 use super::{Error, SandboxId, SandboxKey, SecretFiles, gate, secret, with};
-use crate::engine::{Container, ContainerSpec, Limits, Mount, NetworkSpec, PortBinding, Root, Source, label};
+use crate::engine::{
+    Container, ContainerSpec, Limits, Mount, NetworkSpec, Place, PortBinding, Ports, Root, Source, label,
+};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::egress::Endpoint;
@@ -93,8 +95,8 @@ pub struct Existing {
     pub data: Inventory,
     /// Those of the wanted images that are there.
     pub images: BTreeSet<String>,
-    /// How many processors it can share out; none where it cannot limit them.
-    pub processors: Option<u32>,
+    /// Where it runs.
+    pub place: Place,
 }
 
 /// The image that a service under development is built as.
@@ -292,6 +294,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
     let current = existing.data.current(id);
     let lent = wanted.lent(&current);
     plan.former = all.into_iter().filter(|data| !current.contains(data)).collect();
+    let numbers = wanted.numbers(&existing.containers);
     for member in wanted.members {
         let (origin, image) = wanted.image(member)?;
         let name = match &image {
@@ -305,9 +308,12 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
                 RunImage::Pinned(_) => {}
             }
         }
-        plan.notes.extend(wanted.why_writable(member));
+        plan.notes.extend(wanted.why_writable(member, &existing.place));
         let secrets = SecretFiles::of(member, wanted.key, &lent);
-        let mut spec = wanted.container(member, &name, existing.processors, &lent);
+        let mut spec = wanted.container(member, &name, &existing.place, &lent);
+        if existing.place.plain {
+            wanted.number(member, &numbers, &mut spec);
+        }
         let data = member
             .service
             .data
@@ -343,7 +349,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             with: member.with.as_ref().map(|part| part.told.clone()),
             definition: member.service.clone(),
             needs: member.needs.clone(),
-            copies: copied::of(&wanted.project.root, member),
+            copies: copied::of(&wanted.project.root, member, existing.place.elsewhere),
             xdebug: wanted.debugged(member).is_some(),
             files: wanted.debugged(member).and_then(Xdebug::files),
             egress: wanted.reach(member),
@@ -373,6 +379,21 @@ impl Plan {
     /// Whether some service has a name.
     pub fn has_names(&self) -> bool {
         self.services.iter().any(|service| service.hostname.is_some())
+    }
+
+    /// Refuses what cannot work with an engine that is where it is, before anything is made.
+    pub fn can_be_at(&self, place: &Place, host: &str) -> Result<(), Error> {
+        let host = host.to_owned();
+        let secret = self.services.iter().find(|service| service.secrets.is_some());
+        let published = self.services.iter().find(|service| service.definition.port.is_some());
+        match published {
+            _ if place.plain && secret.is_some() => Err(Error::NoSecretFiles { host }),
+            _ if self.has_gate() && !place.here => Err(Error::NoGateElsewhere { host }),
+            Some(service) if place.ports == Ports::There || (place.plain && !service.spec.egress && !place.here) => {
+                Err(Error::OutOfReach { host, service: service.service.to_string() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses a snapshot that has data of services which are not in the sandbox.
@@ -561,14 +582,14 @@ impl Wanted<'_> {
     }
 
     /// Whether files of ours come among those of a service's image: seeds, copied directories, what debugs.
-    fn puts_files_into(&self, member: &Member) -> bool {
-        let copies = || !copied::of(&self.project.root, member).is_empty();
+    fn puts_files_into(&self, member: &Member, place: &Place) -> bool {
+        let copies = || !copied::of(&self.project.root, member, place.elsewhere).is_empty();
         !member.service.seed.files().is_empty() || copies() || self.debugged(member).is_some()
     }
 
     /// What to say of a service that is not as read-only as a file asks.
-    fn why_writable(&self, member: &Member) -> Option<String> {
-        let put = member.service.read_only == Some(true) && self.puts_files_into(member);
+    fn why_writable(&self, member: &Member, place: &Place) -> Option<String> {
+        let put = member.service.read_only == Some(true) && self.puts_files_into(member, place);
         let why = "seeds, copied directories or Xdebug come among them";
         put.then(|| format!("{} can write to the files of its image here: {why}", member.id))
     }
@@ -585,14 +606,35 @@ impl Wanted<'_> {
         answers.map(|_| Hostname::of(self.id, &member.id))
     }
 
+    /// The last number of each container's address, where addresses are given: as it has it, or else the lowest free one.
+    fn numbers(&self, existing: &[Container]) -> BTreeMap<String, u8> {
+        let names: Vec<String> =
+            self.members.iter().map(|member| self.id.container(&member.id.app, &member.id.service)).collect();
+        let number = |container: &Container| container.labels.get(label::NUMBER)?.parse().ok();
+        let held = existing.iter().filter_map(|container| Some((container.name.clone(), number(container)?)));
+        let mut numbers: BTreeMap<String, u8> = held.filter(|(name, _)| names.contains(name)).collect();
+        for name in names {
+            // What the machine itself has is 1.
+            let free = (2..=250).find(|number| !numbers.values().any(|taken| taken == number));
+            numbers.entry(name).or_insert(free.unwrap_or(250));
+        }
+        numbers
+    }
+
+    /// Gives a container its address, and those of all others that it knows by name.
+    fn number(&self, member: &Member, numbers: &BTreeMap<String, u8>, spec: &mut ContainerSpec) {
+        let of = |id: &ServiceId| numbers.get(&self.id.container(&id.app, &id.service)).copied();
+        let across = self.members.iter().map(|other| (format!("{}.{}", other.id.service, other.id.app), &other.id));
+        let within = self.members.iter().filter(|other| other.id.app == member.id.app);
+        let names = across.chain(within.map(|other| (other.id.service.to_string(), &other.id)));
+        spec.hosts = names.filter_map(|(name, id)| Some((name, of(id)?))).collect();
+        spec.address = of(&member.id);
+        spec.links.clear();
+        spec.labels.extend(spec.address.map(|number| (label::NUMBER.to_owned(), number.to_string())));
+    }
+
     /// The container of a service, its data aside.
-    fn container(
-        &self,
-        member: &Member,
-        image: &str,
-        processors: Option<u32>,
-        lent: &BTreeMap<String, String>,
-    ) -> ContainerSpec {
+    fn container(&self, member: &Member, image: &str, place: &Place, lent: &BTreeMap<String, String>) -> ContainerSpec {
         let ServiceId { app, service } = &member.id;
         let mut labels: BTreeMap<String, String> = sandbox_labels(self.id).collect();
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
@@ -601,8 +643,10 @@ impl Wanted<'_> {
         if member.own {
             for (local, shown) in &member.service.sync {
                 let source = match shown.mode() {
-                    SyncMode::Bind => Source::Directory(self.project.root.join(local).display().to_string()),
-                    SyncMode::Copy => Source::Empty,
+                    SyncMode::Bind if !place.elsewhere => {
+                        Source::Directory(self.project.root.join(local).display().to_string())
+                    }
+                    _ => Source::Empty,
                 };
                 mounts.push(Mount { target: shown.target().clone(), source });
             }
@@ -642,23 +686,26 @@ impl Wanted<'_> {
             name: self.id.container(app, service),
             image: image.to_owned(),
             command: member.service.command.clone(),
+            entrypoint: None,
             user: member.service.user.clone(),
             env,
             labels,
             network: self.id.network(),
             aliases: vec![format!("{service}.{app}")],
             links: links.collect(),
+            address: None,
+            hosts: BTreeMap::new(),
             egress: self.project.manifest.sandbox.egress,
             gateway_names: reach.iter().map(|_| gate::NAME.to_owned()).collect(),
             port: member.service.port.map(|container| PortBinding { container, host: publish }),
             mounts,
             root: match member.service.read_only {
-                _ if self.puts_files_into(member) => Root::Writable,
+                _ if self.puts_files_into(member, place) => Root::Writable,
                 Some(read_only) => Root::ReadOnly(read_only),
                 None => Root::AsImage,
             },
             tmpfs: member.service.tmpfs.iter().cloned().collect(),
-            limits: limits(&member.service, processors),
+            limits: limits(&member.service, place.processors),
             capabilities: member.service.cap_add.iter().map(|name| safety::plain(name)).collect(),
             restart: false,
         }

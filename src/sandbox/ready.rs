@@ -1,5 +1,6 @@
 //! Whether a service answers: probed over its loopback port, not by the engine's health interval.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,7 +29,7 @@ pub async fn wait(service: &Service, port: Published, last: &mut String) -> Stri
     let mut quick_probes = 50;
     loop {
         let seen = match &service.ready {
-            Some(ready) => http(port.host, &ready.http).await,
+            Some(ready) => http(port.at, &ready.http).await,
             None => tcp(port).await,
         };
         match seen {
@@ -45,8 +46,8 @@ pub async fn wait(service: &Service, port: Published, last: &mut String) -> Stri
 }
 
 /// One GET; what it answered if that is a 2xx or 3xx.
-async fn http(port: u16, path: &str) -> Result<String, String> {
-    let line = match timeout(PROBE, get(port, path)).await {
+async fn http(at: SocketAddr, path: &str) -> Result<String, String> {
+    let line = match timeout(PROBE, get(at, path)).await {
         Ok(Ok((line, _))) => line,
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err(format!("GET {path} got no answer within {} s", PROBE.as_secs())),
@@ -67,10 +68,10 @@ pub fn is_good(line: &str) -> bool {
 
 /// One GET over HTTP/1.0, whose answer ends with the connection (RFC 1945): the status line, and the body as text, cut at
 /// the cap.
-pub async fn get(port: u16, path: &str) -> std::io::Result<(String, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request =
-        format!("GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\nUser-Agent: onramp\r\nConnection: close\r\n\r\n");
+pub async fn get(at: SocketAddr, path: &str) -> std::io::Result<(String, String)> {
+    let mut stream = TcpStream::connect(at).await?;
+    let host = if at.ip().is_loopback() { format!("localhost:{}", at.port()) } else { at.to_string() };
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: onramp\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(ANSWER_CAP).read_to_end(&mut answer).await?;
@@ -91,7 +92,7 @@ async fn tcp(port: Published) -> Result<String, String> {
             Ok(Err(_)) | Err(_) => {}
         }
     }
-    let connect = timeout(PROBE, TcpStream::connect(("127.0.0.1", port.host)));
+    let connect = timeout(PROBE, TcpStream::connect(port.at));
     let mut stream = match connect.await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(error.to_string()),
@@ -128,7 +129,7 @@ mod tests {
     }
 
     fn proxied(host: u16) -> Published {
-        Published { host, own: None }
+        Published { at: ([127, 0, 0, 1], host).into(), own: None }
     }
 
     #[tokio::test]
@@ -158,11 +159,14 @@ mod tests {
         // It is accepted by the system, and nobody ever closes it.
         let proxy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let service = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = Published { host: proxy.local_addr().unwrap().port(), own: Some(service.local_addr().unwrap()) };
+        let port = Published { at: proxy.local_addr().unwrap(), own: Some(service.local_addr().unwrap()) };
         assert_eq!(tcp(port).await.as_deref(), Ok("accepts connections"));
         drop(service);
         let refused = tcp(port).await.unwrap_err();
         assert!(refused.contains("refused"), "{refused}");
-        assert!(tcp(proxied(port.host)).await.is_ok(), "where the container is out of reach, nothing tells them apart");
+        assert!(
+            tcp(Published { own: None, ..port }).await.is_ok(),
+            "where the container is out of reach, nothing tells them apart"
+        );
     }
 }

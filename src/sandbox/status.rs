@@ -17,7 +17,7 @@ pub struct ServiceStatus {
     pub running: bool,
     /// The engine's words: `Up 3 seconds`.
     pub status: String,
-    /// `127.0.0.1:port`.
+    /// `127.0.0.1:port`; where its network publishes none, its own address.
     pub address: Option<String>,
     /// The name that it is reached by through the router.
     pub hostname: Option<Hostname>,
@@ -41,7 +41,7 @@ fn status(container: Container) -> ServiceStatus {
         service: container.labels.get(label::SERVICE).cloned().unwrap_or_default(),
         running: container.running,
         status: crate::text::neutral_line(&container.status, 60),
-        address: container.host_port.map(|port| format!("127.0.0.1:{port}")),
+        address: container.address.map(|address| address.to_string()),
         hostname: router::name_of(&container),
         with: with::of_container(&container).map(|told| crate::text::neutral_line(told, 200)),
         egress: gate::reached_by(&container).map(str::to_owned).collect(),

@@ -241,7 +241,7 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
     let tar = blocking(move || Context::read(&context)?.tar()).await?;
     let spec = BuildSpec {
         tag: plan.tag.clone(),
-        context: tar,
+        context: tar.into(),
         arguments: plan.base.iter().map(|base| ("BASE".to_owned(), base.to_string())).collect(),
         labels: [(label::SANDBOX.to_owned(), sandbox.to_owned()), (label::SERVICE.to_owned(), plan.service.clone())]
             .into(),

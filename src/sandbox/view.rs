@@ -124,7 +124,9 @@ impl View {
             xdebug: self.xdebug.as_ref(),
             router: self.router.as_ref(),
         };
-        plan::plan(&wanted, &existing)
+        let plan = plan::plan(&wanted, &existing)?;
+        plan.can_be_at(engine.place(), engine.host())?;
+        Ok(plan)
     }
 
     async fn existing(&self, engine: &Engine, images: &BTreeSet<String>) -> Result<Existing, Error> {
@@ -137,7 +139,7 @@ impl View {
         let images = present.into_iter().flatten().collect();
         let open = |labels: &HashMap<String, String>| labels.get(label::EGRESS).is_some_and(|open| open == "true");
         let networks = networks.iter().map(|(_, labels)| open(labels)).collect();
-        Ok(Existing { containers, networks, data, images, processors: engine.place().processors })
+        Ok(Existing { containers, networks, data, images, place: engine.place().clone() })
     }
 
     /// The seeds of the project's own services as they are now. Blocking: reads them.

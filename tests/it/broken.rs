@@ -77,14 +77,6 @@ fn an_engine_that_is_too_new() {
 }
 
 #[test]
-fn tls_that_would_not_happen() {
-    let machine = project(MINIMAL);
-    let told =
-        machine.onramp("status").dir("shop").env("DOCKER_HOST", "tcp://127.0.0.1:2376").env("DOCKER_TLS_VERIFY", "1");
-    assert!(told.fails(Class::Security).stderr.contains("without TLS"));
-}
-
-#[test]
 fn a_registry_that_is_down() {
     let machine = Machine::new();
     let told = machine.onramp("image inspect 127.0.0.1:1/base/php:8").fails(Class::Net);

@@ -3,6 +3,7 @@
 //! The playground is made once for all tests, in `target/`; nothing changes it. Every developer has a machine of their
 //! own with a copy of the state repository, so that tests run at once and see only themselves.
 
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,20 +59,25 @@ impl Developer {
         self.onramp(line).dir("shop")
     }
 
-    /// The loopback port of a service of a project's sandbox.
-    pub fn port(&self, directory: &str, service: &str) -> u16 {
+    /// Where a service of a project's sandbox answers.
+    pub fn address(&self, directory: &str, service: &str) -> SocketAddr {
         let status = self.onramp("status --json").dir(directory).ok().json();
         let services = status["services"].as_array().unwrap().clone();
         let found =
             services.iter().find(|s| s["service"] == service).unwrap_or_else(|| panic!("{service} in {status}"));
-        found["address"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+        found["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The loopback port of one.
+    pub fn port(&self, directory: &str, service: &str) -> u16 {
+        self.address(directory, service).port()
     }
 
     /// The page that a service of a project's sandbox shows.
     pub fn page(&self, directory: &str, service: &str, path: &str) -> String {
-        let port = self.port(directory, service);
+        let at = self.address(directory, service);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (status, body) = runtime.block_on(onramp::sandbox::ready::get(port, path)).unwrap();
+        let (status, body) = runtime.block_on(onramp::sandbox::ready::get(at, path)).unwrap();
         format!("{status}\n{body}")
     }
 

@@ -84,10 +84,9 @@ impl Watch {
 fn page_of(event: &Value) -> String {
     let services = event["services"].as_array().unwrap();
     let web = services.iter().find(|service| service["service"] == "shop/web").unwrap();
-    let url = web["url"].as_str().unwrap().trim_end_matches('/');
-    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    let at = web["url"].as_str().unwrap().trim_end_matches('/').trim_start_matches("http://").parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(onramp::sandbox::ready::get(port, "/")).unwrap().1
+    runtime.block_on(onramp::sandbox::ready::get(at, "/")).unwrap().1
 }
 
 impl Drop for Watch {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use onramp::engine::Engine;
+use onramp::engine::{Address, Engine};
 
 /// The process; ended with the test.
 pub struct OwnEngine {
@@ -53,7 +53,7 @@ impl OwnEngine {
 
     async fn ready(&self) {
         for _ in 0..600 {
-            if Engine::connect(Some(&self.host()), false).await.is_ok() {
+            if Engine::connect(&Address::of(&self.host(), None).unwrap()).await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

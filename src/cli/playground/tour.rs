@@ -201,8 +201,9 @@ impl Tour<'_> {
         let address = services.iter().find(|s| s["service"] == "shop/web").and_then(|s| s["address"].as_str());
         let address = address.ok_or_else(|| Failure::new(Class::Failed, "shop/web has no address"))?;
         self.say(&format!("curl http://{address}/")).await;
-        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
-        let (_, html) = ready::get(port, "/").await.map_err(FileError::io("read", Path::new("the page")))?;
+        let wrong = |_| Failure::new(Class::Failed, format!("shop/web has the address {address}"));
+        let at = address.parse().map_err(wrong)?;
+        let (_, html) = ready::get(at, "/").await.map_err(FileError::io("read", Path::new("the page")))?;
         let words = page::words(&html);
         self.show(&words);
         match wanted.iter().find(|word| !words.contains(**word)) {

@@ -176,7 +176,15 @@ impl Following {
             let container = self.view.id.container(&member.id.app, &member.id.service);
             // Where it fails, nobody knows what the container has.
             let known = self.copied.remove(&member.id);
-            match copied::bring(&self.engine, &container, &copied::of(root, member), true, known).await? {
+            match copied::bring(
+                &self.engine,
+                &container,
+                &copied::of(root, member, self.engine.place().elsewhere),
+                true,
+                known,
+            )
+            .await?
+            {
                 Outcome::Stuck => return Ok(None),
                 Outcome::Done { count, known } => {
                     self.copied.insert(member.id.clone(), known);

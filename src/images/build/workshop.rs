@@ -262,7 +262,7 @@ impl Workshop<'_> {
         if definition.has_dockerfile() {
             let spec = BuildSpec {
                 tag,
-                context: definition.context(),
+                context: definition.context().into(),
                 arguments: [("BASE".to_owned(), base)].into(),
                 labels: [(label::DEFINITION.to_owned(), definition.key.to_string())].into(),
             };
@@ -420,7 +420,7 @@ impl Workshop<'_> {
         let labelled = format!("{contents}-{}", said.short());
         if self.anew || !self.has(&labelled).await? {
             let context = one_file("Dockerfile", format!("FROM {contents}\n").as_bytes());
-            let spec = BuildSpec { tag: labelled.clone(), context, arguments: BTreeMap::new(), labels };
+            let spec = BuildSpec { tag: labelled.clone(), context: context.into(), arguments: BTreeMap::new(), labels };
             let id = self.engine.build(spec, &mut |_| ()).await?;
             self.note(&id, &labelled)?;
         }

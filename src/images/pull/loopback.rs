@@ -80,7 +80,7 @@ impl Drop for Loopback {
     /// Where the pull failed or was interrupted: on a connection and a thread of its own, for the runtime may be ending.
     fn drop(&mut self) {
         let names = std::mem::take(&mut *self.names.lock().expect("no panic while held"));
-        let (host, record) = (self.engine.host().to_owned(), self.record.clone());
+        let (address, record) = (self.engine.address().clone(), self.record.clone());
         if names.is_empty() {
             let _ = std::fs::remove_file(&record);
             return;
@@ -88,7 +88,7 @@ impl Drop for Loopback {
         let work = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             let clear = async {
-                let engine = Engine::connect(Some(&host), false).await.ok()?;
+                let engine = Engine::connect(&address).await.ok()?;
                 for name in &names {
                     engine.untag(name).await.ok()?;
                 }

@@ -93,7 +93,7 @@ impl Pull<'_> {
         let numbers: Vec<usize> =
             prepared.images.iter().map(|wanted| board.add(wanted.task(), wanted.parts(store))).collect();
         let work: Vec<(usize, &Wanted)> = numbers.into_iter().zip(&prepared.images).collect();
-        if self.engine.place().here {
+        if self.engine.place().is_fed() {
             let source = Source::new(store.clone(), board.clone(), work.iter().map(|(_, wanted)| *wanted));
             let source = if self.takes_unpacked(prepared.unpacked) { source.unpacked() } else { source };
             self.fed(Arc::new(source), &board, &work).await?;

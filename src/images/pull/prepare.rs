@@ -160,10 +160,11 @@ impl Pull<'_> {
         let registries: BTreeMap<&str, Arc<Registry>> = try_join_all(open).await?.into_iter().collect();
         let looks = stream::iter(images).map(|image| self.look(image, &registries[image.registry()], &store));
         let looks = looks.buffered(AT_ONCE).try_collect::<Vec<Wanted>>();
-        let known = async { self.engine.layers().await.map_err(Error::from) };
+        // One that is not fed is asked for nothing that it alone makes use of: it is a call for each of its images.
+        let here = self.engine.place().is_fed();
+        let known = async { if here { self.engine.layers().await.map_err(Error::from) } else { Ok(Vec::new()) } };
         let (mut images, known) = try_join(looks, known).await?;
         self.check_zstd(&images).await?;
-        let here = self.engine.place().here;
         let (mut fetch, mut unpacked, mut packed, mut seen) = (0_u64, 0_u64, 0_u64, BTreeSet::new());
         for wanted in &mut images {
             let shared = known.iter().map(|layers| common(layers, &wanted.unpacked)).max().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Whether everything is as before: what paths answer, and what the `check` programs of services print.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -107,7 +108,7 @@ impl Before {
 }
 
 async fn ask(port: u16, path: &str) -> Answer {
-    match ready::get(port, path).await {
+    match ready::get(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), path).await {
         Ok((line, body)) => Ok((crate::text::neutral_line(&line, 80), Digest::of(body.as_bytes()))),
         Err(error) => Err(error.to_string()),
     }

@@ -1,5 +1,6 @@
 //! The probe: asks a service again and again while something is done to it, and tells how long it did not answer well.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -97,7 +98,7 @@ impl Drop for Probe {
 }
 
 async fn is_good(port: u16, path: &str) -> bool {
-    let answer = timeout(PATIENCE, ready::get(port, path)).await;
+    let answer = timeout(PATIENCE, ready::get(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), path)).await;
     answer.is_ok_and(|answer| answer.is_ok_and(|(line, _)| ready::is_good(&line)))
 }
 

@@ -5,7 +5,8 @@ use futures_util::future::try_join;
 use super::carrier::{Carrier, Root};
 use super::inventory::path_of;
 use super::{Frozen, Inventory, Maker};
-use crate::engine::{Backing, Error, Volume, VolumeSpec, label};
+use crate::engine::{Backing, ContainerSpec, Error, Mount, Source, Volume, VolumeSpec, label};
+use crate::sandbox::plan::sandbox_labels;
 
 /// Makes an empty data volume.
 pub async fn fresh(maker: &Maker<'_>, name: &str, labels: &[(String, String)]) -> Result<(), Error> {
@@ -75,10 +76,42 @@ pub(super) async fn upper(maker: &Maker<'_>, root: &Root) -> Result<Volume, Erro
 /// Makes a layer with all that is in a volume.
 pub(super) async fn copy(maker: &Maker<'_>, volume: &str) -> Result<Volume, Error> {
     let base = layer(maker, "base").await?;
+    if maker.engine.place().plain {
+        copy_inside(maker, volume, &base.name).await?;
+        return Ok(base);
+    }
     let (from, into) = try_join(Carrier::make(maker, volume), Carrier::make(maker, &base.name)).await?;
     let made = from.copy_into(&into).await;
     try_join(from.end(), into.end()).await?;
     made.map(|()| base)
+}
+
+/// Copies all that is in a volume by a program of the image's. An engine that tells whoever asks that files are the image's
+/// user's, and not whose they are, can be asked for no others.
+async fn copy_inside(maker: &Maker<'_>, volume: &str, into: &str) -> Result<(), Error> {
+    let mount =
+        |target: &str, volume: &str| Mount { target: target.to_owned(), source: Source::Volume(volume.to_owned()) };
+    let spec = ContainerSpec {
+        name: maker.id.carrier(into),
+        image: maker.image.to_owned(),
+        entrypoint: Some(["cp", "-a", "/onramp/from/.", "/onramp/into/"].map(str::to_owned).to_vec()),
+        user: Some("0".to_owned()),
+        labels: sandbox_labels(maker.id).collect(),
+        network: "none".to_owned(),
+        mounts: vec![mount("/onramp/from", volume), mount("/onramp/into", into)],
+        ..ContainerSpec::default()
+    };
+    let engine = maker.engine;
+    engine.remove_container(&spec.name).await?;
+    engine.create_container(&spec).await?;
+    engine.start_container(&spec.name).await?;
+    let ended = engine.wait_for_exit(&spec.name).await?;
+    let said = if ended.exit_code == 0 { Vec::new() } else { engine.last_words(&spec.name, 3).await };
+    engine.remove_container(&spec.name).await?;
+    if ended.exit_code == 0 {
+        return Ok(());
+    }
+    Err(Error::Broken { verb: format!("copy what is in volume {volume}"), detail: said.join("; ") })
 }
 
 /// Makes the volume that is mounted: a layer as it is, or over others.

@@ -84,6 +84,10 @@ async fn root(maker: &Maker<'_>, volume: &str) -> Result<Root, Error> {
 /// Whether the engine's machine can lay a layer over others. It is tried under a name that is nobody's data, and goes as a
 /// layer does on which nothing lies.
 async fn lays(maker: &Maker<'_>, next: &str, highest: &Volume, below: Lower) -> Result<bool, Error> {
+    // What such an engine reads there is what lies under the mountpoint.
+    if maker.engine.place().plain {
+        return Ok(false);
+    }
     let trial = format!("{next}.trial");
     over(maker, &trial, &trial_labels(maker), highest, Some(below)).await?;
     let mounted = root(maker, &trial).await;

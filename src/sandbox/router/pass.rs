@@ -3,6 +3,7 @@
 //! A message is read by one parser and written anew, so that where it ends is the same for the router and for the service: with
 //! both a length and chunks the chunks count, the length does not go on, and the connection ends, as RFC 9112 (6.3) says.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -88,16 +89,16 @@ pub fn name(request: &Request<Incoming>, connection: Option<&Hostname>) -> Resul
     if connection.is_some_and(|connection| *connection != name) { Err(Refusal::OtherName) } else { Ok(name) }
 }
 
-/// Sends a request on to the service at a loopback port, and brings back what it answers. `held` is kept as long as the connection
+/// Sends a request on to the service at an address, and brings back what it answers. `held` is kept as long as the connection
 /// of two who speak something else then.
 pub async fn on<T: Send + 'static>(
     mut request: Request<Incoming>,
-    port: u16,
+    at: SocketAddr,
     scheme: &'static str,
     held: T,
 ) -> Result<Answer, Refusal> {
     let failed = |error: &dyn std::error::Error| Refusal::NoAnswer(crate::error::chain(error));
-    let connecting = timeout(CONNECT, TcpStream::connect(("127.0.0.1", port))).await;
+    let connecting = timeout(CONNECT, TcpStream::connect(at)).await;
     let stream = connecting.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
     tokio::spawn(connection.with_upgrades());

@@ -1,6 +1,7 @@
 //! Where names lead: asked of the engine, whose containers carry their names, and of no file.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,8 +39,8 @@ pub async fn containers(engine: &Engine, router: &RouterId) -> Result<Vec<Contai
     engine.containers(&[(label::ROUTER, router.as_str())]).await
 }
 
-/// Names and the loopback ports that they lead to.
-type Table = BTreeMap<Hostname, u16>;
+/// Names and the addresses that they lead to.
+type Table = BTreeMap<Hostname, SocketAddr>;
 
 /// What is known of a router's names.
 pub struct Routes {
@@ -55,9 +56,9 @@ impl Routes {
         Self { engine, router, last: Mutex::default() }
     }
 
-    /// The loopback port that a name leads to now; none where nothing of that name runs. A port changes hands: what counts is an answer
+    /// The address that a name leads to now; none where nothing of that name runs. A port changes hands: what counts is an answer
     /// of the engine to a question that was put after this one. Many at once share one.
-    pub async fn port(&self, name: &Hostname) -> Result<Option<u16>, engine::Error> {
+    pub async fn address(&self, name: &Hostname) -> Result<Option<SocketAddr>, engine::Error> {
         let now = Instant::now();
         let mut last = self.last.lock().await;
         let table = match &*last {
@@ -74,6 +75,6 @@ impl Routes {
 
     async fn ask(&self) -> Result<Table, engine::Error> {
         let running = containers(&self.engine, &self.router).await?.into_iter().filter(|container| container.running);
-        Ok(running.filter_map(|container| Some((name_of(&container)?, container.host_port?))).collect())
+        Ok(running.filter_map(|container| Some((name_of(&container)?, container.address?))).collect())
     }
 }

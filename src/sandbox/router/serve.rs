@@ -117,8 +117,8 @@ impl Router {
         place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Answer, Refusal> {
         let name = pass::name(&request, connection)?;
-        let port = self.routes.port(&name).await.map_err(|_| Refusal::NoEngine)?.ok_or(Refusal::Unknown)?;
-        pass::on(request, port, scheme, place).await
+        let at = self.routes.address(&name).await.map_err(|_| Refusal::NoEngine)?.ok_or(Refusal::Unknown)?;
+        pass::on(request, at, scheme, place).await
     }
 }
 

@@ -107,6 +107,7 @@ impl Pull<'_> {
     /// Unpacks it into new volumes, and gives them its name once all are there. The turns on the sandbox and on the
     /// project's snapshots are held.
     pub async fn keep(&self, maker: &Maker<'_>, plan: &PullPlan) -> Result<(), Error> {
+        maker.engine.tells_owners("keep whose files are as a snapshot has it")?;
         let (engine, id) = (maker.engine, maker.id);
         let inventory = Inventory::read(engine).await?;
         if is_there(&inventory, id, &plan.snapshot, &plan.reference)? {

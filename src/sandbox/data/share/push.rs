@@ -173,6 +173,7 @@ impl PushPlan {
 impl Push<'_> {
     /// Packs the data of every service.
     pub async fn pack(&self, plan: &PushPlan) -> Result<Vec<Packed>, Error> {
+        self.maker.engine.tells_owners("tell whose the files of a snapshot are")?;
         let place = self.cache.join("snapshots");
         let swept = place.clone();
         blocking(move || sweep_left(&swept)).await?;
