@@ -88,6 +88,10 @@ pub struct ContainerSpec {
     pub restart: bool,
 }
 
+/// What a container says of itself and never of its image: where it says nothing, it is empty, and counts as not there.
+const NOT_INHERITED: [&str; 6] =
+    [label::SERVICE, label::REACHES, label::WITH, label::HOSTNAME, label::ROUTER, label::PORT];
+
 /// Where a published port is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
@@ -262,7 +266,7 @@ impl ContainerSpec {
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         labels.insert(label::SPEC.to_owned(), self.digest().to_string());
         // Labels are inherited: what an image says here must not count.
-        for key in [label::REACHES, label::WITH, label::HOSTNAME, label::ROUTER, label::PORT] {
+        for key in NOT_INHERITED {
             labels.entry(key.to_owned()).or_default();
         }
         let exposed = self.port.map(|port| format!("{}/tcp", port.container));
@@ -401,7 +405,8 @@ impl Engine {
             let networks = raw.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
             let address = |endpoint: &EndpointSettings| endpoint.ip_address.as_deref()?.parse().ok();
             let published = raw.ports.unwrap_or_default().into_iter().find_map(|port| port.public_port);
-            let labels = raw.labels.unwrap_or_default();
+            let mut labels = raw.labels.unwrap_or_default();
+            labels.retain(|key, value| !(value.is_empty() && NOT_INHERITED.contains(&key.as_str())));
             let addresses: Vec<IpAddr> = networks.values().filter_map(address).collect();
             let name = name.trim_start_matches('/').to_owned();
             Container {

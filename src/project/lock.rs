@@ -288,6 +288,7 @@ mod tests {
             ("[blocks.web.files]", "[blocks.web.files]\n\n[blocks.web.files]"),
             ("commit = \"\"", "commit = \"\"\"\n[blocks.web.files]\n\"a\" = \"b\"\"\"\""),
             ("schema = 1", "schema = 2"),
+            (line, &format!("  [blocks.web.facts]\n\"project\" = \"{}\"\n", Digest::of(b"x"))),
         ] {
             let edited = text.replacen(before, after, 1);
             assert_ne!(edited, text);

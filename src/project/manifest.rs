@@ -149,14 +149,24 @@ pub fn check_service(service: &Service) -> Result<(), String> {
         EnvValue::Secret(secret) if secret.file => Some(secret),
         _ => None,
     });
-    if let Some(secret) = secrets.into_iter().find(|secret| !is_path(secret)) {
+    let secrets: Vec<&Secret> = secrets.collect();
+    if let Some(secret) = secrets.iter().find(|secret| !is_path(secret)) {
         return Err(format!("the secret `{}` can be no file: its name is no path", secret.secret.escape_debug()));
+    }
+    let in_it = |file: &Secret, other: &Secret| {
+        other.secret.strip_prefix(&file.secret).is_some_and(|rest| rest.starts_with('/'))
+    };
+    if let Some(file) = secrets.iter().find(|file| secrets.iter().any(|other| in_it(file, other))) {
+        return Err(format!(
+            "the secret `{}` can be no file: another one lies in a directory of that name",
+            file.secret
+        ));
     }
     if let Some(ready) = &service.ready {
         if service.port.is_none() {
             return Err("`ready` needs a `port`".to_owned());
         }
-        if !ready.http.starts_with('/') || ready.http.contains(char::is_whitespace) {
+        if !ready.http.starts_with('/') || ready.http.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err("`ready.http` is a path that begins with `/`".to_owned());
         }
     }
@@ -180,6 +190,12 @@ pub fn check_service(service: &Service) -> Result<(), String> {
     let programs = [("migrate", &service.migrate), ("check", &service.check)];
     if let Some((key, _)) = programs.into_iter().find(|(_, program)| program.as_ref().is_some_and(Vec::is_empty)) {
         return Err(format!("`{key}` is empty"));
+    }
+    if service.migrate.is_some() && !service.seed.is_empty() {
+        return Err(
+            "`migrate` with `seed`: it would run before the data is there; let the service that uses it migrate"
+                .to_owned(),
+        );
     }
     if service.seed.command().is_some_and(<[String]>::is_empty) {
         return Err("`seed.command` is empty".to_owned());
@@ -229,6 +245,14 @@ mod tests {
                 "onramp.toml:3:1: services.db: `seed.command` is empty",
             ),
             ("[services.web]\nmigrate = []\n", "onramp.toml:3:1: services.web: `migrate` is empty"),
+            (
+                "[services.db]\ndata = \"/d\"\nseed = [\"a.sql\"]\nmigrate = [\"m\"]\n",
+                "onramp.toml:3:1: services.db: `migrate` with `seed`: it would run before the data is there; let the service that uses it migrate",
+            ),
+            (
+                "[services.web]\nenv = { A = { secret = \"shop/db\", file = true }, B = { secret = \"shop/db/key\", file = true } }\n",
+                "onramp.toml:3:1: services.web: the secret `shop/db` can be no file: another one lies in a directory of that name",
+            ),
             ("[services.db]\ndata = \"/d\"\nseed = { comand = [\"a\"] }\n", "onramp.toml:5:10: unknown key `comand`"),
             (
                 "[services.db]\nread_only = true\ndata = \"/d\"\nseed = [\"a.sql\"]\n",

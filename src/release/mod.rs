@@ -74,6 +74,16 @@ pub enum Error {
         /// Its exit code, or that it never ended.
         how: String,
     },
+    /// What a probe would ask is not answered well as it is.
+    #[error("the probe of {service} failed before the deployment: {how}")]
+    ProbeFailed {
+        /// The environment.
+        environment: Name,
+        /// The service.
+        service: Name,
+        /// The path, and its status line or why there is none.
+        how: String,
+    },
     /// A name could not be made into an image reference.
     #[error(transparent)]
     Reference(#[from] crate::reference::ParseError),
@@ -139,7 +149,7 @@ impl Fault for Error {
             Self::Engine(error) => error.class(),
             Self::Sandbox(error) => error.class(),
             Self::NothingToReplace { .. } | Self::WhichImage { .. } => Class::Usage,
-            Self::CheckFailed { .. } => Class::Failed,
+            Self::CheckFailed { .. } | Self::ProbeFailed { .. } => Class::Failed,
             Self::Reference(_)
             | Self::NotLocked { .. }
             | Self::NothingToDeploy { .. }
@@ -157,6 +167,7 @@ impl Fault for Error {
             Self::Forge(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::Sandbox(error) => error.hint(),
+            Self::ProbeFailed { .. } => Some("`--probe` names a path that answers 2xx or 3xx now".to_owned()),
             Self::Outdated { .. } => {
                 Some("deploying the app to that environment again proposes it anew, on what is declared now".to_owned())
             }
@@ -175,6 +186,9 @@ impl Fault for Error {
             Self::Engine(error) => error.next(),
             Self::Sandbox(error) => error.next(),
             Self::NothingToReplace { environment, .. } => vec![format!("onramp deploy {environment}")],
+            Self::ProbeFailed { environment, .. } => {
+                vec![format!("onramp rehearse deploy {environment} --probe /PATH")]
+            }
             Self::Uncommitted { .. } => vec!["git add -A && git commit".to_owned()],
             Self::Outdated { paths, .. } => {
                 let environment = paths.first().and_then(|path| path.split('/').nth(1)).unwrap_or("<env>");

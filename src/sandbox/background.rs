@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
@@ -52,12 +53,22 @@ pub async fn start(arguments: &[&str]) -> Result<Result<(), String>, FileError> 
 
 /// Ends one and waits for its end; one that does not run is ended.
 pub async fn end(process: &Process) -> Result<(), FileError> {
+    let Some(pid) = i32::try_from(process.number).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    // Its number may be that of another one's thread by now, of which no handle can be had.
+    if !process.runs() {
+        return Ok(());
+    }
+    let failed = |error: Errno| FileError::io("end", Path::new(&format!("/proc/{pid}")))(error.into());
+    let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(()),
+        opened => opened.map_err(failed)?,
+    };
     // The handle stands for one process, whatever becomes of its number; then it is asked whether it is the one.
-    let pid = i32::try_from(process.number).ok().and_then(Pid::from_raw);
-    let handle = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    if let Some(handle) = handle.filter(|_| process.runs()) {
-        let _ = pidfd_send_signal(&handle, Signal::KILL);
-        process.ended().await?;
+    if process.runs() {
+        match pidfd_send_signal(&handle, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => process.ended().await?,
+            Err(error) => return Err(failed(error)),
+        }
     }
     Ok(())
 }

@@ -73,8 +73,10 @@ impl<'a> Beside<'a> {
 
     /// Takes it away, its data too.
     pub async fn down(mut self) -> Result<(), Error> {
+        // Broken off in the middle, or failed, it is tried once more where this is dropped.
+        take_away(self.engine, self.state, self.id.as_str()).await?;
         self.there = false;
-        take_away(self.engine, self.state, self.id.as_str()).await
+        Ok(())
     }
 }
 

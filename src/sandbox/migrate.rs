@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::bring;
+use super::copied;
 use super::plan::ServicePlan;
 use super::{Error, SandboxId};
 use crate::engine::{ContainerSpec, Engine, label};
@@ -27,6 +28,7 @@ pub async fn run(
     }
     let ended = async {
         engine.create_container(&spec).await?;
+        copied::bring(engine, &spec.name, &plan.copies, false, None).await?;
         bring::start(engine, sandbox, &spec.name, plan.secrets.as_ref()).await?;
         Ok::<_, Error>(engine.wait_for_exit(&spec.name).await?.exit_code)
     };
@@ -51,7 +53,9 @@ pub async fn run(
 /// and no label of a service.
 fn spec(service: &ContainerSpec, command: &[String]) -> ContainerSpec {
     let mut labels = service.labels.clone();
-    labels.remove(label::SERVICE);
+    for key in [label::SERVICE, label::HOSTNAME, label::ROUTER] {
+        labels.remove(key);
+    }
     ContainerSpec {
         name: format!("{}.migrate", service.name),
         command: Some(command.to_vec()),

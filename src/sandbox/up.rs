@@ -243,8 +243,7 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
         tag: plan.tag.clone(),
         context: tar.into(),
         arguments: plan.base.iter().map(|base| ("BASE".to_owned(), base.to_string())).collect(),
-        labels: [(label::SANDBOX.to_owned(), sandbox.to_owned()), (label::SERVICE.to_owned(), plan.service.clone())]
-            .into(),
+        labels: [(label::SANDBOX.to_owned(), sandbox.to_owned())].into(),
     };
     engine.build(spec, &mut |step| observer.step(&task, step)).await?;
     let on = plan.base.as_ref().map_or_else(|| plan.tag.clone(), |base| format!("on {}", base.short_name()));

@@ -66,6 +66,10 @@ fn a_deployment_is_played_watched_and_taken_back() {
     );
     assert!(number("downtime_ms") >= number("longest_ms") && number("longest_ms") > 0, "{json}");
     dev.in_shop("rehearse deploy production --probe nowhere").fails(Class::Usage);
+    let typo = dev.in_shop("rehearse deploy production --probe /nosuch").fails(Class::Failed);
+    let failed = "the probe of web failed before the deployment: GET /nosuch: HTTP/1.1 404 ";
+    assert!(typo.stderr.contains(failed) && typo.stderr.contains("`--probe` names a path"), "{typo}");
+    nothing_left(&dev);
 
     let declared = dev.declared("environments/production/shop.toml");
     let digest = declared.split_once("apps/shop@").unwrap().1.split('"').next().unwrap();

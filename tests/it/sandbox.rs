@@ -47,6 +47,33 @@ fn up_again_makes_only_what_changed_anew() {
 }
 
 #[test]
+fn a_migration_runs_before_its_image_takes_over_and_where_it_fails_nothing_does() {
+    let dev = Developer::new();
+    dev.shop();
+    let copied = dev
+        .read("shop/onramp.toml")
+        .replace("\"src\" = \"/var/www/html\"", "\"src\" = { target = \"/var/www/html\", mode = \"copy\" }");
+    let migrate = |code: u8| {
+        format!("[services.web]\nmigrate = [\"sh\", \"-c\", \"php /var/www/html/migrate.php && exit {code}\"]")
+    };
+    let add = "<?php require __DIR__ . '/lib/database.php'; connect()->exec(\"UPDATE products SET name = CONCAT(name, '!')\");";
+    dev.write("shop/src/migrate.php", add);
+    dev.write("shop/onramp.toml", copied.replace("[services.web]", &migrate(0)));
+    let up = dev.in_shop("up").ok();
+    assert!(dev.page("shop", "shop/web", "/").contains("Fountain pen!"), "it ran once, on the seeded data: {up}");
+    assert!(dev.in_shop("up").ok().stderr.contains("keep    shop/db, auth/api, shop/web"));
+    assert!(!dev.page("shop", "shop/web", "/").contains("Fountain pen!!"), "and not again");
+
+    let port = dev.port("shop", "shop/web");
+    dev.write("shop/onramp.toml", copied.replace("[services.web]", &format!("{}\nuser = \"root\"", migrate(3))));
+    let failed = dev.in_shop("up").fails(Class::Failed);
+    assert!(failed.stderr.contains("shop/web") && failed.stderr.contains("exit code 3"), "{failed}");
+    assert_eq!(dev.port("shop", "shop/web"), port, "what ran goes on");
+    let left = engine::containers(&format!("onramp.{}.", engine::sandbox_of(&dev.path("shop"))));
+    assert_eq!(left.len(), 3, "nothing is left of the migration: {left:?}");
+}
+
+#[test]
 fn data_outlives_down_and_goes_when_asked() {
     let dev = Developer::new();
     dev.shop();

@@ -60,6 +60,10 @@ fn a_pull_request_is_tested_together_with_my_code_before_anyone_merges() {
         "a command that was not told of it knows it: {parity}"
     );
 
+    let other = dev.in_shop("up --dry-run --with auth/web=#1").fails(Class::Usage);
+    assert!(other.stderr.contains("pull request 1 does not change auth/web in production"), "{other}");
+    assert!(other.stderr.contains("of that app it changes: api"), "{other}");
+
     // What passes together with it says nothing of what production runs.
     dev.in_shop("test unit").ok();
     dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "Better products"));
@@ -77,7 +81,6 @@ fn a_pull_request_is_tested_together_with_my_code_before_anyone_merges() {
     let note = "auth=pr:1 is not mixed in any more: production's own runs again; `--with auth=pr:1` keeps it";
     assert!(plain.stderr.contains(note), "{plain}");
     assert_eq!(signed_in(&dev), "ada");
-    dev.onramp("pr merge 1").code();
 }
 
 #[test]

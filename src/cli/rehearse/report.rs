@@ -36,7 +36,8 @@ pub fn rehearsed(played: Played, came_to: Rehearsed) -> Told {
     let why =
         |why: &Option<String>| why.as_ref().map(|why| format!(": {}", neutral_line(why, 200))).unwrap_or_default();
     for answer in &came_to.answers {
-        let _ = writeln!(text, "  answers     {} {}{}", answer.path, word(answer.standing), why(&answer.why));
+        let path = neutral_line(&answer.path, 200);
+        let _ = writeln!(text, "  answers     {path} {}{}", word(answer.standing), why(&answer.why));
     }
     for data in &came_to.data {
         let _ = writeln!(text, "  data        {} {}{}", data.service, word(data.standing), why(&data.why));

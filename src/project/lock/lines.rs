@@ -28,7 +28,8 @@ pub fn take_out(text: &str) -> Parts<'_> {
     let (mut rest, mut files) = (String::new(), BTreeMap::<&str, BTreeMap<TreePath, FileDigest>>::new());
     let mut block = None;
     for line in text.split_inclusive('\n') {
-        if line.starts_with('[') {
+        // One that is set in is the parser's, with all below it.
+        if line.trim_start().starts_with('[') {
             block = block_of(line.trim_end());
         }
         match block.and_then(|block| Some((block, file(line.trim_end())?))) {

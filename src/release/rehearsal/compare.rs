@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -11,6 +12,10 @@ use super::{Error, Script, Stage};
 use crate::engine::{ExecSpec, Interactive};
 use crate::reference::Digest;
 use crate::sandbox::{ServiceId, ready};
+use crate::text::neutral_line;
+
+/// How long a path may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How something stands to what it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +51,7 @@ pub struct DataAfter {
     pub why: Option<String>,
 }
 
-/// An answer: its status line, and its body's digest.
+/// An answer: its status line, and its body's digest; why there is none.
 type Answer = Result<(String, Digest), String>;
 
 /// How things were before the deployment, each looked at twice.
@@ -55,11 +60,21 @@ pub struct Before {
     data: BTreeMap<ServiceId, [Digest; 2]>,
 }
 
-/// Looks at how things are.
+/// Looks at how things are. A probed path that is not good now is refused: nobody could tell by it when the service is down.
 pub async fn before(stage: &Stage<'_>, script: &Script) -> Result<Before, Error> {
     let (mut answers, mut data) = (BTreeMap::new(), BTreeMap::new());
     for path in &script.paths {
         let looks = [ask(script.port, path).await, ask(script.port, path).await];
+        let probed = &script.played.probe;
+        if probed.paths.contains(path)
+            && let Some(bad) = looks.iter().map(line).find(|line| !ready::is_good(line))
+        {
+            return Err(Error::ProbeFailed {
+                environment: script.played.environment.clone(),
+                service: probed.service.clone(),
+                how: format!("GET {}: {bad}", neutral_line(path, 200)),
+            });
+        }
         answers.insert(path.clone(), looks);
     }
     for (service, command) in &script.checks {
@@ -78,13 +93,7 @@ impl Before {
         let mut all = Vec::new();
         for (path, [first, second]) in &self.answers {
             let now = ask(script.port, path).await;
-            let line = |answer: &Answer| answer.as_ref().map_or_else(Clone::clone, |(line, _)| line.clone());
-            let (standing, why) = match now {
-                now if now == *second => (Standing::Same, None),
-                _ if first != second => (Standing::Unsteady, None),
-                now if line(&now) == line(second) => (Standing::Changed, Some("another body".to_owned())),
-                now => (Standing::Changed, Some(format!("{} before, {} now", line(second), line(&now)))),
-            };
+            let (standing, why) = stands(first, second, &now);
             all.push(AnswerAfter { path: path.clone(), standing, why });
         }
         all
@@ -107,10 +116,34 @@ impl Before {
     }
 }
 
+/// How an answer stands to the two before, and why. A page may change by itself, what it answers with may not: so status lines
+/// come first.
+fn stands(first: &Answer, second: &Answer, now: &Answer) -> (Standing, Option<String>) {
+    if now == second {
+        (Standing::Same, None)
+    } else if line(now) != line(second) {
+        (Standing::Changed, Some(format!("{} before, {} now", line(second), line(now))))
+    } else if first != second && line(first) == line(second) {
+        (Standing::Unsteady, None)
+    } else {
+        (Standing::Changed, Some("another body".to_owned()))
+    }
+}
+
+/// The status line; why there is none.
+fn line(answer: &Answer) -> &str {
+    match answer {
+        Ok((line, _)) => line,
+        Err(why) => why,
+    }
+}
+
 async fn ask(port: u16, path: &str) -> Answer {
-    match ready::get(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), path).await {
-        Ok((line, body)) => Ok((crate::text::neutral_line(&line, 80), Digest::of(body.as_bytes()))),
-        Err(error) => Err(error.to_string()),
+    let asking = ready::get(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), path);
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(Ok((line, body))) => Ok((neutral_line(&line, 80), Digest::of(body.as_bytes()))),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 
@@ -139,4 +172,45 @@ async fn printed(
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => Err(format!("it did not end within {} s", stage.limit.as_secs())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(answers: [(&str, &str); 3]) -> (Standing, Option<String>) {
+        let [first, second, now] =
+            answers.map(|(line, body)| -> Answer { Ok((line.to_owned(), Digest::of(body.as_bytes()))) });
+        stands(&first, &second, &now)
+    }
+
+    #[test]
+    fn a_page_that_changes_by_itself_is_unsteady_only_while_its_status_stays() {
+        let (good, bad) = ("HTTP/1.1 200 OK", "HTTP/1.1 500 Internal Server Error");
+        assert_eq!(told([(good, "a"), (good, "b"), (good, "c")]), (Standing::Unsteady, None));
+        let failed = Some(format!("{good} before, {bad} now"));
+        assert_eq!(told([(good, "a"), (good, "b"), (bad, "c")]), (Standing::Changed, failed.clone()));
+        assert_eq!(told([(good, "a"), (good, "a"), (bad, "a")]), (Standing::Changed, failed.clone()));
+        assert_eq!(told([(bad, "a"), (good, "b"), (bad, "a")]), (Standing::Changed, failed));
+        let body = Some("another body".to_owned());
+        assert_eq!(told([(bad, "a"), (good, "b"), (good, "c")]), (Standing::Changed, body));
+    }
+
+    #[test]
+    fn a_page_that_keeps_still_is_as_before_or_another_one() {
+        let good = "HTTP/1.1 200 OK";
+        assert_eq!(told([(good, "a"), (good, "a"), (good, "a")]), (Standing::Same, None));
+        assert_eq!(told([(good, "a"), (good, "b"), (good, "b")]), (Standing::Same, None));
+        let body = Some("another body".to_owned());
+        assert_eq!(told([(good, "a"), (good, "a"), (good, "b")]), (Standing::Changed, body));
+    }
+
+    #[test]
+    fn no_answer_is_another_one_than_an_answer() {
+        let (page, silent): (Answer, Answer) =
+            (Ok(("HTTP/1.1 200 OK".to_owned(), Digest::of(b"a"))), Err("no answer within 10 s".to_owned()));
+        let why = Some("HTTP/1.1 200 OK before, no answer within 10 s now".to_owned());
+        assert_eq!(stands(&page, &page, &silent), (Standing::Changed, why));
+        assert_eq!(stands(&silent, &silent, &silent), (Standing::Same, None));
+    }
 }

@@ -83,8 +83,11 @@ impl Stage<'_> {
         let beside = Beside::hold(self.engine, self.state, script.before.id.clone())?;
         self.build(script).await?;
         let rehearsed = self.acts(script).await;
-        beside.down().await?;
-        rehearsed
+        let removed = beside.down().await;
+        // Why it could not be played counts more than what is left of it, which the next one takes away.
+        let rehearsed = rehearsed?;
+        removed?;
+        Ok(rehearsed)
     }
 
     async fn acts(&self, script: &Script) -> Result<Rehearsed, Error> {

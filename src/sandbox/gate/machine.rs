@@ -1,5 +1,6 @@
 //! Which addresses are this machine's own, or lead into its own networks: a name that a service may reach must not lead there.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 
@@ -35,9 +36,10 @@ fn is_special(address: IpAddr) -> bool {
     by_kind || METADATA.contains(&address)
 }
 
-/// Only an address of this machine can be bound.
+/// Only an address of this machine can be bound. Where that fails for another reason (files run out), nothing is known, and it
+/// counts as one.
 fn is_own(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+    !matches!(UdpSocket::bind((address, 0)), Err(error) if error.kind() == ErrorKind::AddrNotAvailable)
 }
 
 fn is_on_a_bridge(address: IpAddr) -> bool {
@@ -45,7 +47,12 @@ fn is_on_a_bridge(address: IpAddr) -> bool {
         IpAddr::V4(_) => "/proc/net/route",
         IpAddr::V6(_) => "/proc/net/ipv6_route",
     };
-    let routes = std::fs::read_to_string(table).unwrap_or_default();
+    let routes = match std::fs::read_to_string(table) {
+        Ok(routes) => routes,
+        // A machine without IPv6 has no such table, and nothing on its bridges by it. Of a table that cannot be read nothing is
+        // known: what may be on a bridge counts as being there.
+        Err(error) => return address.is_ipv4() || error.kind() != ErrorKind::NotFound,
+    };
     let is_bridge = |interface: &str| Path::new("/sys/class/net").join(interface).join("bridge").is_dir();
     match address {
         IpAddr::V4(v4) => {

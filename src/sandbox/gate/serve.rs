@@ -19,7 +19,9 @@ use crate::engine::{Engine, label};
 /// How many connections a sandbox has to the outside at once, and how many of them one of its services.
 const MOST: usize = 256;
 const MOST_EACH: usize = 128;
-/// How long a program may take to say where it wants to go.
+/// How many more of a service's are told that they are too many; whoever comes after those is hung up on.
+const TOLD: usize = 8;
+/// How long the engine may take to say who somebody is, and a program to say where it wants to go.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// After how long a silent connection is asked whether somebody is still there.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -38,7 +40,7 @@ pub struct Gate {
 struct Shared {
     engine: Engine,
     sandbox: String,
-    room: Semaphore,
+    room: Arc<Semaphore>,
     each: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -48,7 +50,7 @@ impl Gate {
         let shared = Arc::new(Shared {
             engine: self.engine,
             sandbox: self.sandbox,
-            room: Semaphore::new(MOST),
+            room: Arc::new(Semaphore::new(MOST)),
             each: Mutex::default(),
         });
         loop {
@@ -57,22 +59,24 @@ impl Gate {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            // Where there is no room, the connection is closed: the engine is not asked about more at once.
+            let Ok(room) = shared.room.clone().try_acquire_owned() else { continue };
             let shared = shared.clone();
-            tokio::spawn(async move { shared.connection(stream, peer).await });
+            tokio::spawn(async move {
+                shared.connection(stream, peer).await;
+                drop(room);
+            });
         }
     }
 }
 
 impl Shared {
     async fn connection(&self, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(place) = Place::take(&self.each, peer.ip()) else { return };
         // Whoever is in no container of the sandbox is told nothing.
-        let Some(reach) = self.reach_of(peer.ip()).await else { return };
-        let passed = async {
-            let _room = self.room.try_acquire().map_err(|_| Refusal::TooMany)?;
-            let _place = Place::take(&self.each, peer.ip()).ok_or(Refusal::TooMany)?;
-            self.pass(&mut stream, &reach).await
-        };
-        if let Err(refusal) = passed.await {
+        let Ok(Some(reach)) = timeout(PATIENCE, self.reach_of(peer.ip())).await else { return };
+        let passed = if place.is_too_many() { Err(Refusal::TooMany) } else { self.pass(&mut stream, &reach).await };
+        if let Err(refusal) = passed {
             let _ = stream.write_all(&refusal.answer()).await;
             let _ = stream.shutdown().await;
         }
@@ -111,14 +115,22 @@ impl Shared {
 struct Place<'a> {
     each: &'a Mutex<HashMap<IpAddr, usize>>,
     peer: IpAddr,
+    /// How many the address had when it came, itself among them.
+    number: usize,
 }
 
 impl<'a> Place<'a> {
     fn take(each: &'a Mutex<HashMap<IpAddr, usize>>, peer: IpAddr) -> Option<Self> {
         let mut counts = each.lock().expect("nobody panics with it");
         let count = counts.entry(peer).or_default();
-        (*count < MOST_EACH).then(|| *count += 1)?;
-        Some(Self { each, peer })
+        let number = *count + 1;
+        (number <= MOST_EACH + TOLD).then(|| *count = number)?;
+        Some(Self { each, peer, number })
+    }
+
+    /// Whether it is one of those that are only told so.
+    fn is_too_many(&self) -> bool {
+        self.number > MOST_EACH
     }
 }
 
@@ -143,7 +155,8 @@ mod tests {
     fn one_service_does_not_take_the_place_of_all() {
         let each = Mutex::default();
         let (one, other): (IpAddr, IpAddr) = ("10.231.1.2".parse().unwrap(), "10.231.1.3".parse().unwrap());
-        let mut places: Vec<_> = (0..MOST_EACH).map(|_| Place::take(&each, one).unwrap()).collect();
+        let mut places: Vec<_> = (0..MOST_EACH + TOLD).map(|_| Place::take(&each, one).unwrap()).collect();
+        assert_eq!(places.iter().filter(|place| place.is_too_many()).count(), TOLD);
         assert!(Place::take(&each, one).is_none() && Place::take(&each, other).is_some());
         places.pop();
         assert!(Place::take(&each, one).is_some());

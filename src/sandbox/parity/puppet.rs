@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::observe::Observed;
 use super::{Fact, Standing};
 use crate::engine::{self, ContainerSpec, Engine, Root};
+use crate::error;
 use crate::project::service::Puppet;
 use crate::sandbox::plan::sandbox_labels;
 use crate::sandbox::{Error, ServiceId, View, fetch};
@@ -75,9 +76,11 @@ pub async fn facts(
         let facts = match observed.get(&member.id) {
             None => whole(Standing::Missing, "the service does not run"),
             Some(_) if !asked => whole(Standing::Unknown, "`onramp parity` asks Puppet"),
-            Some(here) => match look(engine, view, &member.id, &here.image_id, puppet).await? {
-                Ok(resources) => resources.iter().map(Resource::fact).collect(),
-                Err(why) => whole(Standing::Unknown, &why),
+            Some(here) => match look(engine, view, &member.id, &here.image_id, puppet).await {
+                Ok(Ok(resources)) => resources.iter().map(Resource::fact).collect(),
+                Ok(Err(why)) => whole(Standing::Unknown, &why),
+                // Whoever asks has other results, which it must not cost.
+                Err(error) => whole(Standing::Unknown, &error::chain(&error)),
             },
         };
         all.insert(member.id.clone(), facts);
@@ -99,8 +102,7 @@ async fn look(
         return Ok(Err(format!("`{}` is not in the state repository", puppet.code)));
     };
     let at = |place: &str| format!("/{PLACE}/{place}");
-    let mut command: Vec<String> =
-        ["puppet", "apply", "--noop", "--color=false", "--reports=onramp"].map(str::to_owned).into();
+    let mut command: Vec<String> = ["apply", "--noop", "--color=false", "--reports=onramp"].map(str::to_owned).into();
     for (option, place) in [
         ("--libdir", "lib"),
         ("--vardir", "var"),
@@ -114,9 +116,12 @@ async fn look(
     command.extend(["--environment".to_owned(), environment.clone()]);
     command.push(at(&format!("environments/{environment}/{}", puppet.manifest)));
     let spec = ContainerSpec {
-        // As a container of the sandbox that is none of its services it goes with the next `up` or `down`.
-        name: view.id.carrier(&format!("puppet {service}")),
+        // As a container of the sandbox that is none of its services it goes with the next `up` or `down`. Whoever else asks
+        // at the same time has one of their own.
+        name: view.id.carrier(&format!("puppet {service} {}", std::process::id())),
         image: image.to_owned(),
+        // The image may have a program of its own that would take Puppet for its arguments.
+        entrypoint: Some(vec!["puppet".to_owned()]),
         command: Some(command),
         user: Some("0".to_owned()),
         env: [("PATH", PATHS), ("LANG", "C.UTF-8")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),

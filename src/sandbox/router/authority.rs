@@ -14,12 +14,16 @@ use rcgen::{
 use rustls::crypto::ring::sign::any_ecdsa_type;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
 
 use super::Hostname;
 use crate::error::{Class, Fault};
 use crate::files::{self, FileError};
 use crate::reference::Digest;
 
+/// The file of its key, and that of its certificate beside it.
+const KEY: &str = "ca.key";
+const CERTIFICATE: &str = "ca.pem";
 /// The largest file of it, in bytes.
 const CAP: u64 = 16 * 1024;
 /// How long it lasts, in years: every browser of the machine has to be told of the next one.
@@ -54,12 +58,30 @@ pub struct Authority {
     pub pem: String,
 }
 
+/// Which authority one was, for whoever asks later whether it still is its user's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where its certificate is.
+    certificate: String,
+    /// The digest of that file.
+    digest: Digest,
+}
+
+impl Mark {
+    /// Whether it still is its user's: who removes its key wants another one, whose certificate is not this.
+    pub fn holds(&self) -> bool {
+        let certificate = Path::new(&self.certificate);
+        let same = files::read(certificate, CAP).is_ok_and(|bytes| Digest::of(&bytes) == self.digest);
+        same && certificate.with_file_name(KEY).exists()
+    }
+}
+
 impl Authority {
     /// Opens the user's authority, or makes it on first use. Only one process may do so at a time.
     pub fn open(data: &Path) -> Result<Self, Error> {
         let directory = data.join("hostnames");
         files::private_directory(&directory)?;
-        let (secret, certificate) = (directory.join("ca.key"), directory.join("ca.pem"));
+        let (secret, certificate) = (directory.join(KEY), directory.join(CERTIFICATE));
         let key = match files::read_text(&secret, CAP) {
             Ok(text) => KeyPair::from_pem(&text).map_err(|why| Error::no_key(&secret, &why))?,
             Err(error) if error.is_not_found() => {
@@ -88,6 +110,12 @@ impl Authority {
         };
         let own = KeyPair::generate().map_err(|why| Error::no_key(&secret, &why))?;
         Ok(Self { issuer: Issuer::new(params, key), key: own, certificate, pem })
+    }
+
+    /// What it is known by later; none where its path cannot be written down as text.
+    pub fn mark(&self) -> Option<Mark> {
+        let certificate = self.certificate.to_str()?.to_owned();
+        Some(Mark { certificate, digest: Digest::of(self.pem.as_bytes()) })
     }
 
     /// Makes a certificate for a name.
@@ -182,14 +210,19 @@ mod tests {
             |name: &str| std::fs::metadata(dir.path().join("hostnames").join(name)).unwrap().permissions().mode();
         assert_eq!((mode("ca.key") & 0o777, mode("") & 0o777), (0o600, 0o700));
         assert_eq!(Authority::open(dir.path()).unwrap().pem, first.pem);
+        assert!(first.mark().unwrap().holds());
 
         std::fs::remove_file(dir.path().join("hostnames/ca.pem")).unwrap();
+        assert!(!first.mark().unwrap().holds());
         let again = Authority::open(dir.path()).unwrap();
         assert_eq!(again.issuer.key().serialize_der(), first.issuer.key().serialize_der());
 
+        assert!(again.mark().unwrap().holds());
         std::fs::remove_file(dir.path().join("hostnames/ca.key")).unwrap();
+        assert!(!again.mark().unwrap().holds(), "the next one has another key");
         let other = Authority::open(dir.path()).unwrap();
         assert_ne!(other.pem, again.pem, "another key, another certificate");
+        assert!(other.mark().unwrap().holds() && !again.mark().unwrap().holds());
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::reference::Digest;
 use crate::task::blocking;
 use crate::turn::Turn;
 
+use authority::Mark;
 pub use authority::{Authority, Error as AuthorityError};
 pub use name::Hostname;
 pub use routes::{RouterId, name_of};
@@ -39,7 +40,7 @@ const FREE: u16 = 8443;
 /// How often a port that the system chooses is tried: it is to be free for both kinds of addresses.
 const TRIES: usize = 3;
 /// The largest memory of a router, in bytes.
-const CAP: u64 = 4096;
+const CAP: u64 = 16 * 1024;
 /// How long a router stays when the last container that asked for it is gone: services are replaced.
 const LINGER: Duration = Duration::from_secs(10);
 /// What whoever starts or ends a router has the turn on.
@@ -54,6 +55,9 @@ struct Record {
     port: u16,
     /// The onramp that it is.
     version: String,
+    /// The authority that makes its certificates; none in what an older onramp remembered.
+    #[serde(default)]
+    authority: Option<Mark>,
 }
 
 impl Record {
@@ -144,11 +148,18 @@ pub async fn authority(paths: &Paths) -> Result<Authority, Error> {
 pub async fn ensure(engine: &Engine, state: &Path, port: Option<u16>) -> Result<Standing, Error> {
     let _turn = turn(state).await?;
     let fits = |record: &Record| {
-        record.version == env!("CARGO_PKG_VERSION") && port.is_none_or(|port| port == record.port) && record.runs()
+        record.version == env!("CARGO_PKG_VERSION")
+            && port.is_none_or(|port| port == record.port)
+            && record.authority.as_ref().is_some_and(Mark::holds)
+            && record.runs()
     };
     if let Some(record) = record(state, engine) {
         if fits(&record) {
             return Ok(Standing { port: record.port });
+        }
+        // One that runs is not given up for a port that cannot be had.
+        if port.is_some_and(|port| port != record.port) {
+            drop(listen(port, None).await?);
         }
         end(&record).await?;
     }
@@ -181,6 +192,7 @@ pub async fn run(engine: Engine, paths: &Paths, port: Option<u16>, ready: impl F
         ),
         port,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        authority: authority.mark(),
     };
     remember(&paths.state, &engine, &record)?;
     ready(READY);

@@ -82,11 +82,17 @@ impl Files {
         let maker = Maker { engine, id, image: &image };
         let volume = self.volume(id);
         let keeper = Carrier::called(&maker, &id.carrier(&format!("{volume}.keeper")), &volume).await?;
-        let filler = Carrier::make(&maker, &volume).await?;
+        let filler = match Carrier::make(&maker, &volume).await {
+            Ok(filler) => filler,
+            Err(error) => {
+                let _ = keeper.end().await;
+                return Err(error.into());
+            }
+        };
         let started = self.fill_and_start(engine, &keeper, &filler, container).await;
-        keeper.end().await?;
-        filler.end().await?;
-        started
+        // Both go, whatever came of it; what failed first is what is told.
+        let (kept, filled) = (keeper.end().await, filler.end().await);
+        started.and(kept.and(filled).map_err(Error::from))
     }
 
     async fn fill_and_start(

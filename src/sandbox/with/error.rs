@@ -117,6 +117,18 @@ pub enum Error {
         /// The files that it changes, at most a few.
         also: Vec<String>,
     },
+    /// A pull request that changes the app, and not the service that was named.
+    #[error("pull request {number} does not change {service} in {environment}")]
+    NotOfPull {
+        /// Its number.
+        number: u64,
+        /// The service.
+        service: String,
+        /// The environment.
+        environment: Name,
+        /// The services of the app that it changes.
+        changes: Vec<Name>,
+    },
     /// Nobody wrote down where the source is.
     #[error("{path} does not say where the source of {app} is, so its branch {branch} cannot be found")]
     NoSource {
@@ -171,6 +183,14 @@ pub enum Error {
         /// The other project's lock.
         path: PathBuf,
     },
+    /// The same of a branch: its files lie in onramp's cache, where nobody mends them.
+    #[error("{image} is not in the onramp.lock of {asked}")]
+    BranchNotLocked {
+        /// The image.
+        image: String,
+        /// What was asked for.
+        asked: String,
+    },
     /// Git failed.
     #[error(transparent)]
     Git(#[from] git::Error),
@@ -211,7 +231,10 @@ impl Fault for Error {
             return inner.class();
         }
         match self {
-            Self::NoSource { .. } | Self::NothingBuilt { .. } | Self::NotLocked { .. } => Class::Config,
+            Self::NoSource { .. }
+            | Self::NothingBuilt { .. }
+            | Self::NotLocked { .. }
+            | Self::BranchNotLocked { .. } => Class::Config,
             Self::NotOpen { .. } => Class::Conflict,
             _ => Class::Usage,
         }
@@ -245,7 +268,11 @@ impl Fault for Error {
                 "write `source = \"https://…\"` above the services in {path} of the state repository,\nor check the branch out and name its directory: --with {app}=../{app}"
             ),
             Self::NoBranch { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
+            Self::NotOfPull { changes, .. } => format!("of that app it changes: {}", listed(changes)),
             Self::NotLocked { .. } => "its lock pins the base images that it is built on".into(),
+            Self::BranchNotLocked { .. } => {
+                "its repository must commit its onramp.lock, which pins the base images that it is built on".into()
+            }
             _ => return self.inner()?.hint(),
         })
     }
@@ -253,6 +280,7 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::NotOpen { .. } | Self::NotAbout { .. } => vec!["onramp pr list".into()],
+            Self::NotOfPull { number, .. } => vec![format!("onramp pr show {number}")],
             Self::NotLocked { path, .. } => {
                 let directory = path.parent().unwrap_or(path);
                 vec![format!("onramp -C {} image lock", directory.display())]

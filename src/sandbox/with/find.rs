@@ -10,7 +10,7 @@ use crate::git::Commit;
 use crate::images;
 use crate::name::Name;
 use crate::project::service::Service;
-use crate::project::{Lock, Project, manifest};
+use crate::project::{Lock, Project, lock, manifest};
 use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::sandbox::closure::ServiceId;
@@ -162,7 +162,8 @@ impl Sources<'_> {
         Ok(Found { services, builds: BTreeMap::new(), at: None })
     }
 
-    /// What an open pull request declares of the app in this environment; where it is about another environment, its images.
+    /// What an open pull request declares of the app in this environment; where it is about another environment, the images that
+    /// it changes there. Of the one service that is named, or of all.
     async fn pull(&self, with: &With, declared: &AppState, number: u64) -> Result<Found, Error> {
         let forge = self.forge.expect("whoever asks for a pull request brings its forge");
         let pull = forge.get(number).await?;
@@ -170,28 +171,32 @@ impl Sources<'_> {
             return Err(Error::NotOpen { number, standing: pull.state.as_str() });
         }
         let (state, commit, environment) = (self.state.clone(), self.commit.clone(), self.environment.clone());
-        let (app, declared) = (with.app.clone(), declared.services.clone());
+        let (app, service, declared) = (with.app.clone(), with.service.clone(), declared.services.clone());
         blocking(move || {
             let (mirror, head) = (state.mirror(), &pull.head_commit);
             // What comes from a fork is on no branch of the repository.
             if mirror.describe(head).is_err() {
                 mirror.fetch_commit(head)?;
             }
-            let changed = mirror.changed(&mirror.merge_base(&commit, head)?, head)?;
+            let base = mirror.merge_base(&commit, head)?;
+            let changed = mirror.changed(&base, head)?;
             let about = |path: &String| {
                 let (environment, file) = path.strip_prefix(ENVIRONMENTS)?.strip_prefix('/')?.split_once('/')?;
                 (file.strip_suffix(".toml")? == app.as_str()).then(|| environment.parse::<Name>().ok())?
             };
             let about: Vec<Name> = changed.iter().filter_map(about).collect();
-            let services = match about.as_slice() {
-                here if here.contains(&environment) => {
-                    state.declared(head, &environment, &app)?.map(|app| app.services).unwrap_or_default()
-                }
+            let at = |commit: &Commit, environment: &Name| -> Result<BTreeMap<Name, Service>, Error> {
+                Ok(state.declared(commit, environment, &app)?.map(|app| app.services).unwrap_or_default())
+            };
+            let mut services = match about.as_slice() {
+                here if here.contains(&environment) => at(head, &environment)?,
                 [other] => {
-                    let there = state.declared(head, other, &app)?.map(|app| app.services).unwrap_or_default();
-                    let image = |name: &Name| there.get(name).and_then(|service| service.image.clone());
+                    let (before, there) = (at(&base, other)?, at(head, other)?);
+                    let image = |of: &BTreeMap<Name, Service>, name: &Name| of.get(name)?.image.clone();
                     let laid = |(name, service): (Name, Service)| {
-                        let image = image(&name).or(service.image.clone());
+                        // What it leaves alone there is not of the pull request.
+                        let proposed = image(&there, &name).filter(|to| image(&before, &name).as_ref() != Some(to));
+                        let image = proposed.or(service.image.clone());
                         (name, Service { image, ..service })
                     };
                     declared.clone().into_iter().map(laid).collect()
@@ -201,6 +206,21 @@ impl Sources<'_> {
             if services == declared {
                 let also = changed.iter().take(FILES).map(|path| neutral_line(path, 100)).collect();
                 return Err(Error::NotAbout { number, app, environment, also });
+            }
+            if let Some(service) = service {
+                let names: BTreeSet<&Name> = services.keys().chain(declared.keys()).collect();
+                let other = |name: &&Name| services.get(*name) != declared.get(*name);
+                let changes: Vec<Name> = names.into_iter().filter(other).cloned().collect();
+                if !changes.contains(&service) {
+                    let service = format!("{app}/{service}");
+                    return Err(Error::NotOfPull { number, service, environment, changes });
+                }
+                let mut rest = declared;
+                match services.remove(&service) {
+                    Some(changed) => rest.insert(service, changed),
+                    None => rest.remove(&service),
+                };
+                services = rest;
             }
             Ok(Found { services, builds: BTreeMap::new(), at: Some(pull.head_commit) })
         })
@@ -214,6 +234,9 @@ impl Sources<'_> {
         if root.join(manifest::FILE).exists() {
             // A link in somebody's source leads nowhere else.
             files::confined(&root, Path::new(manifest::FILE))?;
+            if root.join(lock::FILE).exists() {
+                files::confined(&root, Path::new(lock::FILE))?;
+            }
             let project = Project::find(&root)?;
             if project.manifest.name != with.app {
                 let (found, app) = (project.manifest.name, with.app.clone());
@@ -227,9 +250,12 @@ impl Sources<'_> {
                 let Some(build) = &service.build else { continue };
                 let context = files::confined(&root, Path::new(&build.context))?;
                 let locked = lock.images.get(&build.base).map(|locked| &locked.digest);
-                let digest = build.base.digest().or(locked).ok_or_else(|| Error::NotLocked {
-                    image: build.base.to_string(),
-                    path: root.join(crate::project::lock::FILE),
+                let digest = build.base.digest().or(locked).ok_or_else(|| {
+                    let image = build.base.to_string();
+                    match &with.what {
+                        What::Branch(_) => Error::BranchNotLocked { image, asked: with.to_string() },
+                        _ => Error::NotLocked { image, path: root.join(lock::FILE) },
+                    }
                 })?;
                 builds.insert(name.clone(), PartBuild { context, base: Some(build.base.at(digest.clone())) });
             }
