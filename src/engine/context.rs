@@ -59,7 +59,9 @@ impl Address {
             return Self::of_context(&settings, &name, "DOCKER_CONTEXT");
         }
         let path = settings.join("config.json");
-        let name = read::<Config>(&path)?.and_then(|config| config.current_context).filter(|name| !name.is_empty());
+        // One that is empty, damaged or another user's names none: Docker's client, too, goes on without it.
+        let config = read::<Config>(&path).ok().flatten();
+        let name = config.and_then(|config| config.current_context).filter(|name| !name.is_empty());
         name.map_or_else(|| Ok(Self::usual()), |name| Self::of_context(&settings, &name, &path.display().to_string()))
     }
 
@@ -87,7 +89,10 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Error> {
     match files::read(path, CAP) {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(wrong(crate::error::chain(&error))),
-        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| wrong(error.to_string())),
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
+            // Its words may quote what is in the file.
+            wrong(format!("that is not what Docker writes (line {}, column {})", error.line(), error.column()))
+        }),
     }
 }
 
@@ -192,8 +197,18 @@ mod tests {
             "{error}"
         );
         assert_eq!((error.class(), error.next()), (Class::Config, vec!["docker context ls".to_owned()]));
-        user.write("config.json", "{");
+        for damaged in ["", "{", "\"sekrit\""] {
+            user.write("config.json", damaged);
+            assert_eq!(user.finds().unwrap().host(), Address::usual().host(), "{damaged:?}");
+        }
+        let hash = user.context("mine", "ssh://build");
+        user.write(&format!("contexts/meta/{hash}/meta.json"), "{\"Endpoints\": \"sekrit\"}");
+        user.write("config.json", r#"{"currentContext":"mine"}"#);
         let error = user.finds().unwrap_err();
         assert!(matches!(error, Error::BadFile { .. }) && error.class() == Class::Config, "{error}");
+        assert!(
+            error.to_string().ends_with("meta.json: that is not what Docker writes (line 1, column 22)"),
+            "{error}"
+        );
     }
 }

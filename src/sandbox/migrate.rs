@@ -53,7 +53,7 @@ pub async fn run(
 /// and no label of a service.
 fn spec(service: &ContainerSpec, command: &[String]) -> ContainerSpec {
     let mut labels = service.labels.clone();
-    for key in [label::SERVICE, label::HOSTNAME, label::ROUTER] {
+    for key in [label::SERVICE, label::HOSTNAME, label::ROUTER, label::NUMBER] {
         labels.remove(key);
     }
     ContainerSpec {
@@ -61,6 +61,8 @@ fn spec(service: &ContainerSpec, command: &[String]) -> ContainerSpec {
         command: Some(command.to_vec()),
         labels,
         aliases: Vec::new(),
+        // Whoever it takes over from has that of the service. Services have those below.
+        address: service.address.map(|number| number | 0x80),
         port: None,
         ..service.clone()
     }

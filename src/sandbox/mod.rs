@@ -365,9 +365,12 @@ impl Fault for Error {
                     .into(),
             ),
             Self::NoSecretFiles { .. } => Some("leave `file = true` out, and the secret is a variable".into()),
-            Self::OutOfReach { .. } => {
+            Self::OutOfReach { host, .. } if host.starts_with("tcp://") => {
                 Some("ssh:// brings the ports here; nothing listens beyond loopback, there either".into())
             }
+            Self::OutOfReach { .. } => Some(
+                "its closed networks publish no ports: use an engine with root on this machine, or `[sandbox] egress = true`".into(),
+            ),
             Self::NoGate { .. } => Some("another program may listen there".into()),
             Self::NoRouter { .. } => Some(
                 "the services are up; `[hostnames] port` of your settings or ONRAMP_HOSTNAMES_PORT names a port".into(),
@@ -390,11 +393,10 @@ impl Fault for Error {
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
             Self::NotOurs { .. } | Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],
             Self::Elsewhere { .. } => vec!["onramp list".into()],
-            Self::OutOfReach { host, .. } => {
-                let machine = host.trim_start_matches("tcp://");
+            Self::OutOfReach { host, .. } => host.strip_prefix("tcp://").map_or_else(Vec::new, |machine| {
                 let machine = machine.rsplit_once(':').map_or(machine, |(name, _)| name);
                 vec![format!("DOCKER_HOST=ssh://{machine} onramp up")]
-            }
+            }),
             Self::NotUp { .. } | Self::NoData { .. } | Self::NoImages { .. } | Self::NotWhole { .. } => {
                 vec!["onramp up".into()]
             }

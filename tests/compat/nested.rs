@@ -65,6 +65,15 @@ fn an_update_stays_with_the_template_that_was_chosen() {
     assert_eq!(machine.read("shop/job.txt"), "run shop daily\n");
     assert!(!machine.path("shop/web.txt").exists());
     assert!(machine.read("shop/onramp.lock").contains("directory = \"job\""));
+
+    // Its history is another one, and nobody has what it was but the cache.
+    fs::remove_dir_all(template.join(".git")).unwrap();
+    machine.write("shop/job.txt", "run shop daily\n# mine\n");
+    machine.write("template/job/{{cookiecutter.slug}}/job.txt", "run {{ cookiecutter.slug }} weekly\n");
+    publish(&machine, &template, "v1.2.0");
+    machine.onramp("update --defaults").dir("shop").exits(1);
+    let merged = machine.read("shop/job.txt");
+    assert!(merged.contains("||||||| template v1.1.0\nrun shop daily\n"), "the base is there: {merged}");
 }
 
 #[test]

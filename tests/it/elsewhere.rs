@@ -182,17 +182,17 @@ impl Sshd {
         machine.write(at("known"), format!("[127.0.0.1]:{port} {key}"));
         // Where its children without rights begin.
         std::fs::create_dir_all("/run/sshd").unwrap();
-        let process = Command::new("/usr/sbin/sshd")
+        let mut process = Command::new("/usr/sbin/sshd")
             .args(["-D", "-e", "-f", &at("sshd_config")])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("these tests need OpenSSH's server: run scripts/setup");
-        let sshd = Self { process, port };
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert_eq!(process.try_wait().unwrap(), None, "sshd ended");
             std::thread::sleep(Duration::from_millis(20));
         }
-        sshd
+        Self { process, port }
     }
 
     /// The variables of somebody whose ssh has this key and knows these hosts. ssh asks the system where home is, and not the

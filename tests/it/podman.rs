@@ -42,9 +42,12 @@ impl Podman {
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let process =
             command.stdout(Stdio::null()).stderr(log).spawn().expect("these tests need Podman: run scripts/setup");
-        let started = Self { process, dir };
+        let mut started = Self { process, dir };
+        // One that a killed test left is not there twice.
+        passage("--delete");
         passage("--insert");
         while UnixStream::connect(started.socket()).is_err() {
+            assert_eq!(started.process.try_wait().unwrap(), None, "Podman's service ended");
             std::thread::sleep(Duration::from_millis(20));
         }
         started

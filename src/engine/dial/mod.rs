@@ -97,6 +97,8 @@ where
     let connection = tokio::spawn(connection.with_upgrades());
     match sender.send_request(request).await {
         Ok(response) => Ok(kept(idle, sender, response)),
+        // What was to be sent could not be read: the connection is not to blame.
+        Err(error) if error.is_user() => Err(error.into()),
         Err(error) => {
             // Where it broke before anything was said, the connection knows more than the request.
             let error = connection.await.ok().and_then(Result::err).unwrap_or(error);

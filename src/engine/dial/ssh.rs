@@ -91,6 +91,10 @@ pub(in super::super) fn command(to: &Destination, sharing: &Sharing<'_>) -> Comm
             let path = sockets().map(|directory| directory.join(&name.hex()[..8]));
             control(&mut command, if path.is_some() { "auto" } else { "no" }, path.as_deref());
             command.args(["-o", "ControlPersist=60"]);
+            // One that is dead (a laptop slept, a network changed) would hold up whoever comes next.
+            command.args(["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]);
+            // What the user's settings forward is for their own sessions.
+            command.args(["-o", "ClearAllForwardings=yes"]);
         }
         Sharing::As(path) => {
             control(&mut command, "yes", Some(path));
