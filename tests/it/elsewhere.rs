@@ -173,9 +173,11 @@ impl Sshd {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-             StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n{more}\n",
+             StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n\
+             SetEnv DOCKER_HOST=unix://{}\n{more}\n",
             at("host"),
             at("developer.pub"),
+            socket(),
         );
         machine.write(at("sshd_config"), settings);
         let key = std::fs::read_to_string(at("host.pub")).unwrap();
