@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use super::dial::ssh;
@@ -63,10 +63,7 @@ impl Engine {
     pub(super) async fn forget_forwards(&self, container: &str) {
         let Some(to) = self.through() else { return };
         for forward in forwards(to, container) {
-            let mut command = ssh::command(to, &ssh::Sharing::By(&forward.socket));
-            let _ = command.args(["-O", "exit"]).args(to.arguments()).output().await;
-            // One that was killed left its name.
-            let _ = std::fs::remove_file(&forward.socket);
+            end(to, &forward.socket).await;
         }
     }
 }
@@ -95,14 +92,29 @@ fn forwards(to: &Destination, container: &str) -> Vec<Forward> {
     entries.into_iter().flatten().flatten().filter_map(forward).collect()
 }
 
-/// Starts one; ssh goes into the background once the port is listened on.
+/// Starts one: an ssh that goes into the background, and is then asked for the port. What the user's own settings forward is
+/// none of its business, and would be refused to the second of them: so it begins without any forward.
 async fn forward(to: &Destination, container: &str, there: u16, here: u16) -> std::io::Result<Output> {
     let nowhere = || std::io::Error::other("there is no directory for its socket");
     let directory = ssh::sockets().ok_or_else(nowhere)?;
     let socket = directory.join(format!("{}.{there}.{here}", prefix(to, container)));
-    let mut command = ssh::command(to, &ssh::Sharing::As(&socket)).into_std();
-    command.args(["-f", "-N", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"]);
-    command.args(["-L", &format!("127.0.0.1:{here}:127.0.0.1:{there}")]).args(to.arguments());
+    let begun = begin(to, &socket).await?;
+    if !begun.status.success() {
+        return Ok(begun);
+    }
+    let mut command = ssh::command(to, &ssh::Sharing::By(&socket));
+    command.args(["-F", "none", "-O", "forward", "-L", &format!("127.0.0.1:{here}:127.0.0.1:{there}")]);
+    let asked = command.args(to.arguments()).output().await?;
+    if !asked.status.success() {
+        end(to, &socket).await;
+    }
+    Ok(asked)
+}
+
+/// Starts an ssh that waits in the background.
+async fn begin(to: &Destination, socket: &Path) -> std::io::Result<Output> {
+    let mut command = ssh::command(to, &ssh::Sharing::As(socket)).into_std();
+    command.args(["-f", "-N", "-o", "ServerAliveInterval=15", "-o", "ClearAllForwardings=yes"]).args(to.arguments());
     // What goes into the background keeps hold of what it was given to write to: that is a file then, and no pipe.
     blocking(move || {
         let mut said = tempfile::tempfile()?;
@@ -113,6 +125,14 @@ async fn forward(to: &Destination, container: &str, there: u16, here: u16) -> st
         Ok(Output { status, stdout: Vec::new(), stderr })
     })
     .await
+}
+
+/// Asks the ssh that answers at a socket to end.
+async fn end(to: &Destination, socket: &Path) {
+    let mut command = ssh::command(to, &ssh::Sharing::By(socket));
+    let _ = command.args(["-O", "exit"]).args(to.arguments()).output().await;
+    // One that was killed left its name.
+    let _ = std::fs::remove_file(socket);
 }
 
 /// This port, if nobody listens there; with 0, one that the system chooses.

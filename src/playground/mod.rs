@@ -108,6 +108,12 @@ pub enum Error {
     /// No loopback port is free.
     #[error("no port on 127.0.0.1 is free for the registry")]
     NoPort,
+    /// What the registry's container publishes would not be on this machine's loopback.
+    #[error("the engine at {host} is on another machine, and a company needs its registry on this one")]
+    Elsewhere {
+        /// The engine.
+        host: String,
+    },
     /// The registry container does not answer.
     #[error("the playground's registry does not answer at {address}")]
     RegistrySilent {
@@ -154,7 +160,7 @@ impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::NotUp => Class::Usage,
-            Self::NoPort | Self::RegistrySilent { .. } => Class::Env,
+            Self::NoPort | Self::Elsewhere { .. } | Self::RegistrySilent { .. } => Class::Env,
             Self::Template { .. } => Class::Bug,
             _ => self.inner().map_or(Class::Bug, Fault::class),
         }
@@ -174,6 +180,7 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::NotUp => vec!["onramp playground up".into()],
+            Self::Elsewhere { .. } => vec!["DOCKER_HOST=unix:///var/run/docker.sock onramp playground up".into()],
             _ => self.inner().map(Fault::next).unwrap_or_default(),
         }
     }

@@ -12,7 +12,7 @@ use super::{Error, Playground};
 use crate::blocks;
 use crate::blocks::facts::{Facts, Operation};
 use crate::blocks::{Creation, Layer};
-use crate::engine::{Backing, ContainerSpec, Engine, Mount, PortBinding, Source, VolumeSpec, label};
+use crate::engine::{Backing, ContainerSpec, Engine, Mount, PortBinding, Ports, Source, VolumeSpec, label};
 use crate::event::Observer;
 use crate::git::{self, RefUpdate, Wanted};
 use crate::images::build::definition::{self, Definition};
@@ -57,6 +57,9 @@ pub struct Report {
 
 /// Compares what should be there with what is.
 pub async fn plan(engine: &Engine, playground: &Playground) -> Result<Plan, Error> {
+    if engine.place().ports != Ports::Here {
+        return Err(Error::Elsewhere { host: engine.host().to_owned() });
+    }
     let mut build = Vec::new();
     for definition in definition::built_in(company::template("images")?)? {
         if engine.image(&local_name(&definition)).await?.is_none() {

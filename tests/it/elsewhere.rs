@@ -161,8 +161,8 @@ struct Sshd {
 }
 
 impl Sshd {
-    /// Serves the superuser, with this said in its settings, too.
-    fn start(machine: &Machine, more: &str) -> Self {
+    /// Serves the superuser, who has this variable there, too.
+    fn start(machine: &Machine, variable: &str) -> Self {
         let at = |name: &str| machine.elsewhere("sshd").join(name).display().to_string();
         machine.write(at("none"), "");
         for name in ["host", "developer", "stranger"] {
@@ -174,7 +174,7 @@ impl Sshd {
         let settings = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
              StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-             SetEnv DOCKER_HOST=unix://{}\n{more}\n",
+             SetEnv DOCKER_HOST=unix://{} {variable}\n",
             at("host"),
             at("developer.pub"),
             socket(),
@@ -200,10 +200,12 @@ impl Sshd {
     /// The variables of somebody whose ssh has this key and knows these hosts. ssh asks the system where home is, and not the
     /// variable: so it is told where its settings are.
     fn user(&self, machine: &mut Machine, key: &str, known: &str) {
+        // What they forward for themselves, which only one of their connections could have.
+        let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let at = |name: &str| machine.elsewhere("sshd").join(name).display().to_string();
         let settings = format!(
             "Host far\n  HostName 127.0.0.1\n  Port {}\n  IdentityFile {}\n  IdentitiesOnly yes\n  \
-             UserKnownHostsFile {}\n  GlobalKnownHostsFile none\n",
+             UserKnownHostsFile {}\n  GlobalKnownHostsFile none\n  LocalForward {own} 127.0.0.1:1\n",
             self.port,
             at(key),
             at(known),
@@ -273,7 +275,7 @@ fn a_sandbox_on_a_machine_that_ssh_reaches_answers_here() {
 #[test]
 fn what_ssh_cannot_do_is_told_with_what_to_do() {
     let mut machine = Machine::new();
-    let sshd = Sshd::start(&machine, "SetEnv PATH=/nonexistent");
+    let sshd = Sshd::start(&machine, "PATH=/nonexistent");
     let told = |machine: &Machine, class: Class| machine.onramp("list").fails(class).stderr;
     sshd.user(&mut machine, "developer", "known");
     let none = told(&machine, Class::Env);

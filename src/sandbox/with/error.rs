@@ -269,6 +269,11 @@ impl Fault for Error {
             ),
             Self::NoBranch { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::NotOfPull { changes, .. } => format!("of that app it changes: {}", listed(changes)),
+            Self::NothingThere { .. } => "name a checkout of the app, or a directory with its Dockerfile".into(),
+            Self::OtherProject { found, .. } => format!("to mix {found} in, write --with {found}=…"),
+            Self::NothingBuilt { .. } => {
+                "its onramp.toml has no `build` for them; an image is named as --with APP=REGISTRY/NAME:TAG".into()
+            }
             Self::NotLocked { .. } => "its lock pins the base images that it is built on".into(),
             Self::BranchNotLocked { .. } => {
                 "its repository must commit its onramp.lock, which pins the base images that it is built on".into()
