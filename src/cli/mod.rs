@@ -241,6 +241,7 @@ pub fn main() -> ExitCode {
         Command::New(_) | Command::Add(_) | Command::Update(_) | Command::Remove(_) | Command::Adopt(_) => {
             "the project's files are as they were before; the same command begins again"
         }
+        Command::Rehearse(_) => "what was made for it is taken away; the same command begins again",
         _ => "what was begun stays as it is; the same command goes on from there",
     };
     // What goes on until it is interrupted ends by itself then.

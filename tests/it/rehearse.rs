@@ -1,6 +1,7 @@
 //! `rehearse deploy`: a deployment, and the way back, on the real engine and registry.
 
 use onramp::error::Class;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::company::Developer;
 use crate::engine;
@@ -119,6 +120,19 @@ fn data_that_a_migration_takes_away_does_not_come_back_with_the_old_digest() {
     assert!(told.stdout.contains("  deployment  healthy after "), "{told}");
     assert!(told.stdout.contains("  data        shop/db not as before\n"), "{told}");
     assert!(told.stdout.contains("  answers     / not as before: another body\n"), "{told}");
+    nothing_left(&dev);
+}
+
+#[test]
+fn an_interrupted_rehearsal_takes_away_what_it_made() {
+    let dev = Developer::new();
+    changed(&dev, "");
+    let begun = engine::until_created(&dev.path("shop"), || dev.in_shop("rehearse deploy production").piped());
+    kill_process(Pid::from_child(&begun), Signal::INT).unwrap();
+    let ended = begun.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{told}");
+    assert!(told.contains("hint: what was made for it is taken away; the same command begins again\n"), "{told}");
     nothing_left(&dev);
 }
 

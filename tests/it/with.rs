@@ -190,8 +190,10 @@ fn what_cannot_be_mixed_in_is_told() {
     error: --with auth=./\u{1b}]0;x\u{7}: it is too long or holds control characters
       hint: write auth=pr:12, auth=branch:NAME, auth=sha256:…, auth=REGISTRY/NAME:TAG or a directory, auth=../auth
     error: [WORK]/shop is the project shop, not auth
+      hint: to mix shop in, write --with shop=…
     error: cannot read [WORK]/shop/../nowhere: No such file or directory (os error 2)
     error: [WORK] holds neither an onramp.toml nor a Dockerfile
+      hint: name a checkout of the app, or a directory with its Dockerfile
     error: r.test/apps/auth:1 is not of 127.0.0.1:[PORT]/apps/auth, which production declares for auth/api
       hint: what is built elsewhere comes in as a directory: --with APP=../DIRECTORY
     error: there is no pull request 7
