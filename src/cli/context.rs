@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::failure::Failure;
 use super::finish;
@@ -64,6 +64,8 @@ pub struct Context {
     quiet: bool,
     /// What the catalog says of signatures, once it was asked.
     policy: Arc<Mutex<Option<Policy>>>,
+    /// The engine, once it was asked for its version.
+    engine: Arc<OnceCell<Engine>>,
 }
 
 /// What became of a change that an earlier onramp did not bring to its end.
@@ -107,6 +109,7 @@ impl Context {
             observer: progress::observer(global.quiet || global.json, global.verbose),
             quiet: global.quiet,
             policy: Arc::default(),
+            engine: Arc::default(),
         })
     }
 
@@ -376,7 +379,8 @@ impl Context {
 
     /// The engine, asked for its version.
     pub async fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::connect(&Address::find(|name| std::env::var(name).ok())?).await?)
+        let connect = async { Ok(Engine::connect(&Address::find(|name| std::env::var(name).ok())?).await?) };
+        self.engine.get_or_try_init(|| connect).await.cloned()
     }
 
     /// Prints a command's result.

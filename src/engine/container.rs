@@ -121,11 +121,15 @@ pub struct LogLine {
 }
 
 impl Engine {
+    /// Whether a container can only be made once its network is there.
+    pub fn makes_on_network(&self, spec: &ContainerSpec) -> bool {
+        self.place().plain || spec.knows_addresses()
+    }
+
     /// Makes a container; its id.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String, Error> {
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-        let alone = spec.gateway_names.is_empty() && spec.address.is_none() && spec.hosts.is_empty();
-        let gateway = if alone { None } else { self.gateway(&spec.network).await? };
+        let gateway = if spec.knows_addresses() { self.gateway(&spec.network).await? } else { None };
         let gateway = gateway.map(|gateway| gateway.address);
         let unpublished = self.place().plain && !spec.egress;
         let read_only = self.is_read_only(spec).await?;

@@ -31,27 +31,30 @@ pub struct Bringing<'a> {
     pub limit: Duration,
     /// Who is told what happens.
     pub observer: &'a Arc<dyn Observer>,
-    /// Whether another service failed: then there is nothing to wait for.
+    /// Whether another service, or the network, failed: then there is nothing to wait for.
     pub failed: watch::Receiver<bool>,
 }
 
 impl Bringing<'_> {
-    /// Brings a service to where it answers, once its needs do: its URL and what it answered. None where another one failed
+    /// Brings a service to where it answers, once its network is there and its needs do: its URL and what it answered. None where another one failed
     /// meanwhile; what changes data is at its end then, because nothing breaks it off.
     pub async fn service(
         &self,
         plan: &ServicePlan,
-        mut needs: Vec<watch::Receiver<bool>>,
+        network: watch::Receiver<bool>,
+        needs: Vec<watch::Receiver<bool>>,
     ) -> Result<Option<(Option<String>, String)>, Error> {
         let (engine, name) = (self.engine, &plan.spec.name);
         let task = plan.service.to_string();
+        let mut awaited = vec![network];
+        awaited.extend(needs);
         if plan.action != Action::Keep {
             self.observer.started(&task);
         }
         let made = matches!(plan.action, Action::Create | Action::Replace);
         if let Some(command) = plan.migrate.as_ref().filter(|_| made) {
             // Whoever it takes over from answers meanwhile, and goes on where this fails.
-            if !self.met(&mut needs).await {
+            if !self.met(&mut awaited).await {
                 return Ok(None);
             }
             self.observer.step(&task, "migrating");
@@ -59,6 +62,10 @@ impl Bringing<'_> {
         }
         if plan.action == Action::Replace {
             engine.remove_container(name).await?;
+        }
+        // Most are made while their network is: the engine asks for it when they start.
+        if made && engine.makes_on_network(&plan.spec) && !self.met(&mut awaited[..1]).await {
+            return Ok(None);
         }
         if made {
             self.create(plan, &plan.spec).await?;
@@ -78,7 +85,7 @@ impl Bringing<'_> {
             copied::bring(engine, name, &plan.copies, false, None).await?;
             action = Action::Replace;
         }
-        if !self.met(&mut needs).await {
+        if !self.met(&mut awaited).await {
             return Ok(None);
         }
         if action != Action::Keep {
@@ -114,9 +121,9 @@ impl Bringing<'_> {
         Ok(Some((url, answer)))
     }
 
-    /// Waits until what is needed is ready; not where another service failed meanwhile.
-    async fn met(&self, needs: &mut [watch::Receiver<bool>]) -> bool {
-        for need in needs {
+    /// Waits until what is awaited is there; not where something else failed meanwhile.
+    async fn met(&self, awaited: &mut [watch::Receiver<bool>]) -> bool {
+        for need in awaited {
             // The sender lives as long as this future: only readiness ends the wait.
             let ready = async { drop(need.wait_for(|ready| *ready).await) };
             if self.unless_failed(ready).await.is_none() {

@@ -298,9 +298,12 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         let action = if !right_network && action != Action::Create { Action::Replace } else { action };
         let begins =
             plan.volumes.iter().find(|filled| Some(&filled.name) == volume.as_ref()).map(|filled| &filled.begins);
-        // A clone holds what the seeds made of it.
-        let seeds = wanted.seeds.get(&member.id.service).filter(|_| member.own);
-        let seeds = seeds.filter(|_| begins.is_none_or(|begins| *begins == Filling::Empty));
+        // A clone holds what the seeds made of it. What was filled here and stands may lack some of it.
+        let cloned = begins.map_or_else(
+            || current.iter().any(|data| Some(&data.name) == volume.as_ref() && data.is_clone()),
+            |begins| *begins != Filling::Empty,
+        );
+        let seeds = wanted.seeds.get(&member.id.service).filter(|_| member.own && !cloned);
         let seed_command = seeds.filter(|_| begins.is_some()).and_then(|seeds| seeds.command.clone());
         plan.services.push(ServicePlan {
             service: member.id.clone(),

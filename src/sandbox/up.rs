@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join_all, join3, try_join_all};
+use futures_util::future::{join, join_all, try_join_all};
 use serde::Serialize;
 use tempfile::SpooledTempFile;
 use tokio::sync::watch;
@@ -48,7 +48,7 @@ pub async fn apply(
     let began = Instant::now();
     // Seeds that cannot be read are told before anything is touched.
     let seeds = pack_seeds(plan).await?;
-    build_all(engine, plan, observer).await?;
+    prepare(engine, plan, observer).await?;
     if plan.renew_network || !plan.has_gate() {
         gate::end(state, plan.sandbox.as_str()).await?;
     }
@@ -58,8 +58,11 @@ pub async fn apply(
         try_join_all(plan.remove.iter().map(|name| engine.remove_container(name))).await?;
         engine.remove_network(&plan.sandbox.network()).await?;
     }
-    // A data volume that others take over from goes last, and comes back where they do not answer.
-    let running = match make(engine, state, plan, &seeds, limit, observer, began).await {
+    // A data volume that others take over from goes last, and comes back where they do not answer. An engine with thousands of
+    // images takes seconds to list them.
+    let (made, builds) =
+        join(make(engine, state, plan, &seeds, limit, observer, began), former_builds(engine, plan)).await;
+    let running = match made {
         Ok(running) => running,
         Err(error) => {
             if let Err(left) = go_back(engine, plan, observer).await {
@@ -69,7 +72,9 @@ pub async fn apply(
         }
     };
     remove_former_data(engine, plan).await?;
-    remove_former_builds(engine, plan).await?;
+    for tag in builds? {
+        engine.untag(&tag).await?;
+    }
     Ok(running)
 }
 
@@ -99,7 +104,22 @@ pub async fn build_all(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer
     try_join_all(builds).await.map(drop)
 }
 
-/// Makes the network, the data and the services.
+/// Makes what services are made of: images and data. Where some of it cannot be made, the data is taken away again.
+async fn prepare(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
+    let volumes = join_all(plan.volumes.iter().map(|volume| fill(engine, plan, volume)));
+    // All of it comes to its end, also where a part fails: what goes back must not be overtaken.
+    let (built, filled) = join(build_all(engine, plan, observer), volumes).await;
+    let filled: Result<(), _> = filled.into_iter().collect();
+    let made = built.and(filled.map_err(Error::from));
+    if made.is_err()
+        && let Err(left) = try_join_all(plan.volumes.iter().map(|volume| discard(engine, plan, volume))).await
+    {
+        observer.note(&format!("data that was just made is left: {left}"));
+    }
+    made
+}
+
+/// Makes the network and the services.
 async fn make(
     engine: &Engine,
     state: &Path,
@@ -109,33 +129,53 @@ async fn make(
     observer: &Arc<dyn Observer>,
     began: Instant,
 ) -> Result<Vec<Running>, Error> {
+    let failed = watch::Sender::new(false);
+    let connected = watch::Sender::new(false);
     let network = async {
-        match &plan.network {
-            Some(spec) => engine.create_network(spec).await.map(|id| Some((&spec.name, id))),
-            None => Ok(None),
-        }
+        let made = connect(engine, state, plan).await;
+        match &made {
+            Ok(()) => connected.send_replace(true),
+            Err(_) => failed.send_replace(true),
+        };
+        made
     };
-    // All of it comes to its end, also where a part fails: what goes back must not be overtaken.
-    let volumes = join_all(plan.volumes.iter().map(|volume| fill(engine, plan, volume)));
-    let remove = join_all(plan.remove.iter().map(|name| engine.remove_container(name)));
-    let (network, volumes, remove) = join3(network, volumes, remove).await;
-    volumes.into_iter().chain(remove).collect::<Result<(), _>>()?;
-    if let Some((name, id)) = network? {
-        engine.remove_namesakes(name, &id).await?;
+    let services = async {
+        try_join_all(plan.remove.iter().map(|name| engine.remove_container(name))).await?;
+        let bringing = Bringing { engine, sandbox: &plan.sandbox, seeds, limit, observer, failed: failed.subscribe() };
+        bring_all(&bringing, plan, &connected, &failed, began).await
+    };
+    let (network, brought) = join(network, services).await;
+    network?;
+    brought
+}
+
+/// Makes the network that services are started on, and the gate beside it.
+async fn connect(engine: &Engine, state: &Path, plan: &Plan) -> Result<(), Error> {
+    if let Some(spec) = &plan.network {
+        let id = engine.create_network(spec).await?;
+        engine.remove_namesakes(&spec.name, &id).await?;
     }
     if plan.has_gate() {
         gate::ensure(engine, state, &plan.sandbox).await?;
     }
+    Ok(())
+}
 
+/// Brings every service up as soon as the network is there and its needs are ready.
+async fn bring_all(
+    bringing: &Bringing<'_>,
+    plan: &Plan,
+    connected: &watch::Sender<bool>,
+    failed: &watch::Sender<bool>,
+    began: Instant,
+) -> Result<Vec<Running>, Error> {
     let gates: BTreeMap<&ServiceId, watch::Sender<bool>> =
         plan.services.iter().map(|service| (&service.service, watch::Sender::new(false))).collect();
-    let failed = watch::Sender::new(false);
     let services = plan.services.iter().map(|service| {
         let needs: Vec<watch::Receiver<bool>> = service.needs.iter().map(|need| gates[need].subscribe()).collect();
-        let (gate, failed) = (&gates[&service.service], &failed);
-        let bringing = Bringing { engine, sandbox: &plan.sandbox, seeds, limit, observer, failed: failed.subscribe() };
+        let gate = &gates[&service.service];
         async move {
-            let brought = bringing.service(service, needs).await;
+            let brought = bringing.service(service, connected.subscribe(), needs).await;
             match &brought {
                 Ok(Some(_)) => drop(gate.send_replace(true)),
                 Ok(None) => {}
@@ -208,30 +248,34 @@ async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> 
             continue;
         }
         engine.remove_container(&service.spec.name).await?;
-        for name in std::iter::once(&volume.name).chain(service.golden.iter().map(|golden| &golden.next)) {
-            engine.remove_container(&plan.sandbox.carrier(name)).await?;
-            engine.remove_volume(name).await?;
-        }
-        engine.remove_volume(&plan.sandbox.seeding(&volume.name)).await?;
+        discard(engine, plan, volume).await?;
         let what = if volume.takes_over { "as it was before" } else { "none, as before" };
         observer.note(&format!("the data of {} is {what}; `onramp up` starts it again", volume.service));
     }
     Ok(())
 }
 
-/// Takes the images away that services which were built now were built as before, and those of what is not mixed in any more.
-async fn remove_former_builds(engine: &Engine, plan: &Plan) -> Result<(), Error> {
+/// Removes new data that no container uses.
+async fn discard(engine: &Engine, plan: &Plan, volume: &VolumePlan) -> Result<(), Error> {
+    let golden = plan.services.iter().filter(|service| service.service == volume.service);
+    let next = golden.filter_map(|service| service.golden.as_ref()).map(|golden| &golden.next);
+    for name in std::iter::once(&volume.name).chain(next) {
+        engine.remove_container(&plan.sandbox.carrier(name)).await?;
+        engine.remove_volume(name).await?;
+    }
+    Ok(engine.remove_volume(&plan.sandbox.seeding(&volume.name)).await?)
+}
+
+/// The images that services which are built now were built as before, and those of what is not mixed in any more.
+async fn former_builds(engine: &Engine, plan: &Plan) -> Result<Vec<String>, Error> {
     if plan.build.is_empty() && !plan.unmixed {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let images = engine.images_labelled(&[(label::SANDBOX, plan.sandbox.as_str())]).await?;
     let current = |tag: &String| plan.services.iter().any(|service| service.image == *tag);
-    for image in engine.images_labelled(&[(label::SANDBOX, plan.sandbox.as_str())]).await? {
-        // Labels are inherited: an image that somebody built on ours, or named anew, is theirs.
-        for tag in image.repo_tags.iter().filter(|tag| tag.starts_with(&plan.sandbox.image_prefix()) && !current(tag)) {
-            engine.untag(tag).await?;
-        }
-    }
-    Ok(())
+    // Labels are inherited: an image that somebody built on ours, or named anew, is theirs.
+    let ours = |tag: &String| tag.starts_with(&plan.sandbox.image_prefix()) && !current(tag);
+    Ok(images.into_iter().flat_map(|image| image.repo_tags).filter(ours).collect())
 }
 
 async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<dyn Observer>) -> Result<(), Error> {

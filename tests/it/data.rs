@@ -36,6 +36,10 @@ fn seeds_go_in_once_and_every_later_sandbox_begins_with_a_clone() {
     assert_eq!(products(&dev, "shop"), "0");
     let log = dev.onramp("logs db").dir("feature").ok().stdout;
     assert!(!log.contains("seed.sql"), "its seeds were not applied again: {log}");
+    dev.onramp("down").dir("feature").ok();
+    dev.onramp("up").dir("feature").ok();
+    let seeds = dev.onramp("exec db -- ls /docker-entrypoint-initdb.d").dir("feature").ok().stdout;
+    assert_eq!(seeds, "", "a clone is whole: nothing is put in");
 
     dev.in_shop("down --data --yes").ok();
     assert_eq!(products(&dev, "feature"), "5", "what it lies on stays");

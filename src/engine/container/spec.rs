@@ -134,6 +134,11 @@ impl ContainerSpec {
         crate::reference::Digest::of(&serde_json::to_vec(self).expect("a specification is plain data"))
     }
 
+    /// Whether addresses of its network are written into it.
+    pub(super) fn knows_addresses(&self) -> bool {
+        !self.gateway_names.is_empty() || self.address.is_some() || !self.hosts.is_empty()
+    }
+
     /// The same with another volume in the place of one.
     #[must_use]
     pub fn on(&self, volume: &str, other: &str) -> Self {
