@@ -11,7 +11,7 @@ use crate::engine::Published;
 use crate::project::service::Service;
 
 /// The first probes come this close after each other.
-const QUICK: Duration = Duration::from_millis(20);
+const QUICK: Duration = Duration::from_millis(10);
 /// After a second of them the gaps grow, up to this.
 const SLOW: Duration = Duration::from_millis(500);
 /// One probe takes at most this long.
@@ -26,7 +26,7 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// Probes until the service answers; what it answered. `last` keeps what the latest probe saw, for a timeout's message.
 pub async fn wait(service: &Service, port: Published, last: &mut String) -> String {
     let mut gap = QUICK;
-    let mut quick_probes = 50;
+    let mut quick_probes = 100;
     loop {
         let seen = match &service.ready {
             Some(ready) => http(port.at, &ready.http).await,
