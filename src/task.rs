@@ -28,7 +28,7 @@ pub fn threads(files: usize) -> usize {
 }
 
 /// Does the same to each of many small files, on a few threads. The error is the first one in their order.
-pub fn each<T: Sync, E: Send>(files: &[T], work: impl Fn(&T) -> Result<(), E> + Sync) -> Result<(), E> {
+pub fn each<'f, T: Sync, E: Send>(files: &'f [T], work: impl Fn(&'f T) -> Result<(), E> + Sync) -> Result<(), E> {
     let threads = threads(files.len());
     if threads == 1 {
         return files.iter().try_for_each(work);

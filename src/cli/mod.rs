@@ -42,6 +42,7 @@ mod router;
 mod shell;
 mod signatures;
 mod snapshot;
+mod state;
 mod status;
 mod terminal;
 mod test;
@@ -188,6 +189,7 @@ enum Command {
     Deploy(deploy::Arguments),
     Pr(pr::Arguments),
     Release(release::Arguments),
+    State(state::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     #[command(hide = true)]
@@ -311,6 +313,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Deploy(arguments) => arguments.run(cx).await,
         Command::Pr(arguments) => arguments.run(cx).await,
         Command::Release(arguments) => arguments.run(cx).await,
+        Command::State(arguments) => arguments.run(cx).await,
         Command::Completions(arguments) => Ok(arguments.run(cx)),
         Command::Man(arguments) => arguments.run(cx),
         Command::XdebugRelay(arguments) => arguments.run(cx).await,

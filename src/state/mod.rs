@@ -1,8 +1,10 @@
 //! The state repository: what every environment runs, read at one commit, and the edits that propose a change to it.
 
+pub mod diff;
 pub mod edit;
 pub mod environment;
 pub mod freeze;
+pub mod lint;
 pub mod policy;
 pub mod unmet;
 
@@ -17,6 +19,7 @@ use crate::error::{Class, Fault};
 use crate::git::{self, Commit, Mirror, RepoUrl, Wanted};
 use crate::name::Name;
 use crate::text::did_you_mean;
+use crate::tree::{Cap, Tree};
 
 /// The file with the environments and their policy.
 pub const RULES: &str = "state.toml";
@@ -121,6 +124,16 @@ impl State {
     /// The commit that the default branch stands on: what is declared now.
     pub fn head(&self) -> Result<Commit, Error> {
         Ok(self.mirror.head()?)
+    }
+
+    /// The commit that a tag, a branch, `HEAD` or (the beginning of) a commit id names.
+    pub fn find(&self, name: &str) -> Result<Commit, Error> {
+        Ok(self.mirror.reader()?.find(name)?)
+    }
+
+    /// Everything that is in it at a commit.
+    pub fn tree(&self, commit: &Commit) -> Result<Tree, Error> {
+        Ok(self.mirror.reader()?.take(commit, "", Cap::TEMPLATE)?.tree)
     }
 
     /// The environments and their policy at a commit.

@@ -45,6 +45,7 @@ mod setup;
 mod share;
 mod signature;
 mod spelling;
+mod state;
 mod test;
 mod trust;
 mod unversioned;
