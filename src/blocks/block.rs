@@ -125,6 +125,12 @@ impl Block {
         self
     }
 
+    /// Lets go of its source: it renders nothing any more.
+    pub fn release(&mut self) {
+        self.whole = Tree::default();
+        self.template.source = Tree::default();
+    }
+
     /// Lets its Jinja extensions run, by the user's own Python: for those who trust it.
     pub fn allow_python(&mut self) {
         if !self.template.rules.extensions.is_empty() {

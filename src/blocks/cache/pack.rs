@@ -167,8 +167,14 @@ impl Pack {
         }
         self.reader.seek(SeekFrom::Start(after)).ok()?;
         let length = self.number()?;
-        let About { origins, once } = serde_json::from_slice(&self.take(length)?).ok()?;
-        Some(Rendered { tree: self.tree()?, origins, once })
+        let about = self.step(length)?;
+        self.reader.seek_relative(i64::try_from(length).ok()?).ok()?;
+        // The tree is made first: of a large one, what it takes on the way is free again for what is known beside it.
+        let tree = self.tree()?;
+        self.reader.seek(SeekFrom::Start(about)).ok()?;
+        let about = (&mut self.reader).take(length as u64);
+        let About { origins, once } = serde_json::from_reader(about).ok()?;
+        Some(Rendered { tree, origins, once })
     }
 
     fn number(&mut self) -> Option<usize> {

@@ -233,14 +233,17 @@ impl Aimed {
 
     /// Plans the update.
     fn prepare(self, cx: &Context) -> Result<Prepared, Failure> {
-        let followed = self.followed(cx, &self.follow(cx)?)?;
-        let Self { arguments, place, lock, taken, .. } = self;
+        let mut followed = self.followed(cx, &self.follow(cx)?)?;
+        let Self { arguments, place, lock, taken, targets, .. } = self;
         let style = match arguments.conflict {
             Conflict::Inline => Style::Inline,
             Conflict::Rej => Style::Rej,
         };
         let manner = Manner { style, project: place.name() };
         let commands = Commands::of(&followed)?;
+        // Nothing renders from here on, and of a large template the source is large.
+        drop(targets);
+        followed.iter_mut().for_each(|block| block.to.release());
         let plan = if followed.is_empty() && taken.is_empty() {
             None
         } else {
