@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 
+import many
 from harness import ENV, HOME, MEMORY, ONRAMP, ROOT, RUNS, WORK, median, note, onramp, python, run, table
 
 FLOOR = ROOT / "target/release/examples/floor"
@@ -203,7 +204,7 @@ def fetch(url):
         return None
 
 
-def report(pair, start, small, large, change, nothing):
+def report(pair, start, small, large, change, nothing, eight):
     host = engine("version")
     size = ONRAMP.stat().st_size / 1e6
     ratio = lambda a, b: f"{pair[a] / pair[b]:.2f} ×"
@@ -218,6 +219,7 @@ def report(pair, start, small, large, change, nothing):
         ("`onramp down` against `docker compose down`", f"{pair['onramp down']:.2f} s", f"{pair['compose down']:.2f} s", f"{pair['compose down'] / pair['onramp down']:.1f} × faster", ""),
         ("`onramp up` with nothing to do", f"{nothing['onramp up'] * 1000:.0f} ms", "", "", "under 150 ms"),
         ("`onramp test` against the same program by `docker exec`", f"{nothing['onramp test'] * 1000:.0f} ms", f"{nothing['docker exec'] * 1000:.0f} ms", f"{(nothing['onramp test'] - nothing['docker exec']) * 1000:.0f} ms more", "under 60 ms more"),
+        *many.rows(eight),
         ("a saved file until a request is answered with it, `sync` by mount, `onramp watch`", f"{change['bind'] * 1000:.1f} ms", "", "", "under 150 ms"),
         ("the same, `sync` by copy", f"{change['copy'] * 1000:.0f} ms", "", "", "under 150 ms"),
         ("`onramp --version` against `git --version`", f"{start['onramp --version'] * 1000:.1f} ms", f"{start['git --version'] * 1000:.1f} ms", "", "under 20 ms"),
@@ -252,6 +254,7 @@ def measure():
     project = lamp_project()
     start = measure_start(project)
     pair, containers = measure_pair(project, peer)
+    eight = many.measure(project, peer, pair_of, compose_file, min(RUNS, 5))
     change = measure_change(project, RUNS)
     nothing = measure_nothing(project)
     small = measure_fresh(project, 50, RUNS)
@@ -263,4 +266,4 @@ def measure():
     for command in (["image", "list"], ["image", "pull"], ["test"], ["deploy", "test"], ["release", "status"],
                     ["down", "--data", "--yes"], ["prune", "--golden", "--yes"], ["playground", "down", "--yes", "--keep-images"]):
         onramp(*command, cwd=project)
-    return report(pair, start, small, large, change, nothing)
+    return report(pair, start, small, large, change, nothing, eight)

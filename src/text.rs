@@ -10,8 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 pub fn neutral(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-        if (c.is_control() && c != '\n' && c != '\t') || reorders {
+        if is_unsafe(c) && c != '\n' && c != '\t' {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -20,7 +19,12 @@ pub fn neutral(text: &str) -> String {
     out
 }
 
-/// The same, on one line of at most `max` characters: for labels, titles and other names in tables.
+/// Whether a character is none that is seen: a terminal would do something, or show others in another order.
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// The same as [`neutral`], on one line of at most `max` characters: for labels, titles and other names in tables.
 pub fn neutral_line(text: &str, max: usize) -> String {
     shorten(&neutral(&text.replace(['\n', '\t', '\r'], " ")), max)
 }

@@ -54,7 +54,13 @@ fn file_of(state: &Path, what: &str) -> Result<(PathBuf, File), FileError> {
 }
 
 /// Held while a thing is changed.
-pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Lock);
+pub struct Turn {
+    lock: Lock,
+    /// Whether whoever had it before was cut off, and nobody has put right since what that left.
+    cut_off: bool,
+    /// Whether something is being changed at this moment: then this one is cut off, too.
+    changing: bool,
+}
 
 /// Why a turn could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -101,28 +107,56 @@ impl Turn {
             }
             Err((_, TryLockError::Error(error))) => return Err(FileError::io("lock", &path)(error).into()),
         };
-        Self::held(lock).map_err(|error| FileError::io("write", &path)(error).into())
+        Self::held(lock).map_err(|error| FileError::io("use", &path)(error).into())
     }
 
     /// Takes the turn once nobody else has it.
     pub fn wait(state: &Path, what: &str) -> Result<Self, FileError> {
         let (path, file) = file_of(state, what)?;
         let lock = Lock::wait(file).map_err(FileError::io("lock", &path))?;
-        Self::held(lock).map_err(FileError::io("write", &path))
+        Self::held(lock).map_err(FileError::io("use", &path))
+    }
+
+    /// Whether whoever had the turn before was killed, or broke off in the middle of a change. What they had asked of others may still be done.
+    pub fn was_cut_off(&self) -> bool {
+        self.cut_off
+    }
+
+    /// Makes a change. Where it is broken off, the next one knows.
+    pub async fn during<T>(&mut self, change: impl Future<Output = T>) -> T {
+        self.changing = true;
+        let done = change.await;
+        self.changing = false;
+        done
+    }
+
+    /// What they left is put right.
+    pub fn settled(&mut self) {
+        self.cut_off = false;
     }
 
     fn held(lock: Lock) -> std::io::Result<Self> {
-        // Only for the message that others see.
         let mut file = &lock.0;
+        let cut_off = file.metadata()?.len() > 0;
+        // The number is only for the message that others see.
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()))?;
-        Ok(Self(lock))
+        Ok(Self { lock, cut_off, changing: false })
     }
 
     /// Shares the turn with others that share it, once nobody has it alone: that does not take long.
     pub fn share(state: &Path, what: &str) -> Result<Self, FileError> {
         let (path, file) = file_of(state, what)?;
         file.lock_shared().map_err(FileError::io("lock", &path))?;
-        Ok(Self(Lock(file)))
+        Ok(Self { lock: Lock(file), cut_off: true, changing: false })
+    }
+}
+
+impl Drop for Turn {
+    /// An empty file tells the next one that this one came to its end.
+    fn drop(&mut self) {
+        if !self.cut_off && !self.changing {
+            let _ = self.lock.0.set_len(0);
+        }
     }
 }
 
@@ -150,6 +184,31 @@ mod tests {
         assert!(matches!(Turn::take(dir.path(), "builds"), Err(Error::Busy { .. })));
         drop(second);
         Turn::take(dir.path(), "builds").unwrap();
+    }
+
+    #[test]
+    fn the_next_one_knows_that_one_was_killed_until_that_is_put_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || Turn::take(dir.path(), "sandbox shop").unwrap();
+        assert!(!take().was_cut_off());
+        assert!(!take().was_cut_off(), "the first one came to its end");
+        // As the kernel ends the turn of one that is killed.
+        let mut killed = take();
+        drop(std::mem::replace(&mut killed.lock, Lock(tempfile::tempfile().unwrap())));
+        let mut next = take();
+        assert!(next.was_cut_off());
+        drop(next);
+        next = take();
+        assert!(next.was_cut_off(), "that one changed nothing");
+        next.settled();
+        drop(next);
+        assert!(!take().was_cut_off());
+        // As a command that is interrupted.
+        next = take();
+        let change = next.during(std::future::pending::<()>());
+        assert!(futures_util::future::FutureExt::now_or_never(change).is_none());
+        drop(next);
+        assert!(take().was_cut_off());
     }
 
     #[test]

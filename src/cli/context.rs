@@ -29,10 +29,11 @@ use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::sandbox::router::RouterId;
 use crate::sandbox::with::Mix;
-use crate::sandbox::{SandboxId, View, owned};
+use crate::sandbox::{self, SandboxId, View, owned};
 use crate::settings::Settings;
 use crate::state::State;
 use crate::task::blocking;
+use crate::turn::Turn;
 
 /// The resolved surroundings of one command.
 #[derive(Clone)]
@@ -280,6 +281,14 @@ impl Context {
         Ok(pull.apply(prepared).await?)
     }
 
+    /// Waits for what an onramp that was killed had begun with a sandbox, and puts right what it left; whether it was up.
+    pub async fn settle(&self, engine: &Engine, sandbox: &str, turn: &mut Turn) -> Result<bool, Failure> {
+        if self.dry_run {
+            return Ok(false);
+        }
+        Ok(sandbox::settle(engine, &self.paths.state, sandbox, turn, &*self.observer).await?)
+    }
+
     /// Gives back to the developer what programs of a sandbox made in the project's directories. That it could not be is no
     /// failure of what was asked for.
     pub async fn give_back(&self, engine: &Engine, project: &Project, id: &SandboxId) {
@@ -387,7 +396,7 @@ impl Context {
     pub fn report(&self, report: &impl Report) {
         if self.json {
             let document = output::document(report);
-            output::print(&format!("{}\n", serde_json::to_string_pretty(&document).expect("a document is plain data")));
+            output::print(&output::json(&document, output::Lines::Several));
         } else {
             output::print(&report.text());
         }

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Report, Verdict};
 use crate::sandbox::reaper::{self, Process};
-use crate::sandbox::{SandboxId, beside, down, turn_on, view};
+use crate::sandbox::{self, SandboxId, beside, down, turn_on, view};
 use crate::task::blocking;
 use crate::turn::Turn;
 
@@ -56,11 +56,15 @@ impl Arguments {
                 None => down::Plan::nothing(id.as_str()),
             };
         }
-        if turn.is_some() {
+        if let Some(turn) = &mut turn {
             if !plan.containers.is_empty() {
                 cx.give_back(&engine, &project, &id).await;
             }
-            down::apply(&engine, &cx.paths.state, &plan).await?;
+            turn.during(down::apply(&engine, &cx.paths.state, &plan)).await?;
+            if turn.was_cut_off() {
+                // What the one that was killed had asked for may have come after the look.
+                sandbox::finish(&engine, &cx.paths.state, id.as_str(), self.data, turn).await?;
+            }
             beside::sweep(&engine, &cx.paths.state, &id).await?;
             if plan.kept.is_empty() {
                 reaper::forget(&cx.paths.state, id.as_str())?;

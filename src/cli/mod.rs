@@ -348,8 +348,7 @@ async fn exhausted() -> String {
 
 fn report(failure: &Failure, json: bool) -> ExitCode {
     if json {
-        let text = serde_json::to_string_pretty(&failure.json()).expect("a failure is plain data");
-        output::print(&format!("{text}\n"));
+        output::print(&output::json(&failure.json(), output::Lines::Several));
     } else {
         output::say(failure.text().trim_end());
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::error::Class;
+use crate::text;
 
 /// What a command found or did.
 pub trait Report: Serialize {
@@ -35,6 +36,34 @@ pub fn document(report: &impl Serialize) -> serde_json::Value {
         }
     }
     serde_json::Value::Object(document)
+}
+
+/// A document as it is printed, on one line or on several. What a terminal could take for more than text is escaped, in JSON's own
+/// way: a program reads it as it is.
+pub fn json(document: &serde_json::Value, lines: Lines) -> String {
+    let text = match lines {
+        Lines::One => serde_json::to_string(document),
+        Lines::Several => serde_json::to_string_pretty(document),
+    };
+    let mut out = String::new();
+    for c in text.expect("a document is plain data").chars() {
+        if c != '\n' && text::is_unsafe(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// How many lines a document takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// One: it is one of many.
+    One,
+    /// As many as it has parts.
+    Several,
 }
 
 /// Whether the reader of stdout went away.

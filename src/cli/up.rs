@@ -224,7 +224,8 @@ pub async fn make(
     begin: &Begin,
     asker: Option<&Process>,
 ) -> Result<Option<BroughtUp>, Failure> {
-    let turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
+    let mut turn = Turn::take(&cx.paths.state, &turn_on(view.id.as_str()))?;
+    cx.settle(engine, view.id.as_str(), &mut turn).await?;
     let lock = cx.locked_images(&view).await?;
     let state = cx.paths.state.clone();
     let key = blocking(move || SandboxKey::open(&state)).await?;
@@ -258,7 +259,7 @@ pub async fn make(
         reaper::start(&cx.paths.state, &view.project.root, view.id.as_str(), process)?;
         cx.observer.note(&format!("sandbox {} ends with process {}", view.id, process.number));
     }
-    let mut services = up::apply(engine, &cx.paths.state, &plan, cx.timeout, &cx.observer).await?;
+    let mut services = turn.during(up::apply(engine, &cx.paths.state, &plan, cx.timeout, &cx.observer)).await?;
     up::name(engine, &cx.paths.state, cx.hostnames_port(), &plan, &mut services).await?;
     // Whoever brings it up again after the process has ended wants it to stay.
     if asker.is_none() && tied.is_some_and(|process| !process.runs()) {

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 
 use bollard::container::LogOutput;
+use bollard::errors::Error as Raw;
 use bollard::models::{ContainerSummaryStateEnum, EndpointSettings};
 use bollard::query_parameters::{
     CreateContainerOptions, DownloadFromContainerOptions, EventsOptions, ListContainersOptions, LogsOptions,
@@ -155,9 +156,22 @@ impl Engine {
         let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
         match self.docker.remove_container(name, Some(options)).await {
             Ok(()) => Ok(()),
-            // 409: another call is removing it already.
-            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            Err(error) if is_status(&error, 404) => Ok(()),
+            // Another call is removing it already, perhaps that of an onramp that was killed.
+            Err(error) if is_status(&error, 409) => self.wait_for_removal(name).await,
             Err(error) => Err(Self::failed(format!("remove container {name}"), error)),
+        }
+    }
+
+    /// Waits until a container that is being removed is gone: until then its network and volumes are in use, and its name is.
+    async fn wait_for_removal(&self, name: &str) -> Result<(), Error> {
+        let options = WaitContainerOptions { condition: "removed".to_owned() };
+        let patient = self.docker.clone().with_timeout(COPYING);
+        match patient.wait_container(name, Some(options)).next().await {
+            // Its exit code, whatever it is, comes with its removal.
+            None | Some(Ok(_) | Err(Raw::DockerContainerWaitError { .. })) => Ok(()),
+            Some(Err(error)) if is_status(&error, 404) => Ok(()),
+            Some(Err(error)) => Err(Self::failed(format!("wait until {name} is removed"), error)),
         }
     }
 
@@ -267,7 +281,7 @@ impl Engine {
         let mut stream = patient.wait_container(name, Some(options));
         match stream.next().await {
             Some(Ok(ended)) => Ok(Watch { exit_code: ended.status_code }),
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(Watch { exit_code: code }),
+            Some(Err(Raw::DockerContainerWaitError { code, .. })) => Ok(Watch { exit_code: code }),
             Some(Err(error)) => Err(Self::failed(format!("wait for {name}"), error)),
             None => Err(Error::Broken { verb: format!("wait for {name}"), detail: "the answer ended".to_owned() }),
         }

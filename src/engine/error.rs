@@ -161,9 +161,34 @@ pub enum Error {
     },
 }
 
+/// What is said of a disk that is full: by the system, by engines that pass its words on, and by databases.
+const FULL: [&str; 4] = ["no space left on device", "disk quota exceeded", "disk full", "errno: 28"];
+
+/// What shows, and what gives back, the room that an engine takes.
+pub const ROOM: [&str; 3] = ["docker system df", "onramp list --size", "onramp prune --golden"];
+
+/// Whether somebody's words are about a disk that is full.
+pub fn says_full(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    FULL.iter().any(|full| words.contains(full))
+}
+
+impl Error {
+    /// Whether the engine's disk is full.
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Stream { detail, .. } | Self::Refused { detail, .. } | Self::Broken { detail, .. } => {
+                says_full(detail)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
+            full if full.is_full() => Class::Io,
             Self::NoEngine { .. }
             | Self::NotAllowed { .. }
             | Self::Version { .. }
@@ -209,6 +234,7 @@ impl Fault for Error {
             Self::NoDialler { .. } => {
                 Some("it runs `docker system dial-stdio` there, which Docker's client has since 18.09".into())
             }
+            full if full.is_full() => Some("the disk that the engine keeps images and data on is full".into()),
             Self::Stream { tail, .. } if !tail.is_empty() => Some(tail.join("\n")),
             Self::PortTaken { .. } => {
                 Some("leave `publish` out of onramp.toml and the engine chooses a free port".into())
@@ -219,6 +245,7 @@ impl Fault for Error {
 
     fn next(&self) -> Vec<String> {
         match self {
+            full if full.is_full() => ROOM.map(str::to_owned).to_vec(),
             Self::NoEngine { host, .. } if is_ssh(host) => vec![super::address::by_hand(host, "docker version")],
             Self::NoEngine { host, .. } if host.starts_with("tcp://") => vec![format!("docker --host {host} version")],
             Self::NoEngine { .. } => vec!["systemctl start docker".into(), "onramp doctor".into()],

@@ -15,6 +15,7 @@ mod limits;
 mod network;
 mod place;
 mod root;
+mod usage;
 mod volume;
 
 pub use address::{Address, Destination, Way};
@@ -22,7 +23,7 @@ pub use container::{
     CAPABILITIES, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Published, Source,
     Watch,
 };
-pub use error::Error;
+pub use error::{Error, ROOM, says_full};
 pub use exec::{ExecSpec, Interactive, Output};
 pub use hold::Held;
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
@@ -30,6 +31,7 @@ pub use limits::{Limits, PIDS};
 pub use network::{Gateway, NetworkSpec};
 pub use place::{Place, Ports};
 pub use root::{Root, SCRATCH, TMPFS};
+pub use usage::{ImageUsage, Usage};
 pub use volume::{Backing, Volume, VolumeSpec};
 
 use std::collections::HashMap;
@@ -76,7 +78,7 @@ pub mod label {
     pub const NUMBER: &str = "dev.onramp.number";
     /// Digest of the seeds that filled a volume.
     pub const SEED: &str = "dev.onramp.seed";
-    /// On a volume that holds nothing: the data volume that is being filled by a seed command.
+    /// On a volume that holds nothing: the data volume that is being filled.
     pub const SEEDING: &str = "dev.onramp.seeding";
     /// On a volume that only others lie on: `base` or `upper`.
     pub const LAYER: &str = "dev.onramp.layer";

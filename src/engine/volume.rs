@@ -93,6 +93,15 @@ impl Engine {
         Ok(all.filter(|volume| carries(&volume.labels, labels)).collect())
     }
 
+    /// Waits until nobody is at work on a volume.
+    pub async fn wait_for_volume(&self, name: &str) -> Result<(), Error> {
+        match self.docker.inspect_volume(name).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_status(&error, 404) => Ok(()),
+            Err(error) => Err(Self::failed(format!("inspect volume {name}"), error)),
+        }
+    }
+
     /// Removes a volume; one that is not there is removed.
     pub async fn remove_volume(&self, name: &str) -> Result<(), Error> {
         match self.docker.remove_volume(name, None::<RemoveVolumeOptions>).await {

@@ -74,7 +74,7 @@ impl<'a> Beside<'a> {
     /// Takes it away, its data too.
     pub async fn down(mut self) -> Result<(), Error> {
         // Broken off in the middle, or failed, it is tried once more where this is dropped.
-        take_away(self.engine, self.state, self.id.as_str()).await?;
+        down::all(self.engine, self.state, self.id.as_str(), true).await?;
         self.there = false;
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Drop for Beside<'_> {
         }
         // What cannot be taken away now is taken away by the next run.
         tokio::task::block_in_place(|| {
-            let away = take_away(self.engine, self.state, self.id.as_str());
+            let away = down::all(self.engine, self.state, self.id.as_str(), true);
             let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL, away).await });
         });
     }
@@ -105,19 +105,8 @@ pub async fn sweep(engine: &Engine, state: &Path, id: &SandboxId) -> Result<(), 
     let left: BTreeSet<&String> = all.filter_map(|labels| labels.get(label::SANDBOX)).collect();
     try_join_all(left.into_iter().map(|sandbox| async move {
         let Ok(_turn) = Turn::take(state, &turn_on(sandbox)) else { return Ok(()) };
-        take_away(engine, state, sandbox).await
+        down::all(engine, state, sandbox, true).await
     }))
     .await?;
     Ok(())
-}
-
-/// Takes it away, and what the engine was still at for it meanwhile.
-async fn take_away(engine: &Engine, state: &Path, sandbox: &str) -> Result<(), Error> {
-    loop {
-        let plan = down::plan(engine, sandbox, true).await?;
-        if plan.is_empty() {
-            return Ok(());
-        }
-        down::apply(engine, state, &plan).await?;
-    }
 }

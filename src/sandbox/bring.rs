@@ -95,11 +95,11 @@ impl Bringing<'_> {
         self.observer.step(&task, "waiting for an answer");
         let answered = || self.unless_failed(answered(engine, name, &plan.service, &plan.definition, self.limit));
         let Some(mut found) = answered().await.transpose()? else { return Ok(None) };
-        if let Some(command) = &plan.seed_command
-            && let Some(volume) = &plan.volume
-        {
+        if let Some(command) = &plan.seed_command {
             self.observer.step(&task, "seeding");
             seed::run(engine, name, &plan.service, command, self.limit).await?;
+        }
+        if let Some(volume) = plan.volume.as_ref().filter(|_| plan.fills) {
             engine.remove_volume(&self.sandbox.seeding(volume)).await?;
         }
         if let Some(golden) = &plan.golden

@@ -114,3 +114,18 @@ pub async fn apply(engine: &Engine, state: &Path, plan: &Plan) -> Result<(), Err
     }
     router::end_unwanted(engine, state).await
 }
+
+/// Takes it away, and what the engine was still at for it meanwhile.
+pub async fn all(engine: &Engine, state: &Path, sandbox: &str, data: bool) -> Result<(), Error> {
+    loop {
+        let plan = plan(engine, sandbox, data).await?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        apply(engine, state, &plan).await?;
+        // An image that somebody uses stays.
+        if plan.containers.is_empty() && plan.networks.is_empty() && plan.volumes.is_empty() {
+            return Ok(());
+        }
+    }
+}

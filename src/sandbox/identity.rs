@@ -35,8 +35,8 @@ impl SandboxId {
     pub fn new(project: &Name, branch: Option<&str>, directory: &Path) -> Self {
         let shown = slug(branch.unwrap_or("detached"), 20);
         // The slug may lose what tells two branches apart; the hash does not.
-        let whole = format!("{}\0{}", directory.display(), branch.unwrap_or_default());
-        let digest = Digest::of(whole.as_bytes());
+        let whole = [directory.as_os_str().as_encoded_bytes(), b"\0", branch.unwrap_or_default().as_bytes()].concat();
+        let digest = Digest::of(&whole);
         let hash = &digest.hex()[..8];
         let name = if shown.is_empty() { format!("{project}-{hash}") } else { format!("{project}-{shown}-{hash}") };
         let (branch, directory) = (branch.map(str::to_owned), directory.to_owned());
@@ -107,7 +107,7 @@ impl SandboxId {
         format!("onramp.{}.{app}.{service}.secrets", self.name)
     }
 
-    /// What the volume is called that is there while a seed command fills another one.
+    /// What the volume is called that is there while another one is filled.
     pub fn seeding(&self, volume: &str) -> String {
         format!("{volume}.seeding")
     }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::data::{self, Inventory, layers};
+use super::room::Room;
 use super::router::Reached;
 use super::{Error, down, gate, reaper, turn_on, with};
 use crate::engine::{Engine, Volume, label};
@@ -22,7 +23,7 @@ pub struct Found {
     pub sandbox: String,
     /// The project's directory.
     pub directory: PathBuf,
-    /// The branch; none where none was checked out.
+    /// The branch, exactly as git has it: whether it is gone is asked by it. None where none was checked out.
     pub branch: Option<String>,
     /// How many of its services run.
     pub running: usize,
@@ -40,6 +41,9 @@ pub struct Found {
     pub last: Option<Timestamp>,
     /// Why nobody can come back to it; none where somebody can.
     pub gone: Option<Gone>,
+    /// How much room it takes, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
 }
 
 /// Why nobody can come back to a sandbox.
@@ -103,7 +107,7 @@ impl Found {
         let found = all.entry(sandbox.clone()).or_insert_with(|| Self {
             sandbox: sandbox.clone(),
             directory: text(label::PROJECT_DIR).map(PathBuf::from).unwrap_or_default(),
-            branch: text(label::BRANCH).map(|branch| neutral_line(branch, 200)),
+            branch: text(label::BRANCH).cloned(),
             running: 0,
             containers: 0,
             volumes: 0,
@@ -112,6 +116,7 @@ impl Found {
             named: Vec::new(),
             last: None,
             gone: None,
+            room: None,
         });
         found.last = found.last.max(made);
         Some(found)

@@ -14,6 +14,7 @@ pub mod data;
 pub mod debug;
 pub mod down;
 mod fetch;
+mod full;
 pub mod gate;
 mod identity;
 pub mod many;
@@ -25,10 +26,12 @@ pub mod plan;
 pub mod ready;
 pub mod reaper;
 pub mod record;
+pub mod room;
 pub mod router;
 pub mod run;
 mod secret;
 pub mod seed;
+mod settle;
 pub mod source;
 pub mod status;
 pub mod up;
@@ -40,6 +43,7 @@ pub use closure::{Member, ServiceId};
 pub use identity::{SandboxId, turn_on};
 pub use plan::Plan;
 pub use secret::{Files as SecretFiles, SandboxKey};
+pub use settle::{finish, settle};
 pub use view::View;
 
 use crate::engine;
@@ -274,6 +278,14 @@ pub enum Error {
         /// Its last lines.
         log: Vec<String>,
     },
+    /// A service could not go on because the engine's disk is full.
+    #[error("the engine's disk is full: {cause}")]
+    Full {
+        /// How it failed.
+        cause: Box<Error>,
+        /// Where the engine keeps images and data; none where that is not on this machine.
+        root: Option<std::path::PathBuf>,
+    },
     /// Something stands where a test's artifacts would go, and no test left it there.
     #[error("{} is in the way of a test's artifacts, and no test left it there", path.display())]
     Somebodys {
@@ -331,6 +343,7 @@ impl Fault for Error {
             | Self::NoSecretFiles { .. }
             | Self::OutOfReach { .. }
             | Self::NoRouter { .. } => Class::Env,
+            Self::Full { .. } => Class::Io,
             Self::Authority(error) => error.class(),
             Self::Turn(error) => error.class(),
             Self::Engine(error) => error.class(),
@@ -353,6 +366,11 @@ impl Fault for Error {
                 log => format!("its last lines:\n{}", log.join("\n")),
             }),
             Self::NoSnapshot { known, .. } if known.is_empty() => Some("it has none".into()),
+            Self::Full { cause, root } => {
+                let place = root.as_ref().map_or(String::new(), |root| format!(" in {}", root.display()));
+                let said = cause.hint().unwrap_or_default();
+                Some(format!("it keeps images and data{place}; once there is room, `onramp up` goes on\n{said}"))
+            }
             Self::NoService { known, .. } | Self::NoSnapshot { known, .. } => {
                 Some(format!("it has: {}", known.join(", ")))
             }
@@ -388,6 +406,7 @@ impl Fault for Error {
 
     fn next(&self) -> Vec<String> {
         match self {
+            Self::Full { .. } => engine::ROOM.map(str::to_owned).to_vec(),
             Self::NoGate { .. } => vec![format!("ss -ltnp 'sport = :{}'", gate::PORT)],
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],

@@ -147,6 +147,9 @@ pub struct ServicePlan {
     pub secrets: Option<SecretFiles>,
     /// The program that migrates before it takes over.
     pub migrate: Option<Vec<String>>,
+    /// Whether it fills its data: until it answers, and has its seeds, that is nobody's.
+    #[serde(skip)]
+    pub fills: bool,
     /// The program that fills its data once it answers.
     #[serde(skip)]
     pub seed_command: Option<Vec<String>>,
@@ -239,12 +242,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
         pull: Vec::new(),
         build: Vec::new(),
         renew_network: !existing.networks.is_empty() && !right_network,
-        network: (!right_network).then(|| NetworkSpec {
-            name: id.network(),
-            labels: sandbox_labels(id).collect(),
-            egress,
-            preferred: id.preferred_subnet(),
-        }),
+        network: (!right_network).then(|| network(id, egress)),
         volumes: Vec::new(),
         services: Vec::new(),
         remove: Vec::new(),
@@ -323,6 +321,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
             migrate: member.service.migrate.clone(),
+            fills: begins == Some(&Filling::Empty),
             seed_command,
             secrets,
             golden: golden.flatten(),
@@ -422,6 +421,10 @@ pub fn pinned(image: &ImageRef, lock: &Lock) -> Result<ImageRef, Error> {
     }
     let locked = lock.images.get(image).ok_or_else(|| Error::NotLocked { image: image.to_string() })?;
     Ok(image.at(locked.digest.clone()))
+}
+
+fn network(id: &SandboxId, egress: bool) -> NetworkSpec {
+    NetworkSpec { name: id.network(), labels: sandbox_labels(id).collect(), egress, preferred: id.preferred_subnet() }
 }
 
 pub(super) fn sandbox_labels(id: &SandboxId) -> impl Iterator<Item = (String, String)> {

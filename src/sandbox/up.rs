@@ -11,11 +11,11 @@ use tempfile::SpooledTempFile;
 use tokio::sync::watch;
 
 use super::bring::Bringing;
-use super::data::{self, Maker};
+use super::data::{self, Inventory, Maker};
 use super::mask::Masks;
 use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
 use super::source::Context;
-use super::{Error, ServiceId, gate, router, seed};
+use super::{Error, ServiceId, full, gate, router, seed};
 use crate::engine::{Backing, BuildSpec, Engine, VolumeSpec, label};
 use crate::event::Observer;
 use crate::task::blocking;
@@ -65,6 +65,8 @@ pub async fn apply(
     let running = match made {
         Ok(running) => running,
         Err(error) => {
+            // Going back makes room.
+            let error = full::of(engine.place(), error);
             if let Err(left) = go_back(engine, plan, observer).await {
                 observer.note(&format!("the data that was there before could not be brought back: {left}"));
             }
@@ -213,10 +215,13 @@ async fn fill(engine: &Engine, plan: &Plan, volume: &VolumePlan) -> Result<(), c
     let service = plan.services.iter().find(|service| service.service == volume.service);
     let image = service.map_or("", |service| service.image.as_str());
     let maker = Maker { engine, id: &plan.sandbox, image };
-    if service.is_some_and(|service| service.seed_command.is_some()) {
-        let name = Some(plan.sandbox.seeding(&volume.name));
+    let seeding = plan.sandbox.seeding(&volume.name);
+    if volume.begins == Filling::Empty {
         let labels = sandbox_labels(&plan.sandbox).chain([(label::SEEDING.to_owned(), volume.name.clone())]).collect();
-        engine.create_volume(&VolumeSpec { name, labels, backing: Backing::Own }).await?;
+        engine.create_volume(&VolumeSpec { name: Some(seeding), labels, backing: Backing::Own }).await?;
+    } else {
+        // One that was killed before it made the volume left it.
+        engine.remove_volume(&seeding).await?;
     }
     match &volume.begins {
         Filling::Empty => data::fresh(&maker, &volume.name, &volume.labels).await,
@@ -241,10 +246,12 @@ async fn remove_former_data(engine: &Engine, plan: &Plan) -> Result<(), Error> {
 
 /// Takes away the data that was to take over, with whatever uses it: what was there before is the sandbox's data again.
 async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> Result<(), Error> {
+    let there = Inventory::read(engine).await?.of_sandbox(&plan.sandbox);
     for volume in &plan.volumes {
         let Some(service) = plan.services.iter().find(|service| service.service == volume.service) else { continue };
-        // What a seed command was to fill is nobody's data either.
-        if !volume.takes_over && service.seed_command.is_none() {
+        // What a service did not come to answer with is nobody's data either.
+        let unfinished = there.iter().any(|data| data.name == volume.name && data.unfinished);
+        if !volume.takes_over && !unfinished {
             continue;
         }
         engine.remove_container(&service.spec.name).await?;
@@ -252,7 +259,8 @@ async fn go_back(engine: &Engine, plan: &Plan, observer: &Arc<dyn Observer>) -> 
         let what = if volume.takes_over { "as it was before" } else { "none, as before" };
         observer.note(&format!("the data of {} is {what}; `onramp up` starts it again", volume.service));
     }
-    Ok(())
+    // What it lay on may be what fills the disk.
+    Ok(data::sweep(engine, plan.sandbox.as_str(), &[]).await?)
 }
 
 /// Removes new data that no container uses.

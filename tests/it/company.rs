@@ -42,6 +42,13 @@ impl Developer {
         Self { machine, projects: Mutex::default() }
     }
 
+    /// The registry that they joined, `127.0.0.1:5000`.
+    pub fn registry(&self) -> String {
+        let settings = std::fs::read_to_string(self.elsewhere("home/.config/onramp/settings.toml")).unwrap();
+        let line = settings.lines().find(|line| line.starts_with("registry = ")).unwrap();
+        line.trim_start_matches("registry = ").trim_matches('"').to_owned()
+    }
+
     /// Makes the project `shop` from php-web.
     pub fn shop(&self) -> &Self {
         self.onramp("new php-web shop --defaults").ok();

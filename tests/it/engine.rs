@@ -71,6 +71,13 @@ pub fn described(container: &str) -> String {
     with_engine(async |docker| format!("{:?}", docker.inspect_container(container, None).await.unwrap()))
 }
 
+/// The address that a container has on its network.
+pub fn address_of(container: &str) -> String {
+    let inspected = with_engine(async |docker| docker.inspect_container(container, None).await.unwrap());
+    let mut networks = inspected.network_settings.unwrap().networks.unwrap().into_values();
+    networks.next().unwrap().ip_address.unwrap()
+}
+
 /// Removes a network.
 pub fn remove_network(name: &str) {
     with_engine(async |docker| docker.remove_network(name).await.unwrap());
@@ -210,16 +217,23 @@ pub fn remove_volume(name: &str) -> bool {
 
 /// Makes an image of this machine's own shell and nothing else.
 pub fn import_shell(repository: &str, tag: &str) {
+    import(&["/bin/sh"], repository, tag);
+}
+
+/// Makes an image of programs of this machine and nothing else.
+pub fn import(programs: &[&str], repository: &str, tag: &str) {
     let root = tempfile::tempdir().unwrap();
     let copy = |from: &str| {
         let to = root.path().join(from.trim_start_matches('/'));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(from, to).unwrap();
     };
-    let needed = std::process::Command::new("ldd").arg("/bin/sh").output().unwrap();
-    let needed = String::from_utf8(needed.stdout).unwrap();
-    copy("/bin/sh");
-    needed.split_whitespace().filter(|word| word.starts_with('/')).for_each(copy);
+    for program in programs {
+        let needed = std::process::Command::new("ldd").arg(program).output().unwrap();
+        let needed = String::from_utf8(needed.stdout).unwrap();
+        copy(program);
+        needed.split_whitespace().filter(|word| word.starts_with('/')).for_each(copy);
+    }
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_dir_all(".", root.path()).unwrap();
     let rootfs = bytes::Bytes::from(archive.into_inner().unwrap());
@@ -232,6 +246,16 @@ pub fn import_shell(repository: &str, tag: &str) {
         };
         let made = docker.create_image(Some(options), Some(bollard::body_full(rootfs.clone())), None);
         futures_util::TryStreamExt::try_collect::<Vec<_>>(made).await.unwrap();
+    });
+}
+
+/// Pushes an image to a registry that lets everybody in.
+pub fn push(repository: &str, tag: &str) {
+    with_engine(async |docker| {
+        let options = bollard::query_parameters::PushImageOptions { tag: Some(tag.to_owned()), platform: None };
+        let nobody = Some(bollard::auth::DockerCredentials::default());
+        let pushed = docker.push_image(repository, Some(options), nobody);
+        futures_util::TryStreamExt::try_collect::<Vec<_>>(pushed).await.unwrap();
     });
 }
 

@@ -14,7 +14,7 @@ use crate::engine;
 use crate::pty::{ENTER, Talk};
 
 /// The sandbox of a directory in what `list` and `prune` tell of all on the engine.
-fn of(directory: &Path, told: &serde_json::Value) -> Option<serde_json::Value> {
+pub fn of(directory: &Path, told: &serde_json::Value) -> Option<serde_json::Value> {
     let directory = directory.display().to_string();
     told["sandboxes"].as_array().unwrap().iter().find(|found| found["directory"] == directory.as_str()).cloned()
 }

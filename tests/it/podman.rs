@@ -87,17 +87,10 @@ impl Drop for Podman {
     }
 }
 
-/// The registry that a developer joined.
-fn registry(dev: &Developer) -> String {
-    let settings = std::fs::read_to_string(dev.elsewhere("home/.config/onramp/settings.toml")).unwrap();
-    let line = settings.lines().find(|line| line.starts_with("registry = ")).unwrap();
-    line.trim_start_matches("registry = ").trim_matches('"').to_owned()
-}
-
 #[test]
 fn a_sandbox_runs_on_podman_as_it_does_on_docker() {
     let mut dev = Developer::new();
-    let podman = Podman::start(&registry(&dev));
+    let podman = Podman::start(&dev.registry());
     dev.set("DOCKER_HOST", format!("unix://{}", podman.socket().display()));
     dev.shop();
     let up = dev.in_shop("up").ok();

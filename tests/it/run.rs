@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -265,18 +265,29 @@ impl Run<'_> {
     /// Runs, and is killed (SIGKILL) at this moment if it has not ended by then; its code, if it has. Waiting for the moment is
     /// no pause: the moment is what the test is about, and an end before it ends the wait.
     pub fn killed_at(self, moment: Duration) -> Option<i32> {
+        self.cut_off_at(moment).0
+    }
+
+    /// The same, with what it said by then.
+    pub fn cut_off_at(self, moment: Duration) -> (Option<i32>, Told) {
         let mut child = self.spawn();
         let mut stdout = child.stdout.take().expect("it is piped");
-        let (running, end) = std::sync::mpsc::channel::<()>();
-        std::thread::spawn(move || {
+        let (running, end) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let mut said = String::new();
+            let _ = stdout.read_to_string(&mut said);
             // Its stream ends with the process, and so does the channel.
-            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
-            drop(running);
+            drop::<std::sync::mpsc::Sender<()>>(running);
+            said
         });
         let _ = end.recv_timeout(moment);
         // It may have ended.
         let _ = child.kill();
-        child.wait().expect("a killed process ends").code()
+        let output = child.wait_with_output().expect("a killed process ends");
+        let stdout = reader.join().expect("reading does not fail");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told = Told { stdout: self.machine.filter(&stdout), stderr: self.machine.filter(&stderr), raw: stdout };
+        (output.status.code(), told)
     }
 
     /// Starts; both of its streams are to be read.

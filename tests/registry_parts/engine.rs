@@ -46,9 +46,14 @@ impl OwnEngine {
     /// Ends it as a service manager does, and starts it again on the same files.
     pub async fn restart(mut self) -> Self {
         self.stop();
+        self.start_again().await;
+        self
+    }
+
+    /// Starts one that was ended.
+    pub async fn start_again(&mut self) {
         self.process = spawn(&self.place, &self.bridge);
         self.ready().await;
-        self
     }
 
     async fn ready(&self) {

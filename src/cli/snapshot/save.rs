@@ -31,18 +31,20 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let id = view::id(&cx.project()?);
         let engine = cx.engine().await?;
-        let turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
+        let mut turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
+        let was_there = cx.settle(&engine, id.as_str(), &mut turn).await?;
         let _names = Turn::take(&cx.paths.state, &format!("snapshots {}", id.home()))?;
         let plan = snapshot::plan_save(&engine, &id, &self.name).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
-        let saved = snapshot::save(&engine, &plan).await;
+        let saved = turn.during(snapshot::save(&engine, &plan)).await;
         drop(turn);
         // Its services start again also where nothing was saved.
-        let up = match plan.stop.as_slice() {
-            [] => Ok(()),
-            _ => up::bring_up(cx, &self.environment, &Begin::AsItWas, None).await.map(|_| ()),
+        let up = if was_there || !plan.stop.is_empty() {
+            up::bring_up(cx, &self.environment, &Begin::AsItWas, None).await.map(|_| ())
+        } else {
+            Ok(())
         };
         saved?;
         up?;

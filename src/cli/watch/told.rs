@@ -139,7 +139,7 @@ impl Teller {
             How::Lines => drop(output::print(&event.text())),
             How::Json => {
                 let document = output::document(&event);
-                output::print(&format!("{}\n", serde_json::to_string(&document).expect("an event is plain data")));
+                output::print(&output::json(&document, output::Lines::One));
             }
         }
     }

@@ -1,15 +1,19 @@
 //! Ways to an engine elsewhere: a request goes over a connection that is idle, or a new one.
 
+mod near;
 pub(super) mod ssh;
 mod tls;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bollard::errors::Error as Raw;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
@@ -19,11 +23,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Error;
 
+pub(super) use near::Near;
 pub(super) use ssh::Ssh;
 pub(super) use tls::Tls;
 
 /// How long an engine may think about a request, in seconds: as over a socket.
 const PATIENCE: u64 = 120;
+/// The longest answer to [`get`], in bytes.
+const CAP: usize = 256 * 1024 * 1024;
 /// What stands for the engine in requests; where it is, the connection knows.
 const NAME: &str = "engine";
 
@@ -51,6 +58,22 @@ pub(super) fn client(dial: impl Dial) -> Result<Docker, Raw> {
     let idle = Arc::new(Idle::default());
     let transport = move |request: BollardRequest| exchange(dial.clone(), idle.clone(), request);
     Docker::connect_with_custom_transport(transport, Some(format!("http://{NAME}")), PATIENCE, API_DEFAULT_VERSION)
+}
+
+/// Asks for what the client has no call for: the answer's body.
+pub(super) async fn get(dial: impl Dial, path: &str) -> Result<Bytes, Raw> {
+    let request = Request::get(path).body(Empty::<Bytes>::new())?;
+    let asked = exchange(dial, Arc::new(Idle::default()), request);
+    let patience = Duration::from_secs(PATIENCE);
+    let response = tokio::time::timeout(patience, asked).await.map_err(|_| Raw::RequestTimeoutError)??;
+    let status = response.status();
+    let too_much = |error: Box<dyn std::error::Error + Send + Sync>| Raw::IOError { err: io::Error::other(error) };
+    let body = Limited::new(response.into_body(), CAP).collect().await.map_err(too_much)?.to_bytes();
+    if !status.is_success() {
+        let message = String::from_utf8_lossy(&body).into_owned();
+        return Err(Raw::DockerResponseServerError { status_code: status.as_u16(), message });
+    }
+    Ok(body)
 }
 
 /// Connections over which nothing is said at the moment: a new one takes a process here and one there.

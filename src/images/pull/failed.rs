@@ -7,14 +7,13 @@ use super::super::Error;
 use crate::engine;
 use crate::reference::ImageRef;
 
-/// What engines say of a disk that is full.
-const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
-
 /// What went wrong between us and the engine that keeps images in `root`, of the image that it was to have.
 pub fn of(image: &ImageRef, root: Option<&Path>, error: Error) -> Error {
     let image = || Box::new(image.clone());
     match error {
-        Error::Refused { detail, .. } | Error::Engine(engine::Error::Stream { detail, .. }) if is_full(&detail) => {
+        Error::Refused { detail, .. } | Error::Engine(engine::Error::Stream { detail, .. })
+            if engine::says_full(&detail) =>
+        {
             Error::EngineFull { image: image(), root: root.map(Path::to_owned), detail }
         }
         Error::Engine(engine::Error::Broken { detail, .. } | engine::Error::NoEngine { detail, .. }) => {
@@ -22,11 +21,6 @@ pub fn of(image: &ImageRef, root: Option<&Path>, error: Error) -> Error {
         }
         other => other,
     }
-}
-
-fn is_full(detail: &str) -> bool {
-    let detail = detail.to_ascii_lowercase();
-    FULL.iter().any(|words| detail.contains(words))
 }
 
 #[cfg(test)]

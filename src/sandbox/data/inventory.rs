@@ -25,7 +25,7 @@ pub struct DataVolume {
     pub seed: Option<String>,
     /// The secrets of another machine that are in it, as [`secret::label`](crate::sandbox::secret::label) writes them.
     pub secrets: Option<String>,
-    /// Whether a seed command was at it and did not come to its end: it is nobody's data.
+    /// Whether its service was to fill it and did not come to answer, or its seed command to an end: it is nobody's data.
     pub unfinished: bool,
     /// What it lies on, the highest first; none for a volume that an older onramp made.
     pub layers: Vec<String>,

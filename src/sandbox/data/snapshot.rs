@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::{try_join, try_join_all};
 use serde::Serialize;
 
-use super::{DataVolume, Freezing, Frozen, Inventory, Maker, freeze};
+use super::{Carrier, DataVolume, Freezing, Frozen, Inventory, Maker, freeze};
 use crate::engine::{Engine, Volume, label};
 use crate::name::Name;
 use crate::sandbox::plan::data_labels;
@@ -185,6 +185,8 @@ pub(super) async fn remove_cut_off(
 
 /// Takes a snapshot away. Sandboxes that began with it keep their data.
 pub async fn remove(engine: &Engine, id: &SandboxId, snapshot: &Snapshot) -> Result<(), Error> {
+    // What a killed onramp had begun to read or to fill is in use.
+    Carrier::sweep(engine, id).await?;
     try_join_all(snapshot.parts.values().map(|part| engine.remove_volume(&part.name))).await?;
     let freed: Vec<String> = snapshot.parts.values().flat_map(|part| part.layers.clone()).collect();
     super::sweep(engine, id.as_str(), &freed).await?;
