@@ -36,6 +36,7 @@ mod progress;
 mod prompt;
 mod prune;
 mod rehearse;
+mod relay;
 mod release;
 mod remove;
 mod router;
@@ -195,6 +196,7 @@ enum Command {
     #[command(hide = true)]
     XdebugRelay(xdebug::Arguments),
     Gate(gate::Arguments),
+    Relay(relay::Arguments),
     Router(router::Arguments),
 }
 
@@ -318,6 +320,7 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Man(arguments) => arguments.run(cx),
         Command::XdebugRelay(arguments) => arguments.run(cx).await,
         Command::Gate(arguments) => arguments.run(cx).await,
+        Command::Relay(arguments) => arguments.run().await,
         Command::Router(arguments) => arguments.run(cx).await,
     }
 }

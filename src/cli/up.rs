@@ -13,6 +13,7 @@ use super::with::Mixing;
 use super::xdebug;
 use crate::engine::{Engine, Volume, label};
 use crate::name::{Name, NotAName};
+use crate::sandbox::on::Asked;
 use crate::sandbox::parity::{Look, Parity};
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, ServicePlan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
@@ -33,6 +34,7 @@ use crate::turn::Turn;
   onramp up --env staging      against another environment
   onramp up --with auth=pr:12  with what a pull request proposes for another app; several can be mixed
   onramp up --xdebug           PHP stops where the editor says
+  onramp up --on swarm         as services of the swarm that the engine manages
   onramp up --fresh            with the data as the seeds have it
   onramp up --reap             in CI: it ends, with its data, when the job's shell does
   onramp up --dry-run          only show what would be done
@@ -59,6 +61,9 @@ pub struct Options {
     /// The port that the editor listens on
     #[arg(long, value_name = "PORT", default_value_t = 9003, requires = "xdebug")]
     xdebug_port: u16,
+    /// Run it on the engine, or on the swarm that the engine manages; without this it stays where it is
+    #[arg(long, value_name = "engine|swarm")]
+    pub on: Option<Asked>,
     #[command(flatten)]
     reap: Reap,
 }
@@ -81,11 +86,12 @@ impl Options {
         let begin = if self.fresh { Begin::Anew } else { Begin::AsItWas };
         let asker = self.reap.asker()?;
         let mix = self.mixing.find(cx, &self.environment).await?;
-        let Some(Debugged(asked)) = &self.xdebug else {
-            return bring_up_with(cx, &self.environment, mix, &begin, asker.as_ref()).await;
-        };
         let view = cx.view_with(&self.environment, mix);
         let (mut view, engine, _) = tokio::try_join!(view, cx.engine(), cx.policy())?;
+        view.on = self.on;
+        let Some(Debugged(asked)) = &self.xdebug else {
+            return make(cx, &engine, view, &begin, asker.as_ref()).await;
+        };
         let debugged = xdebug::settle(cx, &engine, &view, asked.as_ref(), self.xdebug_port).await?;
         view.xdebug = Some(debugged.clone());
         let brought = make(cx, &engine, view, &begin, asker.as_ref()).await?;
@@ -271,7 +277,8 @@ pub async fn make(
 
 impl Report for Plan {
     fn text(&self) -> String {
-        let mut out = format!("sandbox {} from {}\n", self.sandbox, self.environment);
+        let on = if self.on.is_swarm() { " on the swarm" } else { "" };
+        let mut out = format!("sandbox {} from {}{on}\n", self.sandbox, self.environment);
         let names = |action| -> Vec<String> {
             let chosen = self.services.iter().filter(|service| service.action == action);
             chosen.map(|service| service.service.to_string()).collect()

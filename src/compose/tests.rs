@@ -450,6 +450,7 @@ fn view(root: &Path, services: &BTreeMap<Name, Service>) -> View {
         mix: crate::sandbox::with::Mix::default(),
         state: None,
         xdebug: None,
+        on: None,
         router: None,
     }
 }

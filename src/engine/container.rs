@@ -8,19 +8,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use bollard::container::LogOutput;
 use bollard::errors::Error as Raw;
-use bollard::models::{ContainerSummaryStateEnum, EndpointSettings};
+use bollard::models::{ContainerSummaryStateEnum, EndpointSettings, NetworkConnectRequest};
 use bollard::query_parameters::{
     CreateContainerOptions, DownloadFromContainerOptions, EventsOptions, ListContainersOptions, LogsOptions,
     RemoveContainerOptions, UploadToContainerOptions, WaitContainerOptions,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use spec::{CAPABILITIES, ContainerSpec, Mount, PortBinding, Source};
-use spec::{Given, NOT_INHERITED};
+use spec::Given;
+pub(super) use spec::NOT_INHERITED;
+pub use spec::{CAPABILITIES, Cluster, ContainerSpec, Mount, PortBinding, Source};
 
+use super::swarm::{Output, relay_of};
 use super::{Engine, Error, Limits, carries, is_status, label, label_filter};
 use crate::task::blocking;
 use crate::text::neutral;
@@ -124,7 +126,7 @@ pub struct LogLine {
 impl Engine {
     /// Whether a container can only be made once its network is there.
     pub fn makes_on_network(&self, spec: &ContainerSpec) -> bool {
-        self.place().plain || spec.knows_addresses()
+        self.place().plain || spec.knows_addresses() || spec.cluster.is_some()
     }
 
     /// Makes a container; its id.
@@ -134,15 +136,26 @@ impl Engine {
         let gateway = gateway.map(|gateway| gateway.address);
         let unpublished = self.place().plain && !spec.egress;
         let read_only = self.is_read_only(spec).await?;
-        match self.docker.create_container(Some(options), spec.body(&Given { gateway, read_only, unpublished })).await {
-            Ok(made) => Ok(made.id),
-            Err(error) if is_status(&error, 404) => Err(Error::NoImage { image: spec.image.clone() }),
-            Err(error) => Err(Self::failed(format!("create container {}", spec.name), error)),
+        let made = self.docker.create_container(Some(options), spec.body(&Given { gateway, read_only, unpublished }));
+        let made = match made.await {
+            Ok(made) => made.id,
+            Err(error) if is_status(&error, 404) => return Err(Error::NoImage { image: spec.image.clone() }),
+            Err(error) => return Err(Self::failed(format!("create container {}", spec.name), error)),
+        };
+        for (network, aliases) in &spec.joins {
+            let endpoint = EndpointSettings { aliases: Some(aliases.clone()), ..Default::default() };
+            let request = NetworkConnectRequest { container: made.clone(), endpoint_config: Some(endpoint) };
+            let joined = self.docker.connect_network(network, request).await;
+            joined.map_err(|e| Self::failed(format!("connect {} to network {network}", spec.name), e))?;
         }
+        Ok(made)
     }
 
     /// Starts a container; one that runs is started.
     pub async fn start_container(&self, name: &str) -> Result<(), Error> {
+        if let Some(service) = self.clustered(name).await? {
+            return self.start_service(name, service).await;
+        }
         match self.docker.start_container(name, None).await {
             Ok(()) => Ok(()),
             Err(error) if is_status(&error, 304) => Ok(()),
@@ -153,6 +166,7 @@ impl Engine {
     /// Ends a container at once and removes it with its anonymous volumes; one that is not there is removed.
     pub async fn remove_container(&self, name: &str) -> Result<(), Error> {
         self.forget_forwards(name).await;
+        self.remove_service(name).await?;
         let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
         match self.docker.remove_container(name, Some(options)).await {
             Ok(()) => Ok(()),
@@ -178,14 +192,16 @@ impl Engine {
     /// Asks a container to end, and waits for it, `grace` seconds at most before it is ended.
     pub async fn stop_container(&self, name: &str, grace: u8) -> Result<(), Error> {
         let options = bollard::query_parameters::StopContainerOptions { t: Some(grace.into()), signal: None };
-        match self.docker.stop_container(name, Some(options)).await {
+        // What has no container here has nothing here to end.
+        let Some(at_hand) = self.at_hand_if_there(name).await? else { return Ok(()) };
+        match self.docker.stop_container(&at_hand, Some(options)).await {
             Ok(()) => Ok(()),
             Err(error) if is_status(&error, 404) || is_status(&error, 304) => Ok(()),
             Err(error) => Err(Self::failed(format!("stop container {name}"), error)),
         }
     }
 
-    /// The containers that onramp made and that carry these labels, ended ones too.
+    /// The containers that onramp made and that carry these labels, ended ones too, and those that a swarm runs for it.
     pub async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<Container>, Error> {
         let options = ListContainersOptions { all: true, filters: Some(label_filter(labels)), ..Default::default() };
         let found = self.docker.list_containers(Some(options)).await.map_err(|e| Self::failed("list containers", e))?;
@@ -214,7 +230,8 @@ impl Engine {
                 addresses,
             }
         };
-        Ok(found.into_iter().map(container).filter(|container| carries(&container.labels, labels)).collect())
+        let all = found.into_iter().map(container).filter(|container| carries(&container.labels, labels)).collect();
+        self.with_clustered(all, labels).await
     }
 
     /// Waits until one of the containers that onramp made and that carry these labels is removed, or the engine goes.
@@ -233,6 +250,9 @@ impl Engine {
 
     /// Where a running container's port is reached; none while it is not published.
     pub async fn published(&self, name: &str, port: u16) -> Result<Option<Published>, Error> {
+        // What a swarm runs is reached through a container of this engine.
+        let relay = self.clustered(name).await?.map(|_| relay_of(name));
+        let name = relay.as_deref().unwrap_or(name);
         let inspect = self
             .docker
             .inspect_container(name, None)
@@ -240,7 +260,10 @@ impl Engine {
             .map_err(|e| Self::failed(format!("inspect container {name}"), e))?;
         let settings = inspect.network_settings.unwrap_or_default();
         let networks = settings.networks.unwrap_or_default();
-        let own = networks.values().find_map(|network| network.ip_address.as_deref()?.parse::<IpAddr>().ok());
+        let address = |network: &EndpointSettings| network.ip_address.as_deref()?.parse::<IpAddr>().ok();
+        // The network that it was made on is one of this machine; those that it joined may be a swarm's.
+        let made_on = inspect.host_config.and_then(|host| host.network_mode).and_then(|name| networks.get(&name));
+        let own = made_on.map_or_else(|| networks.values().find_map(address), address);
         let own = own.filter(|_| self.place().here).map(|address| SocketAddr::new(address, port));
         if own_port(&inspect.config.and_then(|config| config.labels).unwrap_or_default()).is_some() {
             return Ok(own.map(|at| Published { at, own }));
@@ -254,6 +277,9 @@ impl Engine {
 
     /// How a container was made.
     pub async fn container_facts(&self, name: &str) -> Result<ContainerFacts, Error> {
+        if let Some(service) = self.clustered(name).await? {
+            return self.service_facts(service).await;
+        }
         let inspect = self
             .docker
             .inspect_container(name, None)
@@ -275,6 +301,9 @@ impl Engine {
 
     /// Waits until a container does not run.
     pub async fn wait_for_exit(&self, name: &str) -> Result<Watch, Error> {
+        if self.clustered(name).await?.is_some() {
+            return self.wait_for_task(name).await;
+        }
         let options = WaitContainerOptions { condition: "not-running".to_owned() };
         // Some engines begin to answer only then.
         let patient = self.docker.clone().with_timeout(COPYING);
@@ -298,11 +327,19 @@ impl Engine {
             since: part.since.map_or(0, |since| i32::try_from(since.as_second()).unwrap_or(i32::MAX)),
             ..Default::default()
         };
-        let name = name.to_owned();
-        let lines = self.docker.logs(&name, Some(options)).map(move |item| match item {
-            Ok(output) => Ok(log_line(&output)),
-            Err(error) => Err(Self::failed(format!("read the log of {name}"), error)),
+        let (engine, name) = (self.clone(), name.to_owned());
+        let lines = stream::once(async move {
+            let output = match engine.whose_output(&name).await? {
+                Output::Container(id) => engine.docker.logs(&id, Some(options)).boxed(),
+                Output::Service(id) => engine.docker.service_logs(&id, Some(options)).boxed(),
+                Output::Told(why) => stream::iter([Ok(LogOutput::StdErr { message: why.into() })]).boxed(),
+            };
+            Ok(output.map(move |item| match item {
+                Ok(output) => Ok(log_line(&output)),
+                Err(error) => Err(Self::failed(format!("read the log of {name}"), error)),
+            }))
         });
+        let lines = lines.try_flatten();
         // The engine counts whole seconds.
         let after = move |line: &Result<LogLine, Error>| {
             !line.as_ref().is_ok_and(|line| line.at.is_some() && line.at < part.since)
@@ -346,9 +383,12 @@ impl Engine {
     /// What is at a path of a container that need not run, as an uncompressed tar; its first entry is that path.
     pub fn files(&self, name: &str, path: &str) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
         let options = DownloadFromContainerOptions { path: path.to_owned() };
-        let stream = self.docker.download_from_container(name, Some(options));
-        let verb = format!("read {path} of {name}");
-        stream.map(move |chunk| chunk.map_err(|e| Self::failed(verb.clone(), e)))
+        let (engine, name, verb) = (self.clone(), name.to_owned(), format!("read {path} of {name}"));
+        let chunks = stream::once(async move {
+            let stream = engine.docker.download_from_container(&engine.at_hand(&name).await?, Some(options));
+            Ok(stream.map(move |chunk| chunk.map_err(|e| Self::failed(verb.clone(), e))))
+        });
+        chunks.try_flatten()
     }
 
     /// Copies a directory of a container that need not run into a directory of another one. It must be another: the engine

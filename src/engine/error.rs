@@ -141,6 +141,14 @@ pub enum Error {
         /// The last lines of its output.
         tail: Vec<String>,
     },
+    /// A swarm runs the container on another node, whose engine alone can do that.
+    #[error("the swarm runs {container} on node {node}, and only the engine there comes to it")]
+    OnOtherNode {
+        /// The container, as this engine would call it.
+        container: String,
+        /// The node.
+        node: String,
+    },
     /// It refused a call.
     #[error("the engine refused to {verb}: {detail} (HTTP {status})")]
     Refused {
@@ -197,6 +205,7 @@ impl Fault for Error {
             | Self::NoDialler { .. }
             | Self::NoForward { .. }
             | Self::Unable { .. }
+            | Self::OnOtherNode { .. }
             | Self::Broken { .. } => Class::Env,
             Self::BadHost { .. } => Class::Usage,
             Self::Unprotected { .. } | Self::NotTrusted { .. } => Class::Security,
@@ -266,6 +275,9 @@ impl Fault for Error {
             Self::NoContext { .. } => vec!["docker context ls".into()],
             Self::Stream { detail, what, .. } if is_auth(detail) => {
                 vec![format!("docker login {}", what.split('/').next().unwrap_or(what))]
+            }
+            Self::OnOtherNode { container, node } => {
+                vec![format!("docker --host ssh://{node} ps --filter label={}={container}", super::label::CONTAINER)]
             }
             Self::PortTaken { port } => vec![format!("ss -ltnp 'sport = :{port}'")],
             Self::Broken { .. } => vec!["onramp doctor".into()],

@@ -53,7 +53,8 @@ impl Engine {
             user: spec.user.clone(),
             ..Default::default()
         };
-        let made = self.docker.create_exec(&spec.container, options).await.map_err(|e| Self::failed(verb(), e))?;
+        let container = self.at_hand(&spec.container).await?;
+        let made = self.docker.create_exec(&container, options).await.map_err(|e| Self::failed(verb(), e))?;
         let start = StartExecOptions { detach: false, tty: spec.terminal, output_capacity: None };
         match self.docker.start_exec(&made.id, Some(start)).await.map_err(|e| Self::failed(verb(), e))? {
             StartExecResults::Attached { output, input } => {

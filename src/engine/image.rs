@@ -352,7 +352,7 @@ fn facts(inspect: ImageInspect) -> ImageFacts {
     }
 }
 
-fn raw_credentials(credentials: &Credentials) -> DockerCredentials {
+pub(super) fn raw_credentials(credentials: &Credentials) -> DockerCredentials {
     if credentials.username.is_empty() {
         return DockerCredentials { identitytoken: Some(credentials.password.clone()), ..Default::default() };
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// along.
 pub const PIDS: u32 = 4096;
 /// The engine counts billionths of a processor.
-const NANO_PER_THOUSANDTH: i64 = 1_000_000;
+pub(super) const NANO_PER_THOUSANDTH: i64 = 1_000_000;
 
 /// What a container may take; what is absent is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

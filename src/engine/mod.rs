@@ -15,13 +15,14 @@ mod limits;
 mod network;
 mod place;
 mod root;
+mod swarm;
 mod usage;
 mod volume;
 
 pub use address::{Address, Destination, Way};
 pub use container::{
-    CAPABILITIES, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Published, Source,
-    Watch,
+    CAPABILITIES, Cluster, Container, ContainerFacts, ContainerSpec, LogLine, LogPart, Mount, PortBinding, Published,
+    Source, Watch,
 };
 pub use error::{Error, ROOM, says_full};
 pub use exec::{ExecSpec, Interactive, Output};
@@ -29,8 +30,9 @@ pub use hold::Held;
 pub use image::{BuildSpec, Credentials, ImageDefaults, ImageFacts, LayerProgress};
 pub use limits::{Limits, PIDS};
 pub use network::{Gateway, NetworkSpec};
-pub use place::{Place, Ports};
+pub use place::{Place, Ports, Swarm};
 pub use root::{Root, SCRATCH, TMPFS};
+pub use swarm::{KeptSecret, cluster_name, relay_of};
 pub use usage::{ImageUsage, Usage};
 pub use volume::{Backing, Volume, VolumeSpec};
 
@@ -74,6 +76,10 @@ pub mod label {
     pub const SECRET_FILES: &str = "dev.onramp.secret-files";
     /// On a container that publishes no port, because its network cannot: the one at which its own address answers.
     pub const PORT: &str = "dev.onramp.port";
+    /// On what a swarm runs: the name that its container has where the engine runs it.
+    pub const CONTAINER: &str = "dev.onramp.container";
+    /// On what a swarm runs: the port that is reached through its relay.
+    pub const RELAYED: &str = "dev.onramp.relayed";
     /// The last number of a container's address, where it was given one.
     pub const NUMBER: &str = "dev.onramp.number";
     /// Digest of the seeds that filled a volume.
@@ -119,6 +125,9 @@ const OLDEST_API: (usize, usize) = (1, 40);
 
 /// The API version of the first Docker Engine that unpacks zstd (23.0).
 const ZSTD_API: (usize, usize) = (1, 42);
+
+/// The API version of the first that keeps what a swarm runs from gaining privileges (25.0).
+const PRIVILEGES_API: (usize, usize) = (1, 44);
 
 /// How long an engine may take to answer for the first time: one of this machine (Podman asks its package manager whose its
 /// programs are before it tells its version), and one elsewhere.
@@ -191,6 +200,12 @@ impl Engine {
     /// What it says about its machine.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Whether it keeps what a swarm runs from gaining privileges.
+    pub fn bars_privileges(&self) -> bool {
+        let version = self.docker.client_version();
+        (version.major_version, version.minor_version) >= PRIVILEGES_API
     }
 
     /// Whether it can unpack layers that zstd packed: Docker since version 23, Podman.

@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::time::Duration;
 
+use bollard::errors::Error as Raw;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::{EventsOptions, InspectNetworkOptions, ListNetworksOptions};
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::{Engine, Error, carries, is_status, label, label_filter};
 
+/// How long the tasks of a swarm may take to leave a network, and how often that is looked at.
+const LEAVING: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
 /// How many /24 networks onramp has to choose from, in [`NetworkSpec::subnet`].
 const SUBNETS: u8 = 255;
 
@@ -23,6 +29,8 @@ pub struct NetworkSpec {
     pub egress: bool,
     /// Where among onramp's subnets the search for a free one begins.
     pub preferred: u8,
+    /// Whether it spans the nodes of a swarm. Its name is one that a swarm takes.
+    pub overlay: bool,
 }
 
 /// The machine's own end of a network.
@@ -45,6 +53,9 @@ impl NetworkSpec {
     ///
     /// An engine whose networks are plain ([`super::Place::plain`]) takes no address for a dead end: there a closed
     /// network is an internal one, and its containers are reached at their own addresses.
+    ///
+    /// One that spans a swarm has a subnet of the swarm's choice, and is closed by being internal: nothing is published of
+    /// it. Containers of this engine join it as well, among them those through which its services are reached.
     fn request(&self, subnet: u8, plain: bool) -> NetworkCreateRequest {
         let address = |host: u8| format!("10.231.{subnet}.{host}");
         let dead_end = || HashMap::from([("DefaultGatewayIPv4".to_owned(), address(254))]);
@@ -54,10 +65,20 @@ impl NetworkSpec {
             auxiliary_addresses: (!plain && !self.egress).then(dead_end),
             ip_range: None,
         };
-        let masquerade = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), self.egress.to_string());
         let mut labels: HashMap<String, String> = self.labels.iter().cloned().collect();
         labels.insert(label::OWNER.to_owned(), "onramp".to_owned());
         labels.insert(label::EGRESS.to_owned(), self.egress.to_string());
+        if self.overlay {
+            return NetworkCreateRequest {
+                name: self.name.clone(),
+                driver: Some("overlay".to_owned()),
+                internal: Some(!self.egress),
+                attachable: Some(true),
+                labels: Some(labels),
+                ..Default::default()
+            };
+        }
+        let masquerade = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), self.egress.to_string());
         NetworkCreateRequest {
             name: self.name.clone(),
             driver: Some("bridge".to_owned()),
@@ -73,6 +94,9 @@ impl NetworkSpec {
 impl Engine {
     /// Makes a network on the first free subnet from the preferred one on; its id.
     pub async fn create_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
+        if spec.overlay {
+            return self.create_overlay(spec).await;
+        }
         // The engine looks at its own networks only.
         let routes = if self.place().here { std::fs::read_to_string("/proc/net/route") } else { Ok(String::new()) };
         let taken = taken(&routes.unwrap_or_default());
@@ -92,6 +116,25 @@ impl Engine {
             status: 0,
             detail: "all of onramp's subnets (10.231.0.0/16) are in use".to_owned(),
         })
+    }
+
+    /// A swarm has no two networks of one name: one of ours that is there was asked for by a process that was killed.
+    async fn create_overlay(&self, spec: &NetworkSpec) -> Result<String, Error> {
+        let refused = match self.docker.create_network(spec.request(0, false)).await {
+            Ok(made) => return Ok(made.id),
+            Err(error) => error,
+        };
+        if is_status(&refused, 409) {
+            let found = self.docker.inspect_network(&spec.name, None::<InspectNetworkOptions>).await;
+            let found = found.map_err(|e| Self::failed(format!("inspect network {}", spec.name), e))?;
+            let egress = spec.egress.to_string();
+            if let Some(id) = found.id
+                && carries(&found.labels.unwrap_or_default(), &[(label::EGRESS, &egress)])
+            {
+                return Ok(id);
+            }
+        }
+        Err(Self::failed(format!("create network {}", spec.name), refused))
     }
 
     /// The networks that onramp made and that carry these labels: their names and all their labels.
@@ -149,13 +192,25 @@ impl Engine {
             |network: &bollard::models::Network| network.labels.as_ref().is_some_and(|found| carries(found, &[]));
         let named = found.into_iter().filter(|network| network.name.as_deref() == Some(name) && ours(network));
         for id in named.filter_map(|network| network.id).filter(|id| but != Some(id)) {
-            match self.docker.remove_network(&id).await {
-                Ok(()) => {}
-                Err(error) if is_status(&error, 404) => {}
+            self.remove_once_left(name, &id).await?;
+        }
+        Ok(())
+    }
+    /// A swarm tells that its tasks have left a network a moment after they have.
+    async fn remove_once_left(&self, name: &str, id: &str) -> Result<(), Error> {
+        let until = Instant::now() + LEAVING;
+        loop {
+            match self.docker.remove_network(id).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_status(&error, 404) => return Ok(()),
+                Err(Raw::DockerResponseServerError { message, .. })
+                    if message.contains("is in use by") && Instant::now() < until =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(error) => return Err(Self::failed(format!("remove network {name}"), error)),
             }
         }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bollard::models::SystemInfo;
+use bollard::models::{LocalNodeState, SystemInfo};
 
 use super::{Address, Way};
 use crate::text::neutral_line;
@@ -29,6 +29,20 @@ pub struct Place {
     /// Whether it keeps images in Docker's usual graph driver: unpacked layers, and no packed ones. Other stores
     /// (containerd's, Podman's) know a layer by the bytes that it came in.
     pub graph_driver: bool,
+    /// Its part in a swarm.
+    pub swarm: Swarm,
+}
+
+/// What an engine is in a swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Swarm {
+    /// In none.
+    #[default]
+    None,
+    /// A node that only runs what others decide; the address of one that decides, as far as it knows.
+    Worker(Option<String>),
+    /// A node that decides, by its id.
+    Manager(String),
 }
 
 /// From where what an engine publishes on its loopback is reached.
@@ -74,7 +88,22 @@ impl Place {
         let drivers = info.plugins.as_ref().and_then(|plugins| plugins.network.as_ref());
         let plain = drivers.is_some_and(|drivers| drivers.iter().all(|driver| driver != LIBNETWORK));
         let graph_driver = info.driver.as_deref() == Some(GRAPH_DRIVER);
-        Self { platform: neutral_line(&platform, 60), processors, root, here, elsewhere, ports, plain, graph_driver }
+        let (platform, swarm) = (neutral_line(&platform, 60), Swarm::of(info));
+        Self { platform, processors, root, here, elsewhere, ports, plain, graph_driver, swarm }
+    }
+}
+
+impl Swarm {
+    fn of(info: &SystemInfo) -> Self {
+        let Some(swarm) = info.swarm.as_ref().filter(|swarm| swarm.local_node_state == Some(LocalNodeState::ACTIVE))
+        else {
+            return Self::None;
+        };
+        if let Some(node) = swarm.node_id.as_ref().filter(|_| swarm.control_available == Some(true)) {
+            return Self::Manager(node.clone());
+        }
+        let known = swarm.remote_managers.iter().flatten().find_map(|manager| manager.addr.as_deref());
+        Self::Worker(known.map(|address| neutral_line(address, 100)))
     }
 }
 

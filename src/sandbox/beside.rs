@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::on::Asked;
 use super::plan::Begin;
 use super::{Error, SandboxId, SandboxKey, View, down, turn_on, up};
 use crate::engine::{Engine, label};
@@ -51,7 +52,14 @@ impl<'a> Beside<'a> {
     /// Brings one up for a group of tests. Its data begins as the golden copies are; what has none is seeded.
     pub async fn up(maker: &Maker<'a>, group: &Name) -> Result<Self, Error> {
         let Maker { engine, lock, key, .. } = *maker;
-        let mut view = View { id: maker.view.id.beside(group), xdebug: None, router: None, ..maker.view.clone() };
+        // The engine runs it, also where a swarm runs the one that it is beside.
+        let mut view = View {
+            id: maker.view.id.beside(group),
+            xdebug: None,
+            router: None,
+            on: Some(Asked::Engine),
+            ..maker.view.clone()
+        };
         // A port that is published is that of the sandbox which this one is beside.
         view.members.iter_mut().for_each(|member| member.service.publish = None);
         let beside = Self::hold(engine, maker.state, view.id.clone())?;

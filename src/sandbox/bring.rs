@@ -17,7 +17,7 @@ use crate::event::Observer;
 use crate::project::service::Service;
 
 /// How long a service may take to end cleanly after its seeds went in, in seconds.
-const GRACE: u8 = 60;
+pub(super) const GRACE: u8 = 60;
 
 /// What services are brought up with.
 pub struct Bringing<'a> {
@@ -67,12 +67,20 @@ impl Bringing<'_> {
         if made && engine.makes_on_network(&plan.spec) && !self.met(&mut awaited[..1]).await {
             return Ok(None);
         }
-        if made {
-            self.create(plan, &plan.spec).await?;
-            let seeds = self.seeds.lock().expect("nobody panics with it").remove(&plan.service);
-            if let Some(tar) = seeds {
-                engine.put_tar(name, "/", tar).await?;
+        let clustered = plan.spec.cluster.is_some();
+        if made && clustered {
+            let mut spec = plan.spec.clone();
+            if let Some(filler) = &plan.filler
+                && let Some(volume) = &plan.volume
+            {
+                self.observer.step(&task, "seeding");
+                let Some(filled) = self.fill(plan, filler, volume).await? else { return Ok(None) };
+                spec = spec.on(volume, &filled);
             }
+            self.create_clustered(plan, &spec).await?;
+        } else if made {
+            self.create(plan, &plan.spec).await?;
+            self.put_seeds(plan).await?;
             self.put_files(plan).await?;
         }
         let mut action = plan.action;
@@ -93,9 +101,9 @@ impl Bringing<'_> {
             self.start(plan).await?;
         }
         self.observer.step(&task, "waiting for an answer");
-        let answered = || self.unless_failed(answered(engine, name, &plan.service, &plan.definition, self.limit));
+        let answered = || self.unless_failed(self.reached(plan));
         let Some(mut found) = answered().await.transpose()? else { return Ok(None) };
-        if let Some(command) = &plan.seed_command {
+        if let Some(command) = plan.seed_command.as_ref().filter(|_| !clustered) {
             self.observer.step(&task, "seeding");
             seed::run(engine, name, &plan.service, command, self.limit).await?;
         }
@@ -104,6 +112,7 @@ impl Bringing<'_> {
         }
         if let Some(golden) = &plan.golden
             && let Some(volume) = &plan.volume
+            && !clustered
         {
             self.observer.step(&task, "keeping a golden copy of its data");
             self.keep_golden(plan, golden, volume).await?;
@@ -133,6 +142,15 @@ impl Bringing<'_> {
         true
     }
 
+    /// Puts the seed files into a container that was made.
+    pub(super) async fn put_seeds(&self, plan: &ServicePlan) -> Result<(), Error> {
+        let seeds = self.seeds.lock().expect("nobody panics with it").remove(&plan.service);
+        match seeds {
+            Some(tar) => Ok(self.engine.put_tar(&plan.spec.name, "/", tar).await?),
+            None => Ok(()),
+        }
+    }
+
     /// Puts files into a container that was made.
     async fn put_files(&self, plan: &ServicePlan) -> Result<(), Error> {
         match &plan.files {
@@ -142,7 +160,7 @@ impl Bringing<'_> {
     }
 
     /// What a wait comes to, unless another service fails before.
-    async fn unless_failed<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn unless_failed<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
         let mut failed = self.failed.clone();
         tokio::select! {
             biased;
@@ -160,9 +178,14 @@ impl Bringing<'_> {
             return self.start(plan).await;
         }
         engine.remove_container(name).await?;
-        let now = golden.make(&Maker { engine, id: self.sandbox, image: &plan.image }, volume).await?;
+        let now = golden.make(&self.maker(plan), volume).await?;
         self.create(plan, &plan.spec.on(volume, &now)).await?;
         self.start(plan).await
+    }
+
+    /// What volumes of a service are made with.
+    pub(super) fn maker<'b>(&'b self, plan: &'b ServicePlan) -> Maker<'b> {
+        Maker { engine: self.engine, id: self.sandbox, image: &plan.image }
     }
 
     /// Makes a service's container.
@@ -176,6 +199,9 @@ impl Bringing<'_> {
     /// Starts a service. One whose port was taken is made anew by the next `up`, since it holds no port at all.
     async fn start(&self, plan: &ServicePlan) -> Result<(), Error> {
         let (engine, name) = (self.engine, &plan.spec.name);
+        if plan.spec.cluster.is_some() {
+            return self.start_clustered(plan).await;
+        }
         match start(engine, self.sandbox, name, plan.secrets.as_ref()).await {
             Err(error @ Error::Engine(crate::engine::Error::PortTaken { .. })) => {
                 engine.remove_container(name).await?;

@@ -100,6 +100,7 @@ pub async fn apply(engine: &Engine, state: &Path, plan: &Plan) -> Result<(), Err
         }
     };
     try_join_all(plan.containers.iter().map(remove)).await?;
+    engine.remove_secrets(&[(label::SANDBOX, plan.sandbox.as_str())]).await?;
     if !plan.networks.is_empty() {
         gate::end(state, &plan.sandbox).await?;
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::engine::cluster_name;
 use crate::name::Name;
 use crate::reference::Digest;
 use crate::text::slug;
@@ -89,6 +90,14 @@ impl SandboxId {
     /// What its network is called.
     pub fn network(&self) -> String {
         network_of(&self.name)
+    }
+
+    /// What the network is called that its services have on a swarm: all of them, or those of one app.
+    pub fn overlay(&self, app: Option<&Name>) -> String {
+        match app {
+            Some(app) => cluster_name(&format!("{}.{app}", self.network())),
+            None => cluster_name(&self.network()),
+        }
     }
 
     /// What the container of an app's service is called.

@@ -9,6 +9,7 @@ pub mod beside;
 mod bring;
 pub mod changed;
 pub mod closure;
+mod cluster;
 pub mod copied;
 pub mod data;
 pub mod debug;
@@ -20,12 +21,14 @@ mod identity;
 pub mod many;
 pub mod mask;
 mod migrate;
+pub mod on;
 pub mod owned;
 pub mod parity;
 pub mod plan;
 pub mod ready;
 pub mod reaper;
 pub mod record;
+pub mod relay;
 pub mod room;
 pub mod router;
 pub mod run;
@@ -41,6 +44,7 @@ pub mod with;
 
 pub use closure::{Member, ServiceId};
 pub use identity::{SandboxId, turn_on};
+pub use on::On;
 pub use plan::Plan;
 pub use secret::{Files as SecretFiles, SandboxKey};
 pub use settle::{finish, settle};
@@ -207,6 +211,32 @@ pub enum Error {
         /// A service with a port.
         service: String,
     },
+    /// A sandbox is to run on a swarm, and the engine is in none.
+    #[error("the engine at {host} is in no swarm, so nothing but itself can run the sandbox")]
+    NoSwarm {
+        /// Its address.
+        host: String,
+    },
+    /// A sandbox is to run on a swarm, and the engine only runs what others decide.
+    #[error("the engine at {host} is a worker of its swarm: only a manager takes services")]
+    NoManager {
+        /// Its address.
+        host: String,
+        /// A manager's address, as far as the engine knows.
+        manager: Option<String>,
+    },
+    /// What a swarm cannot do.
+    #[error("on a swarm {what}")]
+    NotOnSwarm {
+        /// What.
+        what: String,
+    },
+    /// What leads to a swarm's services could not be made.
+    #[error("nothing can lead from here to what a swarm runs: {why}")]
+    NoRelay {
+        /// Why.
+        why: String,
+    },
     /// The way out could not be made.
     #[error(
         "the gate of sandbox {sandbox}, through which its services reach what their `egress` names, did not start: {why}"
@@ -342,6 +372,10 @@ impl Fault for Error {
             | Self::NoGateElsewhere { .. }
             | Self::NoSecretFiles { .. }
             | Self::OutOfReach { .. }
+            | Self::NoSwarm { .. }
+            | Self::NoManager { .. }
+            | Self::NotOnSwarm { .. }
+            | Self::NoRelay { .. }
             | Self::NoRouter { .. } => Class::Env,
             Self::Full { .. } => Class::Io,
             Self::Authority(error) => error.class(),
@@ -389,6 +423,12 @@ impl Fault for Error {
             Self::OutOfReach { .. } => Some(
                 "its closed networks publish no ports: use an engine with root on this machine, or `[sandbox] egress = true`".into(),
             ),
+            Self::NoSwarm { .. } => {
+                Some("`docker swarm init` makes one of this engine alone; `docker swarm join` adds it to one that is there".into())
+            }
+            Self::NoManager { .. } => Some("speak to a manager: DOCKER_HOST, or a docker context".into()),
+            Self::NotOnSwarm { .. } => Some("the engine itself can; `up --on engine` brings the sandbox back to it".into()),
+            Self::NoRelay { .. } => Some("relays are this onramp itself, in a container".into()),
             Self::NoGate { .. } => Some("another program may listen there".into()),
             Self::NoRouter { .. } => Some(
                 "the services are up; `[hostnames] port` of your settings or ONRAMP_HOSTNAMES_PORT names a port".into(),
@@ -408,6 +448,12 @@ impl Fault for Error {
         match self {
             Self::Full { .. } => engine::ROOM.map(str::to_owned).to_vec(),
             Self::NoGate { .. } => vec![format!("ss -ltnp 'sport = :{}'", gate::PORT)],
+            Self::NoSwarm { .. } => vec!["docker swarm init".into()],
+            Self::NoManager { manager, .. } => {
+                let machine = manager.as_deref().and_then(|address| address.rsplit_once(':')).map(|(name, _)| name);
+                vec![format!("DOCKER_HOST=ssh://{} onramp up --on swarm", machine.unwrap_or("MANAGER"))]
+            }
+            Self::NotOnSwarm { .. } | Self::NoRelay { .. } => vec!["onramp up --on engine".into()],
             Self::NotLocked { .. } => vec!["onramp image pull".into()],
             Self::NotReady { service, .. } | Self::Ended { service, .. } => vec![format!("onramp logs {service}")],
             Self::NotOurs { .. } | Self::NoSnapshot { .. } => vec!["onramp snapshot list".into()],

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use ignore::WalkBuilder;
 
+use super::on::is_on_swarm;
 use super::{Error, SandboxId};
 use crate::engine::{Engine, ExecSpec};
 use crate::files::{self, FileError};
@@ -24,8 +25,8 @@ const SUPERUSER: u32 = 0;
 /// not be given back, as the project calls them.
 pub async fn give_back(engine: &Engine, project: &Project, id: &SandboxId) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
-    // An engine elsewhere has nothing of it mounted.
-    if engine.place().elsewhere {
+    // An engine elsewhere has nothing of it mounted, nor has a swarm.
+    if engine.place().elsewhere || is_on_swarm(engine, id).await? {
         return Ok(left);
     }
     for (name, service) in &project.manifest.services {

@@ -1,5 +1,7 @@
 //! What `up` will do: the wanted sandbox compared with what is there. Pure: data in, plan out.
 
+mod build;
+mod cluster;
 mod data;
 mod wanted;
 
@@ -8,6 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use build::BuildTag;
 pub(super) use data::data_labels;
 use wanted::RunImage;
 pub use wanted::{Begin, Wanted};
@@ -18,8 +21,8 @@ use super::data::{DataVolume, Frozen, Golden, Inventory};
 use super::debug::Xdebug;
 use super::mask::Masks;
 use super::router::Hostname;
-use super::{Error, SandboxId, SecretFiles, with};
-use crate::engine::{Container, ContainerSpec, Mount, NetworkSpec, Place, Ports, Source, label};
+use super::{Error, On, SandboxId, SecretFiles, with};
+use crate::engine::{Container, ContainerSpec, Mount, NetworkSpec, Place, PortBinding, Ports, Root, Source, label};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::Lock;
@@ -51,25 +54,14 @@ impl std::fmt::Display for EnvironmentAt {
 pub struct Existing {
     /// Containers of this sandbox.
     pub containers: Vec<Container>,
-    /// Its networks, and whether each has a way out: more than one where what a killed onramp asked for came late.
-    pub networks: Vec<bool>,
+    /// Its networks by name, and whether each has a way out: more than are wanted where what a killed onramp asked for came late.
+    pub networks: Vec<(String, bool)>,
     /// What there is of data.
     pub data: Inventory,
     /// Those of the wanted images that are there.
     pub images: BTreeSet<String>,
     /// Where it runs.
     pub place: Place,
-}
-
-/// The image that a service under development is built as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BuildTag {
-    /// `onramp-sandbox/shop-web:1a2b…`, named by the content it was built from.
-    pub tag: String,
-    /// The build context, absolute.
-    pub context: PathBuf,
-    /// The base image, by digest; none where the Dockerfile names its own.
-    pub base: Option<ImageRef>,
 }
 
 /// What happens to one service.
@@ -118,6 +110,12 @@ pub struct ServicePlan {
     /// The container. Not shown: it holds the values of secrets.
     #[serde(skip)]
     pub spec: ContainerSpec,
+    /// The container through which it is reached, where a swarm runs it.
+    #[serde(skip)]
+    pub relay: Option<ContainerSpec>,
+    /// The container of the engine by which its data is filled, before a swarm runs it.
+    #[serde(skip)]
+    pub filler: Option<ContainerSpec>,
     /// The service, for its readiness.
     #[serde(skip)]
     pub definition: Service,
@@ -169,6 +167,9 @@ pub struct BuildPlan {
     pub base: Option<ImageRef>,
     /// The build context.
     pub context: PathBuf,
+    /// Directories that are laid over what was built.
+    #[serde(skip)]
+    pub over: Vec<Copied>,
 }
 
 /// A volume that is needed.
@@ -206,15 +207,22 @@ pub struct Plan {
     pub sandbox: SandboxId,
     /// What it is made from.
     pub environment: EnvironmentAt,
+    /// What runs it.
+    #[serde(skip_serializing_if = "On::is_engine")]
+    pub on: On,
     /// Images to pull, by digest.
     pub pull: Vec<ImageRef>,
     /// Images to build.
     pub build: Vec<BuildPlan>,
-    /// Whether the network that is there must go: it is open and must be closed, or the other way round, or is not the only one.
+    /// Whether the networks that are there must go: they are open and must be closed, or the other way round, or are others than
+    /// those that are wanted.
     pub renew_network: bool,
-    /// The network to make.
+    /// Those that are there, if they must go.
     #[serde(skip)]
-    pub network: Option<NetworkSpec>,
+    pub former_networks: Vec<String>,
+    /// The networks to make.
+    #[serde(skip)]
+    pub networks: Vec<NetworkSpec>,
     /// Volumes to make.
     pub volumes: Vec<VolumePlan>,
     /// The services, those needed first.
@@ -234,22 +242,7 @@ pub struct Plan {
 /// Compares what is wanted with what is there.
 pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
     let id = wanted.id;
-    let egress = wanted.project.manifest.sandbox.egress;
-    let right_network = existing.networks == [egress];
-    let mut plan = Plan {
-        sandbox: id.clone(),
-        environment: wanted.environment.clone(),
-        pull: Vec::new(),
-        build: Vec::new(),
-        renew_network: !existing.networks.is_empty() && !right_network,
-        network: (!right_network).then(|| network(id, egress)),
-        volumes: Vec::new(),
-        services: Vec::new(),
-        remove: Vec::new(),
-        former: Vec::new(),
-        unmixed: false,
-        notes: Vec::new(),
-    };
+    let mut plan = Plan::of_networks(wanted, existing);
     let all = existing.data.of_sandbox(id);
     let current = existing.data.current(id);
     let lent = wanted.lent(&current);
@@ -284,35 +277,35 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             spec.mounts.push(Mount { target: target.clone(), source: Source::Volume(name.clone()) });
             spec.mounts.sort();
         }
-        let action = match existing.containers.iter().find(|container| container.name == spec.name) {
-            None => Action::Create,
-            Some(container) if container.labels.get(label::SPEC) != Some(&spec.digest().to_string()) => Action::Replace,
-            Some(container) if container.running => Action::Keep,
-            // A killed `up` made it and may not have put its seeds in.
-            Some(container) if !container.started => Action::Replace,
-            Some(_) => Action::Start,
-        };
-        // Containers on a network that is gone cannot be started again.
-        let action = if !right_network && action != Action::Create { Action::Replace } else { action };
         let begins =
             plan.volumes.iter().find(|filled| Some(&filled.name) == volume.as_ref()).map(|filled| &filled.begins);
-        // A clone holds what the seeds made of it. What was filled here and stands may lack some of it.
-        let cloned = begins.map_or_else(
-            || current.iter().any(|data| Some(&data.name) == volume.as_ref() && data.is_clone()),
-            |begins| *begins != Filling::Empty,
-        );
-        let seeds = wanted.seeds.get(&member.id.service).filter(|_| member.own && !cloned);
-        let seed_command = seeds.filter(|_| begins.is_some()).and_then(|seeds| seeds.command.clone());
+        // What its service answered with has all of them, and so has a clone.
+        let fills = begins == Some(&Filling::Empty);
+        let seeds = wanted.seeds.get(&member.id.service).filter(|_| member.own && fills);
+        let seed_command = seeds.and_then(|seeds| seeds.command.clone());
+        let filled = seeds.is_some() && wanted.on.is_swarm();
+        let filler = filled.then(|| ContainerSpec {
+            port: spec.port.map(|port| PortBinding { host: None, ..port }),
+            root: Root::Writable,
+            ..spec.clone()
+        });
+        let relay = wanted.cluster(member, &mut spec, secrets.as_ref());
+        let action = plan.action(existing, &spec, relay.as_ref());
         plan.services.push(ServicePlan {
             service: member.id.clone(),
             action,
             origin,
             image: name,
             spec,
+            relay,
+            filler,
             with: member.with.as_ref().map(|part| part.told.clone()),
             definition: member.service.clone(),
             needs: member.needs.clone(),
-            copies: copied::of(&wanted.project.root, member, existing.place.elsewhere),
+            copies: match wanted.on {
+                On::Engine => copied::of(&wanted.project.root, member, existing.place.elsewhere),
+                On::Swarm(_) => Vec::new(),
+            },
             xdebug: wanted.debugged(member).is_some(),
             files: wanted.debugged(member).and_then(Xdebug::files),
             egress: wanted.reach(member),
@@ -321,7 +314,7 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
             seed: seeds.map(|seeds| seeds.files.clone()).unwrap_or_default(),
             masks: seeds.filter(|seeds| !seeds.mask.is_empty()).map(|seeds| wanted.masks(seeds)),
             migrate: member.service.migrate.clone(),
-            fills: begins == Some(&Filling::Empty),
+            fills,
             seed_command,
             secrets,
             golden: golden.flatten(),
@@ -329,12 +322,70 @@ pub fn plan(wanted: &Wanted<'_>, existing: &Existing) -> Result<Plan, Error> {
     }
     plan.restores_all(wanted.begin)?;
     plan.tell_dropped(existing);
-    let unwanted = |c: &&Container| !plan.services.iter().any(|service| service.spec.name == c.name);
-    plan.remove = existing.containers.iter().filter(unwanted).map(|container| container.name.clone()).collect();
+    if wanted.on.is_swarm() {
+        plan.settle_on_swarm(wanted)?;
+    }
+    plan.remove = plan.unwanted(existing);
     Ok(plan)
 }
 
+/// Whether a container was made as this says.
+fn is_as(container: &Container, spec: &ContainerSpec) -> bool {
+    container.labels.get(label::SPEC) == Some(&spec.digest().to_string())
+}
+
 impl Plan {
+    /// A plan of the networks, and nothing on them yet.
+    fn of_networks(wanted: &Wanted<'_>, existing: &Existing) -> Self {
+        let networks = wanted.networks();
+        let mut named: Vec<_> = networks.iter().map(|network| (network.name.clone(), network.egress)).collect();
+        let mut there = existing.networks.clone();
+        named.sort();
+        there.sort();
+        let right = there == named;
+        there.dedup();
+        Self {
+            sandbox: wanted.id.clone(),
+            environment: wanted.environment.clone(),
+            on: wanted.on.clone(),
+            pull: Vec::new(),
+            build: Vec::new(),
+            renew_network: !existing.networks.is_empty() && !right,
+            former_networks: there.into_iter().map(|(name, _)| name).filter(|_| !right).collect(),
+            networks: networks.into_iter().filter(|_| !right).collect(),
+            volumes: Vec::new(),
+            services: Vec::new(),
+            remove: Vec::new(),
+            former: Vec::new(),
+            unmixed: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What happens to a service that is to have this container, and this relay.
+    fn action(&self, existing: &Existing, spec: &ContainerSpec, relay: Option<&ContainerSpec>) -> Action {
+        let there = |name: &str| existing.containers.iter().find(|container| container.name == name);
+        let related =
+            relay.is_none_or(|relay| there(&relay.name).is_some_and(|there| there.running && is_as(there, relay)));
+        match there(&spec.name) {
+            None => Action::Create,
+            // Containers on a network that is gone cannot be started again.
+            Some(_) if !self.networks.is_empty() => Action::Replace,
+            Some(container) if !is_as(container, spec) => Action::Replace,
+            Some(container) if container.running && related => Action::Keep,
+            // A killed `up` made it and may not have put its seeds in.
+            Some(container) if !container.started => Action::Replace,
+            Some(_) => Action::Start,
+        }
+    }
+
+    /// The containers that are there and that nothing of the plan is.
+    fn unwanted(&self, existing: &Existing) -> Vec<String> {
+        let specs = || self.services.iter().flat_map(|service| service.relay.iter().chain([&service.spec]));
+        let unwanted = |name: &&String| specs().all(|spec| spec.name != **name);
+        existing.containers.iter().map(|container| &container.name).filter(unwanted).cloned().collect()
+    }
+
     /// Whether some service reaches some hosts outside.
     pub fn has_gate(&self) -> bool {
         self.services.iter().any(|service| !service.egress.is_empty())
@@ -409,8 +460,8 @@ impl Plan {
         let missing: Vec<ImageRef> = missing.filter(|base| !self.pull.contains(base)).cloned().collect();
         self.pull.extend(missing);
         let service = if member.own { member.id.service.to_string() } else { member.id.to_string() };
-        let (tag, base, context) = (tag.tag.clone(), tag.base.clone(), tag.context.clone());
-        self.build.push(BuildPlan { service, tag, base, context });
+        let BuildTag { tag, base, context, over } = tag.clone();
+        self.build.push(BuildPlan { service, tag, base, context, over });
     }
 }
 
@@ -421,10 +472,6 @@ pub fn pinned(image: &ImageRef, lock: &Lock) -> Result<ImageRef, Error> {
     }
     let locked = lock.images.get(image).ok_or_else(|| Error::NotLocked { image: image.to_string() })?;
     Ok(image.at(locked.digest.clone()))
-}
-
-fn network(id: &SandboxId, egress: bool) -> NetworkSpec {
-    NetworkSpec { name: id.network(), labels: sandbox_labels(id).collect(), egress, preferred: id.preferred_subnet() }
 }
 
 pub(super) fn sandbox_labels(id: &SandboxId) -> impl Iterator<Item = (String, String)> {

@@ -7,6 +7,7 @@ use ignore::WalkBuilder;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest as _, Sha256};
 
+use super::copied::Copied;
 use crate::files::{self, FileError};
 use crate::project::{ARTIFACTS, HOME};
 use crate::reference::Digest;
@@ -85,6 +86,12 @@ impl Context {
     /// The context as a tar. Owners and times are left out, so that equal files are an equal context.
     pub fn tar(&self) -> Result<Vec<u8>, FileError> {
         let mut tar = tar::Builder::new(Vec::new());
+        self.put(&mut tar, Path::new(""))?;
+        tar.into_inner().map_err(FileError::io("read", Path::new(".")))
+    }
+
+    /// Puts it into a tar, below a directory.
+    fn put(&self, tar: &mut tar::Builder<Vec<u8>>, below: &Path) -> Result<(), FileError> {
         let mut total = 0;
         for entry in &self.entries {
             let contents = entry.contents()?;
@@ -98,15 +105,33 @@ impl Context {
             let written = if let Some(link) = &entry.link {
                 header.set_entry_type(tar::EntryType::Symlink);
                 header.set_size(0);
-                tar.append_link(&mut header, &entry.path, link)
+                tar.append_link(&mut header, below.join(&entry.path), link)
             } else {
                 header.set_size(contents.len() as u64);
-                tar.append_data(&mut header, &entry.path, contents.as_slice())
+                tar.append_data(&mut header, below.join(&entry.path), contents.as_slice())
             };
             written.map_err(FileError::io("read", &entry.place))?;
         }
-        tar.into_inner().map_err(FileError::io("read", Path::new(".")))
+        Ok(())
     }
+}
+
+/// The context of an image that has these directories laid over the files of another one, as they are now. Blocking.
+pub fn over(image: &str, copies: &[Copied]) -> Result<Vec<u8>, FileError> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut dockerfile = format!("FROM {image}\n");
+    for (number, copied) in copies.iter().enumerate() {
+        let directory = number.to_string();
+        Context::read(&copied.from)?.put(&mut tar, Path::new(&directory))?;
+        // As JSON a path may have spaces.
+        let words = serde_json::json!([format!("{directory}/"), format!("{}/", copied.target.trim_end_matches('/'))]);
+        dockerfile.push_str(&format!("COPY {words}\n"));
+    }
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(dockerfile.len() as u64);
+    let written = tar.append_data(&mut header, "Dockerfile", dockerfile.as_bytes());
+    written.and_then(|()| tar.into_inner()).map_err(FileError::io("read", Path::new("Dockerfile")))
 }
 
 impl Entry {

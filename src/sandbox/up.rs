@@ -14,7 +14,7 @@ use super::bring::Bringing;
 use super::data::{self, Inventory, Maker};
 use super::mask::Masks;
 use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
-use super::source::Context;
+use super::source::{self, Context};
 use super::{Error, ServiceId, full, gate, router, seed};
 use crate::engine::{Backing, BuildSpec, Engine, VolumeSpec, label};
 use crate::event::Observer;
@@ -56,7 +56,9 @@ pub async fn apply(
         // A network goes only once nobody is on it.
         try_join_all(plan.services.iter().map(|service| engine.remove_container(&service.spec.name))).await?;
         try_join_all(plan.remove.iter().map(|name| engine.remove_container(name))).await?;
-        engine.remove_network(&plan.sandbox.network()).await?;
+        let relays = plan.services.iter().filter_map(|service| service.relay.as_ref());
+        try_join_all(relays.map(|relay| engine.remove_container(&relay.name))).await?;
+        try_join_all(plan.former_networks.iter().map(|name| engine.remove_network(name))).await?;
     }
     // A data volume that others take over from goes last, and comes back where they do not answer. An engine with thousands of
     // images takes seconds to list them.
@@ -151,12 +153,13 @@ async fn make(
     brought
 }
 
-/// Makes the network that services are started on, and the gate beside it.
+/// Makes the networks that services are started on, and the gate beside them.
 async fn connect(engine: &Engine, state: &Path, plan: &Plan) -> Result<(), Error> {
-    if let Some(spec) = &plan.network {
+    let networks = plan.networks.iter().map(|spec| async move {
         let id = engine.create_network(spec).await?;
-        engine.remove_namesakes(&spec.name, &id).await?;
-    }
+        engine.remove_namesakes(&spec.name, &id).await
+    });
+    try_join_all(networks).await?;
     if plan.has_gate() {
         gate::ensure(engine, state, &plan.sandbox).await?;
     }
@@ -291,13 +294,23 @@ async fn build(engine: &Engine, sandbox: &str, plan: &BuildPlan, observer: &Arc<
     observer.started(&task);
     let context = plan.context.clone();
     let tar = blocking(move || Context::read(&context)?.tar()).await?;
+    let labels = BTreeMap::from([(label::SANDBOX.to_owned(), sandbox.to_owned())]);
+    // What is not whole yet has another name.
+    let tag = if plan.over.is_empty() { plan.tag.clone() } else { format!("{}.below", plan.tag) };
     let spec = BuildSpec {
-        tag: plan.tag.clone(),
+        tag: tag.clone(),
         context: tar.into(),
         arguments: plan.base.iter().map(|base| ("BASE".to_owned(), base.to_string())).collect(),
-        labels: [(label::SANDBOX.to_owned(), sandbox.to_owned())].into(),
+        labels: labels.clone(),
     };
-    engine.build(spec, &mut |step| observer.step(&task, step)).await?;
+    let below = engine.build(spec, &mut |step| observer.step(&task, step)).await?;
+    if !plan.over.is_empty() {
+        let over = plan.over.clone();
+        let context = blocking(move || source::over(&below, &over)).await?.into();
+        let spec = BuildSpec { tag: plan.tag.clone(), context, arguments: BTreeMap::new(), labels };
+        engine.build(spec, &mut |step| observer.step(&task, step)).await?;
+        engine.untag(&tag).await?;
+    }
     let on = plan.base.as_ref().map_or_else(|| plan.tag.clone(), |base| format!("on {}", base.short_name()));
     observer.finished(&task, &on);
     Ok(())

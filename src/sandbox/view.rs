@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use futures_util::future::{try_join, try_join_all};
 
 use super::closure::{self, Member};
+use super::copied;
 use super::data::Inventory;
 use super::debug::Xdebug;
+use super::on::Asked;
 use super::plan::{self, Begin, BuildTag, EnvironmentAt, Existing, Plan, Wanted};
 use super::router::RouterId;
 use super::seed::Seeds;
 use super::source::Context;
 use super::with::Mix;
-use super::{Error, SandboxId, SandboxKey, ServiceId};
+use super::{Error, On, SandboxId, SandboxKey, ServiceId};
 use crate::engine::{Engine, label};
 use crate::files;
 use crate::git::Worktree;
@@ -40,6 +42,8 @@ pub struct View {
     pub mix: Mix,
     /// The service that is debugged.
     pub xdebug: Option<Xdebug>,
+    /// What it is asked to run on; none to stay where it is.
+    pub on: Option<Asked>,
     /// The state repository; none where none is set.
     pub state: Option<State>,
     /// The router by which its services are reached by name; none where they are not.
@@ -72,7 +76,7 @@ impl View {
         let left_out = closure::left_out(own, of_own, &members);
         let environment = EnvironmentAt { environment: environment.clone(), commit };
         let state = state.cloned();
-        Ok(Self { project, id, environment, members, left_out, mix, state, xdebug: None, router: None })
+        Ok(Self { project, id, environment, members, left_out, mix, state, xdebug: None, router: None, on: None })
     }
 
     /// The images that the sandbox is made from, as they are written: base images of what is built, and the rest.
@@ -99,8 +103,9 @@ impl View {
 
     /// Compares what is wanted with what the engine has.
     pub async fn plan(&self, engine: &Engine, lock: &Lock, key: &SandboxKey, begin: &Begin) -> Result<Plan, Error> {
-        let (view, locked) = (self.clone(), lock.clone());
-        let (builds, seeds) = blocking(move || Ok::<_, Error>((view.builds(&locked)?, view.seeds()?))).await?;
+        let on = On::find(engine, &self.id, self.on).await?;
+        let (view, locked, shown) = (self.clone(), lock.clone(), on.is_engine());
+        let (builds, seeds) = blocking(move || Ok::<_, Error>((view.builds(&locked, shown)?, view.seeds()?))).await?;
         let mut names: BTreeSet<String> = BTreeSet::new();
         for member in &self.members {
             if let Some(build) = builds.get(&member.id) {
@@ -122,7 +127,9 @@ impl View {
             key,
             begin,
             xdebug: self.xdebug.as_ref(),
-            router: self.router.as_ref(),
+            // Names lead to containers of this engine.
+            router: self.router.as_ref().filter(|_| on.is_engine()),
+            on: &on,
         };
         let plan = plan::plan(&wanted, &existing)?;
         plan.can_be_at(engine.place(), engine.host())?;
@@ -138,7 +145,7 @@ impl View {
         let ((containers, (networks, data)), present) = try_join(things, try_join_all(presence)).await?;
         let images = present.into_iter().flatten().collect();
         let open = |labels: &HashMap<String, String>| labels.get(label::EGRESS).is_some_and(|open| open == "true");
-        let networks = networks.iter().map(|(_, labels)| open(labels)).collect();
+        let networks = networks.into_iter().map(|(name, labels)| (name, open(&labels))).collect();
         Ok(Existing { containers, networks, data, images, place: engine.place().clone() })
     }
 
@@ -150,7 +157,8 @@ impl View {
     }
 
     /// The names of the images that services are built as: the project's own, and those of other apps that are mixed in.
-    fn builds(&self, lock: &Lock) -> Result<BTreeMap<ServiceId, BuildTag>, Error> {
+    /// Where no directory is shown in containers, images have them.
+    fn builds(&self, lock: &Lock, shown: bool) -> Result<BTreeMap<ServiceId, BuildTag>, Error> {
         let root = &self.project.root;
         let mut builds = BTreeMap::new();
         for member in &self.members {
@@ -170,10 +178,18 @@ impl View {
             let Some(build) = &member.service.build else { continue };
             let directory = files::confined(root, Path::new(&build.context))?;
             // What is shown in the container anyway does not make the image another one.
-            let synced: Vec<_> =
-                member.service.sync.keys().map(|local| Path::new(local).components().collect()).collect();
+            let synced: Vec<_> = member
+                .service
+                .sync
+                .keys()
+                .filter(|_| shown)
+                .map(|local| Path::new(local).components().collect())
+                .collect();
             let base = plan::pinned(&build.base, lock)?;
-            let tag = self.build_tag(member, name.as_str(), directory, &synced, Some(base))?;
+            let mut tag = self.build_tag(member, name.as_str(), directory, &synced, Some(base))?;
+            if !shown {
+                tag.lay_over(copied::of(root, member, true))?;
+            }
             builds.insert(member.id.clone(), tag);
         }
         Ok(builds)
@@ -196,7 +212,7 @@ impl View {
         let on = base.as_ref().map(ToString::to_string).unwrap_or_default();
         let key = Digest::of(format!("{content}\n{on}").as_bytes());
         let tag = format!("{}{name}:{}", self.id.image_prefix(), &key.hex()[..16]);
-        Ok(BuildTag { tag, context, base })
+        Ok(BuildTag { tag, context, base, over: Vec::new() })
     }
 }
 

@@ -53,6 +53,7 @@ mod signature;
 mod spelling;
 mod state;
 mod stopped;
+mod swarm;
 mod test;
 mod tiny;
 mod trust;

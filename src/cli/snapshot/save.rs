@@ -7,7 +7,7 @@ use crate::cli::up;
 use crate::name::Name;
 use crate::sandbox::data::snapshot::{self, SavePlan};
 use crate::sandbox::plan::Begin;
-use crate::sandbox::{turn_on, view};
+use crate::sandbox::{on, turn_on, view};
 use crate::turn::Turn;
 
 /// Save the data of the sandbox.
@@ -26,6 +26,9 @@ pub struct Arguments {
     environment: Name,
 }
 
+/// Why not what a swarm runs.
+const SAVING: &str = "no data is saved: its services do not stop and start with what is copied of them";
+
 impl Arguments {
     /// Plans, saves, and brings the sandbox up again if it was up.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
@@ -34,6 +37,7 @@ impl Arguments {
         let mut turn = Turn::take(&cx.paths.state, &turn_on(id.as_str()))?;
         let was_there = cx.settle(&engine, id.as_str(), &mut turn).await?;
         let _names = Turn::take(&cx.paths.state, &format!("snapshots {}", id.home()))?;
+        on::refuse(&engine, &id, None, SAVING).await?;
         let plan = snapshot::plan_save(&engine, &id, &self.name).await?;
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);

@@ -243,7 +243,9 @@ impl Aimed {
         let commands = Commands::of(&followed)?;
         // Nothing renders from here on, and of a large template the source is large.
         drop(targets);
-        followed.iter_mut().for_each(|block| block.to.release());
+        for block in &mut followed {
+            block.to.release();
+        }
         let plan = if followed.is_empty() && taken.is_empty() {
             None
         } else {

@@ -17,7 +17,7 @@ use super::{Span, down, interrupted, test};
 use crate::error::Class;
 use crate::name::Name;
 use crate::sandbox::watch::{Ear, Means};
-use crate::sandbox::{turn_on, view};
+use crate::sandbox::{on, turn_on, view};
 use crate::turn::Turn;
 
 /// Follow the project's files: whatever is saved is in the sandbox at once, and tested.
@@ -62,6 +62,9 @@ impl FromStr for Asked {
     }
 }
 
+/// Why a swarm is none for it.
+const FOLLOWING: &str = "no file is followed: what runs there has the files of its image";
+
 /// Which tests are run after a change.
 pub enum Tests {
     /// None.
@@ -103,6 +106,7 @@ impl Arguments {
         let means = self.poll.map_or(Means::Told, |pause| Means::Polled(pause.0));
         // What changes while the sandbox comes up is not missed.
         let ear = Ear::open(&project.root, means).await?;
+        on::refuse(&cx.engine().await?, &view::id(&project), self.up.on, FOLLOWING).await?;
         let Some(brought) = self.up.bring_up(cx).await? else { return Ok(Verdict::Ok) };
         let engine = cx.engine().await?;
         Following::new(cx, engine, brought, tests, turn).run(ear, teller).await

@@ -37,6 +37,12 @@ pub struct ContainerSpec {
     pub labels: BTreeMap<String, String>,
     /// The network it is on.
     pub network: String,
+    /// Others that it is on, too, and the names that it is reached by there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub joins: BTreeMap<String, Vec<String>>,
+    /// Where in a swarm it runs; none where the engine itself runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// Names that other containers on the network reach it by.
     pub aliases: Vec<String>,
     /// Names that only this container knows others by: name and container.
@@ -72,9 +78,26 @@ pub struct ContainerSpec {
     pub restart: bool,
 }
 
+/// How a swarm runs a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// The node that it must run on, by id: the one that has its data or its image. Any where there is none.
+    pub node: Option<String>,
+    /// Digest of the secrets that the swarm keeps for it.
+    pub secrets: Option<String>,
+}
+
 /// What a container says of itself and never of its image: where it says nothing, it is empty, and counts as not there.
-pub(super) const NOT_INHERITED: [&str; 6] =
-    [label::SERVICE, label::REACHES, label::WITH, label::HOSTNAME, label::ROUTER, label::PORT];
+pub(in crate::engine) const NOT_INHERITED: [&str; 8] = [
+    label::SERVICE,
+    label::REACHES,
+    label::WITH,
+    label::HOSTNAME,
+    label::ROUTER,
+    label::PORT,
+    label::CONTAINER,
+    label::RELAYED,
+];
 
 /// What is written by nobody but us, before a container starts.
 pub(super) struct Given {
@@ -152,7 +175,7 @@ impl ContainerSpec {
     }
 
     /// The directories in memory, and how each is made. Where something else is mounted, that counts.
-    fn in_memory(&self, read_only: bool) -> HashMap<String, String> {
+    pub(in crate::engine) fn in_memory(&self, read_only: bool) -> HashMap<String, String> {
         let scratch = SCRATCH.into_iter().filter(|_| read_only).map(str::to_owned);
         let all = scratch.chain(self.tmpfs.iter().cloned());
         let free = all.filter(|path| self.mounts.iter().all(|mount| mount.target != *path));
@@ -229,7 +252,7 @@ impl ContainerSpec {
 }
 
 impl Mount {
-    fn raw(&self) -> RawMount {
+    pub(in crate::engine) fn raw(&self) -> RawMount {
         let (typ, source) = match &self.source {
             Source::Volume(name) | Source::VolumeToRead(name) => (MountType::VOLUME, Some(name.clone())),
             Source::Directory(path) => (MountType::BIND, Some(path.clone())),

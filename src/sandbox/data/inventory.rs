@@ -153,11 +153,6 @@ pub fn layers(volume: &Volume) -> Vec<String> {
 }
 
 impl DataVolume {
-    /// Whether it began as a clone: what it lies on was whole before it.
-    pub fn is_clone(&self) -> bool {
-        self.layers.len() > 1
-    }
-
     /// Whether it took over from another volume of the same data.
     pub fn replaces(&self, other: &Self) -> bool {
         self.service == other.service && self.generation > other.generation

@@ -19,7 +19,7 @@ use crate::sandbox::debug::Xdebug;
 use crate::sandbox::mask::Masks;
 use crate::sandbox::router::{Hostname, RouterId};
 use crate::sandbox::seed::Seeds;
-use crate::sandbox::{Error, SandboxId, SandboxKey, SecretFiles, copied, gate, secret};
+use crate::sandbox::{Error, On, SandboxId, SandboxKey, SecretFiles, copied, gate, secret};
 
 /// Everything the plan is made from.
 pub struct Wanted<'a> {
@@ -45,6 +45,8 @@ pub struct Wanted<'a> {
     pub xdebug: Option<&'a Xdebug>,
     /// The router by which services are reached by name; none where they are not.
     pub router: Option<&'a RouterId>,
+    /// What runs it.
+    pub on: &'a On,
 }
 
 /// How the data of a project's own services begins.
@@ -112,6 +114,10 @@ impl Wanted<'_> {
 
     /// Whether files of ours come among those of a service's image: seeds, copied directories, what debugs.
     pub(super) fn puts_files_into(&self, member: &Member, place: &Place) -> bool {
+        // A swarm starts what it runs at once.
+        if self.on.is_swarm() {
+            return false;
+        }
         let copies = || !copied::of(&self.project.root, member, place.elsewhere).is_empty();
         !member.service.seed.files().is_empty() || copies() || self.debugged(member).is_some()
     }
@@ -175,7 +181,7 @@ impl Wanted<'_> {
         labels.insert(label::SERVICE.to_owned(), member.id.to_string());
         labels.extend(member.with.as_ref().map(|part| (label::WITH.to_owned(), part.told.clone())));
         let mut mounts: Vec<Mount> = Vec::new();
-        if member.own {
+        if member.own && !self.on.is_swarm() {
             for (local, shown) in &member.service.sync {
                 let source = match shown.mode() {
                     SyncMode::Bind if !place.elsewhere => {
@@ -226,6 +232,8 @@ impl Wanted<'_> {
             env,
             labels,
             network: self.id.network(),
+            joins: BTreeMap::new(),
+            cluster: None,
             aliases: vec![format!("{service}.{app}")],
             links: links.collect(),
             address: None,

@@ -53,6 +53,11 @@ impl Files {
         Digest::of(format!("{:?}", self.values).as_bytes())
     }
 
+    /// Where each is read, and what it is.
+    pub fn by_path(&self) -> impl Iterator<Item = (String, &str)> {
+        self.values.iter().map(|(name, value)| (Self::path(name), value.as_str()))
+    }
+
     fn volume(&self, id: &SandboxId) -> String {
         id.secrets(&self.service.app, &self.service.service)
     }

@@ -39,6 +39,7 @@ impl Sandbox {
             state: None,
             mix: Mix::default(),
             xdebug: None,
+            on: None,
             router: None,
         };
         Self { view, seeds, observed }
