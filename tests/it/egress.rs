@@ -168,7 +168,7 @@ fn a_killed_up_leaves_no_gate_that_the_next_command_does_not_end() {
     let dev = reaching(&[speaker("127.0.0.13").to_string()]);
     let id = engine::sandbox_of(&dev.path("shop"));
     let container = id.container(&"shop".parse().unwrap(), &"db".parse().unwrap());
-    let mut up = engine::until("create", ("container", &container), || dev.in_shop("up").start());
+    let mut up = engine::until("start", ("container", &container), || dev.in_shop("up").start());
     up.kill().unwrap();
     up.wait().unwrap();
     let record = dev.elsewhere("home/.local/state/onramp/gates").join(id.as_str());
