@@ -246,7 +246,7 @@ pub fn main() -> ExitCode {
             "the project's files are as they were before; the same command begins again"
         }
         Command::Rehearse(_) => "what was made for it is taken away; the same command begins again",
-        _ => "what was begun stays as it is; the same command goes on from there",
+        _ => "what was begun stays; the same command brings it to its end",
     };
     // What goes on until it is interrupted ends by itself then.
     let endless = matches!(cli.command, Command::Watch(_));

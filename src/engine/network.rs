@@ -196,6 +196,7 @@ impl Engine {
         }
         Ok(())
     }
+
     /// A swarm tells that its tasks have left a network a moment after they have.
     async fn remove_once_left(&self, name: &str, id: &str) -> Result<(), Error> {
         let until = Instant::now() + LEAVING;

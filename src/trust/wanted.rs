@@ -20,7 +20,9 @@ pub fn wanted(template: &Template) -> Vec<Capability> {
         // One hook may use what lies beside it.
         let scripts: Vec<_> = template.source.inside("hooks").map(|(path, entry)| (path.as_str(), entry)).collect();
         let kind = if python { Kind::Python } else { Kind::Run };
-        capability(kind, &format!("the hook {}", hook.path), &hook.path, &[&hook.name, &hook.path], &scripts)
+        // All of the file runs.
+        let place = format!("{}:1", hook.path);
+        capability(kind, &format!("the hook {}", hook.name), &place, &[&hook.name, &hook.path], &scripts)
     }));
     all.extend(extensions(template));
     all.extend(declared(template));
@@ -212,7 +214,7 @@ mod tests {
         assert_eq!(
             all,
             [
-                "run Python: the hook hooks/post_gen_project.py (hooks/post_gen_project.py)",
+                "run Python: the hook post_gen_project (hooks/post_gen_project.py:1)",
                 "run Python: the Jinja extension extensions.context:Updater (copier.yml:1)",
                 "read ~/.netrc (copier.yml:1)",
                 "send to h.test (copier.yml:1)",

@@ -90,15 +90,15 @@ fn what_environments_declare_and_ask_for_is_shown() {
 fn environments_and_commits_are_compared() {
     let machine = state();
     insta::assert_snapshot!(machine.onramp("state diff production staging").ok().stdout, @r"
-    shop/web  image     r.test/apps/shop@sha256:[DIGEST] → r.test/apps/shop@sha256:[DIGEST]
+    shop/web  image     apps/shop 2cf24dba5fb0 → apps/shop 486ea46224d1
     shop/web  replicas  2 → 3
     ");
     insta::assert_snapshot!(machine.onramp("state diff first main").ok().stdout, @r"
-    staging shop/web  image     r.test/apps/shop@sha256:[DIGEST] → r.test/apps/shop@sha256:[DIGEST]
+    staging shop/web  image     apps/shop 2cf24dba5fb0 → apps/shop 486ea46224d1
     staging shop/web  replicas  2 → 3
     ");
     insta::assert_snapshot!(machine.onramp("state diff staging@first").ok().stdout, @r"
-    shop/web  image     r.test/apps/shop@sha256:[DIGEST] → r.test/apps/shop@sha256:[DIGEST]
+    shop/web  image     apps/shop 2cf24dba5fb0 → apps/shop 486ea46224d1
     shop/web  replicas  2 → 3
     ");
     assert_eq!(machine.onramp("state diff production@first").ok().stdout, "nothing differs\n");

@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
 use crate::git::Commit;
 use crate::name::Name;
+use crate::reference::ImageRef;
 use crate::state::State;
 use crate::state::diff::{Change, Declared, diff};
 use crate::task::blocking;
@@ -113,8 +114,7 @@ impl Report for Compared {
         let row = |of: &Of| {
             let change = &of.change;
             let environment = of.environment.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
-            let side =
-                |side: &Option<String>| side.as_ref().map_or_else(|| "-".to_owned(), |text| neutral_line(text, 120));
+            let side = |side: &Option<String>| side.as_deref().map_or_else(|| "-".to_owned(), shown);
             vec![
                 format!("{environment}{}/{}", change.app, change.service),
                 neutral_line(&change.key, 80),
@@ -123,4 +123,11 @@ impl Report for Compared {
         };
         table(&self.changes.iter().map(row).collect::<Vec<_>>())
     }
+}
+
+/// A value as people compare it: of an image, what it is called there and the beginning of its digest.
+fn shown(value: &str) -> String {
+    let image = value.parse::<ImageRef>().ok();
+    let by_digest = image.and_then(|image| Some(format!("{} {}", image.path(), image.digest()?.short())));
+    by_digest.unwrap_or_else(|| neutral_line(value, 120))
 }

@@ -85,7 +85,7 @@ impl Arguments {
         };
         let Some(sandbox) = teller.sandbox() else {
             return Err(Failure::new(Class::Signal(number), "interrupted")
-                .hint("what was begun stays as it is; the same command goes on from there"));
+                .hint("what was begun stays; the same command brings it to its end"));
         };
         if self.down {
             down::take_down(&cx.unattended(cx.observer.clone())).await?;
