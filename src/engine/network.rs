@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Engine, Error, carries, is_status, label, label_filter};
 
-/// How long the tasks of a swarm may take to leave a network, and how often that is looked at.
+/// How long it may take until the engine tells that a network is left, and how often that is looked at.
 const LEAVING: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How many /24 networks onramp has to choose from, in [`NetworkSpec::subnet`].
@@ -197,21 +197,48 @@ impl Engine {
         Ok(())
     }
 
-    /// A swarm tells that its tasks have left a network a moment after they have.
+    /// The engine tells that a container or a swarm's task has left a network a moment after it has. What is on it for longer is
+    /// somebody's.
     async fn remove_once_left(&self, name: &str, id: &str) -> Result<(), Error> {
         let until = Instant::now() + LEAVING;
         loop {
-            match self.docker.remove_network(id).await {
+            let error = match self.docker.remove_network(id).await {
                 Ok(()) => return Ok(()),
                 Err(error) if is_status(&error, 404) => return Ok(()),
-                Err(Raw::DockerResponseServerError { message, .. })
-                    if message.contains("is in use by") && Instant::now() < until =>
-                {
-                    tokio::time::sleep(PAUSE).await;
+                Err(error) => error,
+            };
+            let left = match &error {
+                Raw::DockerResponseServerError { message, .. } if message.contains("is in use by") => true,
+                Raw::DockerResponseServerError { message, .. } if message.contains("has active endpoints") => {
+                    self.nobody_is_on(name, id).await?
                 }
-                Err(error) => return Err(Self::failed(format!("remove network {name}"), error)),
+                _ => false,
+            };
+            if !left || Instant::now() > until {
+                return Err(Self::failed(format!("remove network {name}"), error));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether no container is on a network. An end that has none is called after itself, `ep-…`, or after one that is gone.
+    async fn nobody_is_on(&self, name: &str, id: &str) -> Result<bool, Error> {
+        let found = match self.docker.inspect_network(id, None::<InspectNetworkOptions>).await {
+            Ok(found) => found,
+            Err(error) if is_status(&error, 404) => return Ok(true),
+            Err(error) => return Err(Self::failed(format!("inspect network {name}"), error)),
+        };
+        for container in found.containers.unwrap_or_default().keys() {
+            if container.starts_with("ep-") {
+                continue;
+            }
+            match self.docker.inspect_container(container, None).await {
+                Ok(_) => return Ok(false),
+                Err(error) if is_status(&error, 404) => {}
+                Err(error) => return Err(Self::failed(format!("inspect what is on network {name}"), error)),
             }
         }
+        Ok(true)
     }
 }
 

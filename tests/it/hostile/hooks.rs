@@ -13,6 +13,6 @@ fn a_python_hook_is_refused_by_its_name_before_a_file_is_written() {
             ("{{cookiecutter.slug}}/a.txt", "a\n"),
             (&path, "open('made.txt', 'w').close()\n"),
         ]);
-        scene.refused(Class::Security, &[&format!("run Python: the hook {path} ({path}:1)"), "--trust allows this"]);
+        scene.refused(Class::Security, &[&format!("run Python: the hook {hook} ({path}:1)"), "--trust allows this"]);
     }
 }
