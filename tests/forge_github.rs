@@ -135,6 +135,48 @@ async fn every_request_is_one_that_github_describes() {
     let pull = github.ask_review(1347, vec![Reviewer::Mail("ana@acme.test".into())]).await.unwrap();
     assert!(!pull.reviewers.contains(&"ana@acme.test".to_owned()));
     assert_eq!(github.approve(1347, &HEAD.parse().unwrap()).await.unwrap().number, 1347);
+
+    let said = github.comments(1347).await.unwrap();
+    assert_eq!((said[0].by.id.as_str(), said[0].body.as_str()), ("octocat", "Me too"));
+    github.comment(1347, "Superseded by #1348".into()).await.unwrap();
+    // The description's example stays open whatever one does; that closing closes is below.
+    assert_eq!(github.close(1347, "Superseded by #1348".into()).await.unwrap().number, 1347);
+}
+
+const PULL: &str = r#"{"number":1,"title":"T","body":null,"html_url":"https://h/1","state":"STATE","merged_at":null,"comments":COMMENTS,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","user":null,"head":{"ref":"h","sha":"HEAD"},"base":{"ref":"main","sha":"HEAD"}}"#;
+
+fn pull(state: &str, comments: usize) -> String {
+    let pull = PULL.replace("STATE", state).replace("COMMENTS", &comments.to_string()).replace("HEAD", HEAD);
+    answer("200 OK", "", &pull)
+}
+
+#[tokio::test]
+async fn closing_says_why_first_and_once() {
+    let nothing = || answer("200 OK", "", "[]");
+    let lines = |server: &Scripted| -> Vec<String> {
+        let requests = server.requests.lock().unwrap();
+        requests.iter().map(|head| head.split(" HTTP").next().unwrap().to_owned()).collect()
+    };
+    let said = r#"[{"user":null,"created_at":"2026-01-01T00:00:00Z","body":"Superseded by #2"}]"#;
+    // Killed between the words and the end: the next one goes on where that one ended. 250 comments are three pages.
+    let server = scripted(vec![pull("open", 250), answer("200 OK", "", said), pull("closed", 250), nothing()]);
+    let closed = github(server.port).close(1, "Superseded by #2\n".into()).await.unwrap();
+    assert_eq!(closed.state, Standing::Closed);
+    assert_eq!(
+        lines(&server),
+        [
+            "GET /repos/acme/state/pulls/1",
+            "GET /repos/acme/state/issues/1/comments?per_page=100&page=3",
+            "PATCH /repos/acme/state/pulls/1",
+            "GET /repos/acme/state/pulls/1/reviews?per_page=100",
+        ]
+    );
+    let server = scripted(vec![pull("open", 0), answer("201 Created", "", "{}"), pull("closed", 1), nothing()]);
+    github(server.port).close(1, "Superseded by #2".into()).await.unwrap();
+    assert_eq!(lines(&server)[1..3], ["POST /repos/acme/state/issues/1/comments", "PATCH /repos/acme/state/pulls/1"]);
+    let server = scripted(vec![pull("closed", 1), nothing()]);
+    assert_eq!(github(server.port).close(1, "Again".into()).await.unwrap().state, Standing::Closed);
+    assert!(lines(&server).iter().all(|line| line.starts_with("GET ")), "nothing is said or done");
 }
 
 #[tokio::test]

@@ -111,6 +111,41 @@ async fn a_base_that_moved_after_the_check_is_not_merged_into() {
     assert_eq!(ada.get(1).await.unwrap().state, Standing::Open);
 }
 
+#[tokio::test]
+async fn what_is_superseded_is_closed_with_words_once() {
+    let company = company();
+    let (ada, bob) = (company.forge("ada"), company.forge("bob"));
+    let state = company.state("ada");
+    let commit = branch(&state, "ada", "deploy/test/shop", "two");
+    propose(&ada, "deploy/test/shop").await.unwrap();
+    bob.comment(1, "Why?\n\n@everyone".into()).await.unwrap();
+    let closed = ada.close(1, "Superseded by #2".into()).await.unwrap();
+    assert_eq!((closed.state, &closed.head_commit), (Standing::Closed, &commit));
+    let again = bob.close(1, "Superseded by #3".into()).await.unwrap();
+    assert_eq!(again.state, Standing::Closed);
+    let said = bob.comments(1).await.unwrap();
+    let said: Vec<(&str, &str)> = said.iter().map(|c| (c.by.id.as_str(), c.body.as_str())).collect();
+    assert_eq!(said, [("bob@acme.test", "Why?\n\n@everyone"), ("ada@acme.test", "Superseded by #2")]);
+    assert_eq!(ada.list().await.unwrap(), []);
+    assert_eq!(ada.find_open("deploy/test/shop").await.unwrap(), None);
+    assert_eq!(company.git(&["for-each-ref", "refs/heads"]).lines().count(), 2, "its branch stays");
+    assert!(matches!(ada.merge(1, checked(&state, &commit)).await.unwrap_err(), Error::NotOpen { .. }));
+
+    // A later word changes neither where it stands nor what it proposed, though the branch goes on.
+    branch(&state, "ada", "deploy/test/shop", "three");
+    ada.comment(1, "Thanks".into()).await.unwrap();
+    let later = bob.get(1).await.unwrap();
+    assert_eq!((later.state, later.head_commit), (Standing::Closed, commit));
+    // What would no longer be read is not written.
+    let error = ada.comment(1, "x".repeat(1024 * 1024)).await.unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.class()),
+        ("pull request 1 holds more than 1 MiB of words with this", Class::Usage)
+    );
+    assert_eq!(bob.comments(1).await.unwrap().len(), 3);
+    assert!(matches!(ada.comment(9, "Lost".into()).await.unwrap_err(), Error::NoPull { number: 9 }));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_who_propose_at_once_both_get_a_number() {
     let company = company();

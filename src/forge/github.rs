@@ -17,13 +17,13 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use wire::{RawBranch, RawMerge, RawPull, RawReview, person};
+use wire::{RawBranch, RawComment, RawMerge, RawPull, RawReview, person};
 
 use super::token::Token;
 pub use place::Place;
 use place::is_loopback;
 
-use super::{Answer, Approval, Checked, Error, Forge, Proposal, PullRequest, Reviewer, Standing};
+use super::{Answer, Approval, Checked, Comment, Error, Forge, Proposal, PullRequest, Reviewer, Standing};
 use crate::git::Commit;
 use crate::text::neutral_line;
 
@@ -33,6 +33,8 @@ const PAGE_CAP_SHOWN: &str = "4 MiB";
 /// The most pages of a list, at 100 entries each.
 const PAGES: usize = 10;
 const PAGES_SHOWN: &str = "1000 entries";
+/// Entries on a page.
+const PER_PAGE: u64 = 100;
 /// How often a call that changes nothing twice is tried when the server fails.
 const TRIES: u32 = 3;
 /// Calls at once, for lists whose entries need one each.
@@ -205,10 +207,45 @@ impl GitHub {
             .await
     }
 
-    async fn one(&self, number: u64) -> Result<PullRequest, Error> {
+    async fn raw(&self, number: u64) -> Result<RawPull, Error> {
         let what = format!("show pull request {number}");
         let url = self.place.url(&["pulls", &number.to_string()]);
-        let response = self.call(Method::GET, url, &what, None).await?;
+        self.parsed(self.call(Method::GET, url, &what, None).await?, &what).await
+    }
+
+    async fn one(&self, number: u64) -> Result<PullRequest, Error> {
+        self.with_reviews(self.raw(number).await?).await
+    }
+
+    /// `GET /repos/{owner}/{repo}/issues/{issue_number}/comments`: the last page, oldest first as all of GitHub's are.
+    async fn said(&self, pull: &RawPull) -> Result<Vec<Comment>, Error> {
+        let Some(count) = pull.comments.filter(|count| *count > 0) else { return Ok(Vec::new()) };
+        let what = format!("list the comments of pull request {}", pull.number);
+        let mut url = self.place.url(&["issues", &pull.number.to_string(), "comments"]);
+        let last = count.div_ceil(PER_PAGE).to_string();
+        url.query_pairs_mut().append_pair("per_page", &PER_PAGE.to_string()).append_pair("page", &last);
+        let comments: Vec<RawComment> = self.parsed(self.call(Method::GET, url, &what, None).await?, &what).await?;
+        Ok(comments.into_iter().map(Comment::from).collect())
+    }
+
+    async fn say(&self, number: u64, body: &str) -> Result<(), Error> {
+        let what = format!("comment on pull request {number}");
+        let segments = ["issues", &number.to_string(), "comments"];
+        self.send(Method::POST, &segments, &what, &json!({ "body": body })).await?;
+        Ok(())
+    }
+
+    async fn close_saying(&self, number: u64, comment: &str) -> Result<PullRequest, Error> {
+        let pull = self.raw(number).await?;
+        if pull.state != "open" {
+            return self.with_reviews(pull).await;
+        }
+        if !Comment::among(&self.said(&pull).await?, comment) {
+            self.say(number, comment).await?;
+        }
+        let what = format!("close pull request {number}");
+        let request = json!({ "state": "closed" });
+        let response = self.send(Method::PATCH, &["pulls", &number.to_string()], &what, &request).await?;
         self.with_reviews(self.parsed(response, &what).await?).await
     }
 
@@ -295,6 +332,19 @@ impl Forge for GitHub {
             let response = self.send(Method::POST, &segments, &what, &request).await?;
             self.with_reviews(self.parsed(response, &what).await?).await
         })
+    }
+
+    fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
+        Box::pin(async move { self.said(&self.raw(number).await?).await })
+    }
+
+    /// `POST /repos/{owner}/{repo}/issues/{issue_number}/comments`
+    fn comment(&self, number: u64, body: String) -> Answer<'_, ()> {
+        Box::pin(async move { self.say(number, &body).await })
+    }
+
+    fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest> {
+        Box::pin(async move { self.close_saying(number, &comment).await })
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Approval, Checked, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing};
+use super::{Answer, Approval, Checked, Comment, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing};
 use crate::document::{self, SCHEMA};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
@@ -49,6 +49,8 @@ struct Record {
     reviewers: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     approval: Vec<Approval>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    comment: Vec<Comment>,
 }
 
 impl Local {
@@ -106,9 +108,13 @@ impl Local {
         Ok((record, pull))
     }
 
-    fn open(&self, number: u64) -> Result<(Record, PullRequest, Commit), Error> {
+    fn fresh(&self, number: u64) -> Result<(Record, PullRequest, Commit), Error> {
         self.mirror.refresh(self.offline)?;
-        let found = self.read(number)?;
+        self.read(number)
+    }
+
+    fn open(&self, number: u64) -> Result<(Record, PullRequest, Commit), Error> {
+        let found = self.fresh(number)?;
         match found.0.state {
             Standing::Open => Ok(found),
             state => Err(Error::NotOpen { number, state }),
@@ -121,8 +127,11 @@ impl Local {
         Ok(self.mirror.commit(parents, &[(FILE.to_owned(), Some(text.into_bytes()))], what, &self.me)?)
     }
 
-    /// Pushes a change of an open pull request's record, its head ref following the branch.
+    /// Pushes a change of a pull request's record, its head ref following the branch while it is open.
     fn push(&self, pull: &PullRequest, data: &Commit, record: &Record, what: &str) -> Result<PullRequest, Error> {
+        if toml::to_string(record).is_ok_and(|text| text.len() as u64 > CAP) {
+            return Err(Error::Full { number: pull.number });
+        }
         let next = self.record(std::slice::from_ref(data), record, what)?;
         let number = pull.number;
         self.mirror
@@ -172,6 +181,7 @@ impl Local {
                 author: self.me(),
                 reviewers: Vec::new(),
                 approval: Vec::new(),
+                comment: Vec::new(),
             };
             let data = self.record(&[], &record, &format!("Propose: {}", record.title))?;
             let head = RefUpdate { name: format!("{PULLS}{number}/head"), expected: None, target: Some(head) };
@@ -201,6 +211,28 @@ impl Local {
         }
         record.reviewers.append(&mut new);
         self.push(&pull, &data, &record, "Ask for reviews")
+    }
+
+    fn words(&self, body: String) -> Comment {
+        Comment { by: self.me(), at: Timestamp::now(), body }
+    }
+
+    fn comment_now(&self, number: u64, body: String) -> Result<(), Error> {
+        let (mut record, pull, data) = self.fresh(number)?;
+        record.comment.push(self.words(body));
+        self.push(&pull, &data, &record, "Comment")?;
+        Ok(())
+    }
+
+    /// The words and the end are one push: there is nothing between them.
+    fn close_now(&self, number: u64, comment: String) -> Result<PullRequest, Error> {
+        let (mut record, pull, data) = self.fresh(number)?;
+        if record.state != Standing::Open {
+            return Ok(pull);
+        }
+        record.comment.push(self.words(comment));
+        record.state = Standing::Closed;
+        self.push(&pull, &data, &record, "Close")
     }
 
     fn approve_now(&self, number: u64, commit: &Commit) -> Result<PullRequest, Error> {
@@ -256,10 +288,7 @@ impl Forge for Local {
     }
 
     fn get(&self, number: u64) -> Answer<'_, PullRequest> {
-        self.answer(move |this| {
-            this.mirror.refresh(this.offline)?;
-            Ok(this.read(number)?.1)
-        })
+        self.answer(move |this| Ok(this.fresh(number)?.1))
     }
 
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest> {
@@ -272,6 +301,18 @@ impl Forge for Local {
 
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
         self.answer(move |this| this.ask_review_now(number, &reviewers))
+    }
+
+    fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
+        self.answer(move |this| Ok(this.fresh(number)?.0.comment))
+    }
+
+    fn comment(&self, number: u64, body: String) -> Answer<'_, ()> {
+        self.answer(move |this| this.comment_now(number, body))
+    }
+
+    fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest> {
+        self.answer(move |this| this.close_now(number, comment))
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {

@@ -100,6 +100,25 @@ impl PullRequest {
     }
 }
 
+/// What somebody said about a pull request. Whatever they wrote: neutralise it before a terminal sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comment {
+    /// Who.
+    pub by: Person,
+    /// When.
+    pub at: Timestamp,
+    /// Markdown.
+    pub body: String,
+}
+
+impl Comment {
+    /// Whether these words were said before. Forges drop white space at the ends.
+    pub(crate) fn among(said: &[Self], body: &str) -> bool {
+        said.iter().any(|comment| comment.body.trim() == body.trim())
+    }
+}
+
 /// Who is asked to look at a change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reviewer {
@@ -186,6 +205,16 @@ pub trait Forge: Send + Sync {
     /// ask is not in the answer's `reviewers`.
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest>;
 
+    /// What was said about a pull request, oldest first. Of very many only the latest.
+    fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>>;
+
+    /// Says something about a pull request, open or not.
+    fn comment(&self, number: u64, body: String) -> Answer<'_, ()>;
+
+    /// Gives an open pull request up, saying why first. One that is closed or merged stays as it is, and nothing is said.
+    /// Where an earlier call said why and came no further, it is not said twice.
+    fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest>;
+
     /// Approves the commit that was looked at, as who we are here.
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest>;
 
@@ -247,6 +276,12 @@ pub enum Error {
         number: u64,
         /// Where it stands.
         state: Standing,
+    },
+    /// The local forge keeps no more about it.
+    #[error("pull request {number} holds more than 1 MiB of words with this")]
+    Full {
+        /// Its number.
+        number: u64,
     },
     /// Who proposed it wants to approve it.
     #[error("pull request {number} is your own; somebody else approves it")]
@@ -349,7 +384,7 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.class(),
             Self::Record(error) => error.class(),
-            Self::NoPull { .. } => Class::Usage,
+            Self::NoPull { .. } | Self::Full { .. } => Class::Usage,
             Self::NotOpen { .. } | Self::Moved { .. } => Class::Conflict,
             Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::forge::{Person, PullRequest, Standing};
+use crate::forge::{Comment, Person, PullRequest, Standing};
 use crate::git::Commit;
 
 pub(super) fn person(login: String) -> Person {
@@ -23,6 +23,9 @@ pub(super) struct RawPull {
     pub(super) user: Option<RawUser>,
     pub(super) head: RawEnd,
     pub(super) base: RawEnd,
+    /// How many; lists of pull requests do not tell it.
+    #[serde(default)]
+    pub(super) comments: Option<u64>,
     #[serde(default)]
     pub(super) requested_reviewers: Option<Vec<RawUser>>,
     #[serde(default)]
@@ -53,6 +56,14 @@ pub(super) struct RawReview {
 }
 
 #[derive(Deserialize)]
+pub(super) struct RawComment {
+    user: Option<RawUser>,
+    created_at: Timestamp,
+    #[serde(default)]
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct RawBranch {
     pub(super) commit: RawSha,
 }
@@ -65,6 +76,17 @@ pub(super) struct RawSha {
 #[derive(Deserialize)]
 pub(super) struct RawMerge {
     pub(super) sha: Commit,
+}
+
+/// GitHub calls the author of a deleted account ghost.
+fn author(user: Option<RawUser>) -> Person {
+    person(user.map_or_else(|| "ghost".to_owned(), |user| user.login))
+}
+
+impl From<RawComment> for Comment {
+    fn from(raw: RawComment) -> Self {
+        Self { by: author(raw.user), at: raw.created_at, body: raw.body.unwrap_or_default() }
+    }
 }
 
 impl From<RawPull> for PullRequest {
@@ -81,8 +103,7 @@ impl From<RawPull> for PullRequest {
             number: raw.number,
             title: raw.title,
             body: raw.body.unwrap_or_default(),
-            // GitHub calls the author of a deleted account ghost.
-            author: person(raw.user.map_or_else(|| "ghost".to_owned(), |user| user.login)),
+            author: author(raw.user),
             head_branch: raw.head.r#ref,
             base_branch: raw.base.r#ref,
             head_commit: raw.head.sha,
