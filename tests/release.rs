@@ -5,6 +5,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use fixture::{Company, RULES, declaration, identity, image, name};
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use onramp::forge::local::Local;
 use onramp::forge::{Forge, Proposal, PullRequest};
 use onramp::git::{Commit, RefUpdate};
 use onramp::project::{Lock, manifest};
+use onramp::registry::Access;
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
 use onramp::release::proposal::{self, Outcome};
 use onramp::release::{Gate, diff, gate, overview, provenance};
@@ -20,6 +22,11 @@ use onramp::state::State;
 
 const PROJECT: &str = "schema = 1\nname = \"shop\"\n[services.web]\nbuild = { base = \"r.test/base/php@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\" }\nport = 80\n";
 const PRODUCTION: &str = "environments/production/shop.toml";
+
+/// No policy here asks anything of a registry.
+fn access() -> Access {
+    Access::new(Duration::from_secs(5), BTreeMap::new())
+}
 
 /// A developer at their machine.
 struct Developer<'a> {
@@ -61,11 +68,12 @@ impl Developer<'_> {
         let tests: BTreeMap<_, _> = unit_passed.map(|passed| (name("unit"), passed)).into_iter().collect();
         let evidence = Evidence { tests, ..Evidence::default() };
         let me = identity(self.who);
-        proposal::propose(&self.state(), &self.forge(), &me, &plan, images, evidence, None).await.unwrap()
+        let forge = self.forge();
+        proposal::propose(&self.state(), (&forge, &access()), &me, &plan, images, evidence, None).await.unwrap()
     }
 
-    fn examine(&self, pull: &PullRequest) -> Result<Gate, onramp::release::Error> {
-        gate::examine(&self.state(), &identity(self.who), pull, Timestamp::now())
+    async fn examine(&self, pull: &PullRequest) -> Result<Gate, onramp::release::Error> {
+        gate::examine(&self.state(), &identity(self.who), pull, &access(), Timestamp::now()).await
     }
 
     /// Proposes these files on a branch of that name, by hand.
@@ -137,7 +145,7 @@ async fn a_change_goes_through_test_into_production() {
         (Class::Security, "pull request 2 is your own; somebody else approves it")
     );
     let approved = bob.forge().approve(2, &pull.head_commit).await.unwrap();
-    let gate = bob.examine(&approved).unwrap();
+    let gate = bob.examine(&approved).await.unwrap();
     gate::merge(&bob.forge(), &approved, &gate).await.unwrap();
     assert_eq!(company.git(&["show", &format!("main:{PRODUCTION}")]), declaration("a"));
 
@@ -177,7 +185,7 @@ async fn a_branch_name_does_not_choose_the_policy() {
     let company = company();
     let ada = Developer { company: &company, who: "ada" };
     let pull = ada.propose("deploy/test/shop", &[(PRODUCTION, &declaration("evil"))], "x").await;
-    let gate = ada.examine(&pull).unwrap();
+    let gate = ada.examine(&pull).await.unwrap();
     let asked: Vec<&str> = rules(&gate).iter().map(|(_, rule)| *rule).collect();
     assert_eq!(asked, ["evidence", "after", "approvals"]);
     assert_eq!(gate.findings[0].of, "production/shop");
@@ -189,7 +197,7 @@ async fn a_pull_request_cannot_bring_its_own_policy() {
     let ada = Developer { company: &company, who: "ada" };
     let lax = "schema = 1\n[[environment]]\nname = \"production\"\n";
     let files = [("state.toml", lax), (PRODUCTION, &*declaration("evil"))];
-    let gate = ada.examine(&ada.propose("lax", &files, "x").await).unwrap();
+    let gate = ada.examine(&ada.propose("lax", &files, "x").await).await.unwrap();
     assert!(rules(&gate).contains(&("production/shop", "after")));
     assert!(rules(&gate).contains(&("state.toml", "approvals")), "the rules need the strictest approvals");
 }
@@ -201,7 +209,7 @@ async fn evidence_is_of_the_images_it_was_made_with() {
     let (pull, ..) = proposed(ada.deploy("production", "a", Some(true)).await);
     let words = company.git(&["log", "-1", "--format=%B", pull.head_commit.as_str()]);
     // The trailers of a tested image, on a commit that declares another one.
-    let gate = ada.examine(&ada.propose("forged", &[(PRODUCTION, &declaration("evil"))], &words).await).unwrap();
+    let gate = ada.examine(&ada.propose("forged", &[(PRODUCTION, &declaration("evil"))], &words).await).await.unwrap();
     assert!(rules(&gate).contains(&("production/shop", "evidence")), "{:?}", rules(&gate));
 }
 
@@ -213,7 +221,7 @@ async fn who_pushes_the_commit_is_an_author_too() {
     let (pull, ..) = proposed(bob.deploy("production", "b", None).await);
     assert_eq!((pull.number, pull.author.id.as_str()), (1, "ada@acme.test"));
     let pull = bob.forge().approve(1, &pull.head_commit).await.unwrap();
-    assert!(rules(&bob.examine(&pull).unwrap()).contains(&("production/shop", "approvals")));
+    assert!(rules(&bob.examine(&pull).await.unwrap()).contains(&("production/shop", "approvals")));
 }
 
 #[tokio::test]
@@ -221,7 +229,7 @@ async fn a_declaration_that_cannot_be_read_is_not_merged() {
     let company = company();
     let ada = Developer { company: &company, who: "ada" };
     let pull = ada.propose("broken", &[("environments/test/shop.toml", "schema = 1\n[services.web]\n")], "x").await;
-    let error = ada.examine(&pull).unwrap_err();
+    let error = ada.examine(&pull).await.unwrap_err();
     assert!(error.to_string().contains(":2:1: services.web: `image` is missing"), "{error}");
     assert_eq!(error.class(), Class::Config);
 }
@@ -232,11 +240,11 @@ async fn what_does_not_fit_any_more_says_how_to_propose_it_anew() {
     let ada = Developer { company: &company, who: "ada" };
     let (pull, ..) = proposed(ada.deploy("production", "a", None).await);
     company.push(&[(PRODUCTION, &declaration("by-hand"))], "By hand");
-    let error = ada.examine(&pull).unwrap_err();
+    let error = ada.examine(&pull).await.unwrap_err();
     assert_eq!((error.class(), error.next()), (Class::Conflict, vec!["onramp deploy production".to_owned()]));
     let (again, ..) = proposed(ada.deploy("production", "a", None).await);
     assert_eq!(again.number, pull.number);
-    assert!(ada.examine(&again).is_ok());
+    assert!(ada.examine(&again).await.is_ok());
 }
 
 #[tokio::test]

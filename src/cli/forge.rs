@@ -6,6 +6,7 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::forge::{self, Forge, PullRequest};
 use crate::git::{Commit, Identity, RepoUrl};
+use crate::registry::Access;
 use crate::release::{Gate, gate};
 use crate::state::State;
 use crate::task::blocking;
@@ -19,6 +20,8 @@ pub struct Desk {
     pub forge: Box<dyn Forge>,
     /// Who we are to git.
     pub me: Identity,
+    /// How registries are spoken to, for what policy asks of images.
+    pub registries: Access,
 }
 
 impl Desk {
@@ -32,7 +35,7 @@ impl Desk {
         cx.waiting("fetch the state repository", blocking(move || fetched.refresh(offline))).await?;
         let variable = |name: &str| std::env::var(name).ok();
         let forge = forge::connect(setting, state.mirror(), &me, cx.offline, cx.timeout, &variable).await?;
-        Ok(Self { state, forge, me })
+        Ok(Self { state, forge, me, registries: cx.registries.clone() })
     }
 
     /// The commit that the default branch of the state repository stands on.
@@ -42,8 +45,7 @@ impl Desk {
 
     /// Holds a pull request against the policy of its base branch.
     pub async fn examine(&self, pull: &PullRequest) -> Result<Gate, Failure> {
-        let (state, me, pull) = (self.state.clone(), self.me.clone(), pull.clone());
-        Ok(blocking(move || gate::examine(&state, &me, &pull, jiff::Timestamp::now())).await?)
+        Ok(gate::examine(&self.state, &self.me, pull, &self.registries, jiff::Timestamp::now()).await?)
     }
 }
 

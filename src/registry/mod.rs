@@ -31,6 +31,7 @@ mod warning;
 
 pub use access::Access;
 pub use amend::Amended;
+pub use attach::Document;
 pub use blob::BlobStream;
 pub use client::{Registry, Resolved};
 pub use config::{Config, Platform, RootFs, Runtime};

@@ -2,20 +2,24 @@
 //!
 //! A pull request is judged by the files that its merge changes, never by its branch's name or its own `state.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::deployment::Change;
-use super::{Error, Trailers, deployment, provenance};
+use super::proof::Wanted;
+use super::{Error, Trailers, deployment, proof, provenance};
 use crate::forge::{Checked, Forge, PullRequest};
 use crate::git::{self, Commit, Identity};
 use crate::name::Name;
 use crate::project::service::Service;
 use crate::reference::ImageRef;
+use crate::registry::Access;
 use crate::state::policy::Merge;
+use crate::state::unmet::APPROVALS;
 use crate::state::{Cure, ENVIRONMENTS, Environment, Facts, RULES, Rules, State, Unmet, unmet};
+use crate::task::blocking;
 
 /// What one part of a pull request lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,8 +60,72 @@ impl Gate {
     }
 }
 
-/// Holds a pull request against the policy of its base branch.
-pub fn examine(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp) -> Result<Gate, Error> {
+/// Holds a pull request against the policy of its base branch, and its images against what their registries have.
+pub async fn examine(
+    state: &State,
+    me: &Identity,
+    pull: &PullRequest,
+    access: &Access,
+    now: Timestamp,
+) -> Result<Gate, Error> {
+    let read = {
+        let (state, me, pull) = (state.clone(), me.clone(), pull.clone());
+        move || read(&state, &me, &pull, now)
+    };
+    let Read { base, head, message, parts } = blocking(read).await?;
+    let (merge, findings) = judge(parts, access).await?;
+    Ok(Gate { base, head, merge, findings, message })
+}
+
+/// Holds what lies between two commits against the policy of the first. Who approved it is not known: what is missing of that
+/// is not among the findings.
+pub async fn check(
+    state: &State,
+    base: &Commit,
+    head: &Commit,
+    access: &Access,
+    now: Timestamp,
+) -> Result<Vec<Finding>, Error> {
+    let read = {
+        let (state, base, head) = (state.clone(), base.clone(), head.clone());
+        move || {
+            let mirror = state.mirror();
+            let trailers = provenance::of_commit(mirror, head.clone())?.trailers;
+            let authors = vec![mirror.author(&head)?.email];
+            let rules = state.rules(&base)?;
+            Case { state: &state, base, merged: head, rules, trailers, authors, approvals: Vec::new(), now }.parts()
+        }
+    };
+    let (_, mut findings) = judge(blocking(read).await?, access).await?;
+    for finding in &mut findings {
+        finding.unmet.retain(|unmet| unmet.rule != APPROVALS);
+    }
+    findings.retain(|finding| !finding.unmet.is_empty());
+    Ok(findings)
+}
+
+/// What git says of a pull request.
+struct Read {
+    base: Commit,
+    head: Commit,
+    message: String,
+    parts: Vec<Part>,
+}
+
+/// One changed file that matters.
+struct Part {
+    of: String,
+    judged: Judged,
+}
+
+enum Judged {
+    /// By an environment's policy.
+    Environment { environment: Environment, facts: Facts, wanted: Wanted },
+    /// By what decides over all of them.
+    Strictest(Vec<Unmet>),
+}
+
+fn read(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp) -> Result<Read, Error> {
     let mirror = state.mirror();
     let base = mirror.resolve(&format!("refs/heads/{}", pull.base_branch))?;
     let head = mirror.resolve(pull.head_commit.as_str())?;
@@ -72,31 +140,36 @@ pub fn examine(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp)
     // Whoever made the proposed commit is behind it too, also where somebody else opened the pull request.
     let authors = vec![pull.author.id.clone(), mirror.author(&head)?.email];
     let approvals = pull.approved_by().map(|person| person.id.clone()).collect();
-    let (rules, changed) = (state.rules(&base)?, mirror.changed(&base, &merged)?);
-    let case = Case { state, base, merged, rules, trailers, authors, approvals, now };
+    let rules = state.rules(&base)?;
+    let parts = Case { state, base: base.clone(), merged, rules, trailers, authors, approvals, now }.parts()?;
+    Ok(Read { base, head, message, parts })
+}
+
+/// Who merges, and what is missing.
+async fn judge(parts: Vec<Part>, access: &Access) -> Result<(Merge, Vec<Finding>), Error> {
     let mut merge = Merge::Auto;
     let mut findings = Vec::new();
-    for path in changed {
-        let (of, unmet) = match place(&case.rules, &path) {
-            Place::Declaration(environment, app) => {
+    for Part { of, judged } in parts {
+        let unmet = match judged {
+            Judged::Strictest(unmet) => {
+                merge = Merge::Manual;
+                unmet
+            }
+            Judged::Environment { environment, mut facts, wanted } => {
                 if environment.policy.merge == Merge::Manual {
                     merge = Merge::Manual;
                 }
-                (format!("{}/{app}", environment.name), unmet(environment, &case.facts(environment, &app)?))
+                let proofs = proof::find(access, &facts.images.values().cloned().collect(), &wanted).await?;
+                facts.registered = proofs.images;
+                facts.attested = proofs.tests.into_keys().collect();
+                unmet(&environment, &facts)
             }
-            Place::Rules | Place::Unknown => {
-                // What is merged must still be rules.
-                state.rules(&case.merged)?;
-                merge = Merge::Manual;
-                (path, case.strictest())
-            }
-            Place::Elsewhere => continue,
         };
         if !unmet.is_empty() {
             findings.push(Finding { of, unmet });
         }
     }
-    Ok(Gate { base: case.base, head, merge, findings, message })
+    Ok((merge, findings))
 }
 
 /// Merges what the gate let through; the merge commit. Refused where something is missing.
@@ -116,7 +189,13 @@ pub fn commands(number: u64, findings: &[Finding]) -> Vec<String> {
                 Cure::Approve => format!("onramp pr approve {number}"),
                 Cure::Test => format!("onramp test && onramp deploy {environment}"),
                 Cure::Deploy(before) => format!("onramp deploy {before}"),
+                Cure::Attest(images) => {
+                    let images: Vec<String> = images.iter().map(|image| format!("--image {image}")).collect();
+                    format!("onramp test {} --key FILE", images.join(" "))
+                }
+                Cure::Sign(image) => format!("onramp image sign {image} --key FILE"),
                 Cure::Wait(until) => format!("onramp pr merge {number}  # from {until}"),
+                Cure::Another => continue,
             };
             if !commands.contains(&command) {
                 commands.push(command);
@@ -130,7 +209,7 @@ pub fn commands(number: u64, findings: &[Finding]) -> Vec<String> {
 enum Place<'a> {
     /// An app in an environment.
     Declaration(&'a Environment, Name),
-    /// `state.toml`.
+    /// `state.toml`, or a key that it names.
     Rules,
     /// Under `environments/`, but of none that `state.toml` has, or no declaration.
     Unknown,
@@ -139,7 +218,8 @@ enum Place<'a> {
 }
 
 fn place<'a>(rules: &'a Rules, path: &str) -> Place<'a> {
-    if path == RULES {
+    let keys = rules.environments.iter().flat_map(|environment| environment.policy.key_files());
+    if path == RULES || keys.into_iter().any(|file| file.path() == path) {
         return Place::Rules;
     }
     let Some(inside) = path.strip_prefix(ENVIRONMENTS).and_then(|rest| rest.strip_prefix('/')) else {
@@ -166,6 +246,30 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// The changed files that matter, with what they are judged by.
+    fn parts(&self) -> Result<Vec<Part>, Error> {
+        let mut parts = Vec::new();
+        for path in self.state.mirror().changed(&self.base, &self.merged)? {
+            let (of, judged) = match place(&self.rules, &path) {
+                Place::Declaration(environment, app) => {
+                    let facts = self.facts(environment, &app)?;
+                    let key = |path: &str| Ok(self.state.text(&self.base, path)?);
+                    let wanted = Wanted::of(&environment.policy, &key)?;
+                    let of = format!("{}/{app}", environment.name);
+                    (of, Judged::Environment { environment: environment.clone(), facts, wanted })
+                }
+                Place::Rules | Place::Unknown => {
+                    // What is merged must still be rules.
+                    self.state.rules(&self.merged)?;
+                    (path, Judged::Strictest(self.strictest()))
+                }
+                Place::Elsewhere => continue,
+            };
+            parts.push(Part { of, judged });
+        }
+        Ok(parts)
+    }
+
     /// The facts about the change to one app in one environment.
     fn facts(&self, environment: &Environment, app: &Name) -> Result<Facts, Error> {
         let services = |commit: &Commit, environment: &Name| -> Result<BTreeMap<Name, Service>, Error> {
@@ -174,8 +278,7 @@ impl Case<'_> {
         };
         let (old, new) = (services(&self.base, &environment.name)?, services(&self.merged, &environment.name)?);
         let changes = deployment::changes(Some(&old), &new);
-        let digest = |change: &Change| Some((change.service.clone(), change.to.digest()?.clone()));
-        let digests = changes.iter().filter_map(digest).collect();
+        let images = changes.iter().map(|change| (change.service.clone(), change.to.clone())).collect();
         let mut before = BTreeMap::new();
         if let Some(after) = &environment.after {
             let there = services(&self.base, after)?;
@@ -188,7 +291,8 @@ impl Case<'_> {
         }
         let tests = self.tests(&environment.name, app, &new, &changes).unwrap_or_default();
         let (authors, approvals) = (self.authors.clone(), self.approvals.clone());
-        Ok(Facts { authors, approvals, tests, digests, before, now: self.now })
+        let (registered, attested) = Default::default();
+        Ok(Facts { authors, approvals, tests, images, registered, attested, before, now: self.now })
     }
 
     /// The test results that count for this change: those of exactly the images that it declares.
@@ -217,11 +321,13 @@ impl Case<'_> {
             authors: self.authors.clone(),
             approvals: self.approvals.clone(),
             tests: BTreeMap::new(),
-            digests: BTreeMap::new(),
+            images: BTreeMap::new(),
+            registered: BTreeMap::new(),
+            attested: BTreeSet::new(),
             before: BTreeMap::new(),
             now: self.now,
         };
-        unmet(environment, &facts).into_iter().filter(|unmet| unmet.rule == "approvals").collect()
+        unmet(environment, &facts).into_iter().filter(|unmet| unmet.rule == APPROVALS).collect()
     }
 }
 

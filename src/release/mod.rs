@@ -6,9 +6,11 @@ pub mod diff;
 pub mod gate;
 pub mod image;
 pub mod overview;
+pub mod proof;
 pub mod proposal;
 pub mod provenance;
 pub mod rehearsal;
+pub mod statement;
 pub mod story;
 pub mod trailers;
 
@@ -40,6 +42,18 @@ pub enum Error {
     /// The forge failed.
     #[error(transparent)]
     Forge(#[from] forge::Error),
+    /// A registry failed.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::Error),
+    /// A key or a signature is none.
+    #[error(transparent)]
+    Signature(#[from] crate::images::signature::Error),
+    /// A policy names a key that is not there.
+    #[error("state.toml names the key {path}, and the state repository's base branch has no such file")]
+    NoKeyFile {
+        /// The file.
+        path: String,
+    },
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -146,11 +160,14 @@ impl Fault for Error {
             Self::Document(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Forge(error) => error.class(),
+            Self::Registry(error) => error.class(),
+            Self::Signature(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::Sandbox(error) => error.class(),
             Self::NothingToReplace { .. } | Self::WhichImage { .. } => Class::Usage,
             Self::CheckFailed { .. } | Self::ProbeFailed { .. } => Class::Failed,
             Self::Reference(_)
+            | Self::NoKeyFile { .. }
             | Self::NotLocked { .. }
             | Self::NothingToDeploy { .. }
             | Self::NothingToProbe { .. } => Class::Config,
@@ -165,6 +182,8 @@ impl Fault for Error {
             Self::State(error) => error.hint(),
             Self::Document(error) => error.hint(),
             Self::Forge(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Signature(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::Sandbox(error) => error.hint(),
             Self::ProbeFailed { .. } => Some("`--probe` names a path that answers 2xx or 3xx now".to_owned()),
@@ -183,6 +202,8 @@ impl Fault for Error {
             Self::Git(error) => error.next(),
             Self::State(error) => error.next(),
             Self::Forge(error) => error.next(),
+            Self::Registry(error) => error.next(),
+            Self::Signature(error) => error.next(),
             Self::Engine(error) => error.next(),
             Self::Sandbox(error) => error.next(),
             Self::NothingToReplace { environment, .. } => vec![format!("onramp deploy {environment}")],

@@ -11,6 +11,7 @@ use crate::forge::{Forge, Proposal, PullRequest};
 use crate::git::{Commit, Identity, RefUpdate};
 use crate::name::Name;
 use crate::reference::ImageRef;
+use crate::registry::Access;
 use crate::state::policy::Merge;
 use crate::state::{State, edit, environment};
 use crate::task::blocking;
@@ -49,7 +50,7 @@ struct Prepared {
 /// lacks nothing.
 pub async fn propose(
     state: &State,
-    forge: &dyn Forge,
+    (forge, access): (&dyn Forge, &Access),
     me: &Identity,
     plan: &Plan,
     images: BTreeMap<Name, ImageRef>,
@@ -69,10 +70,7 @@ pub async fn propose(
             (forge.create(Proposal { title, body, head_branch, base_branch }).await?, true)
         }
     };
-    let gate = {
-        let (state, me, pull) = (state.clone(), me.clone(), pull.clone());
-        blocking(move || gate::examine(&state, &me, &pull, Timestamp::now())).await?
-    };
+    let gate = gate::examine(state, me, &pull, access, Timestamp::now()).await?;
     let merged = match gate.merge {
         Merge::Auto if gate.is_open() => Some(gate::merge(forge, &pull, &gate).await?),
         Merge::Auto | Merge::Manual => None,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use environment::AppState;
 pub use policy::{Environment, Policy, Rules};
-pub use unmet::{Cure, Facts, Unmet, unmet};
+pub use unmet::{Cure, Facts, Registered, Unmet, unmet};
 
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
@@ -183,7 +183,8 @@ impl State {
         Ok(self.mirror.files(commit, path, cap)?)
     }
 
-    fn text(&self, commit: &Commit, path: &str) -> Result<Option<String>, Error> {
+    /// The text of a file at a commit; none where there is no such file.
+    pub fn text(&self, commit: &Commit, path: &str) -> Result<Option<String>, Error> {
         let contents = self.mirror.read(commit, path, crate::document::CAP)?;
         contents.map(|contents| utf8(path, commit, contents)).transpose()
     }

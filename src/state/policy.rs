@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::Error;
 use super::freeze::Freeze;
 use crate::document::{self, DocumentError};
+use crate::images::policy::Scope;
 use crate::name::Name;
 
 /// The contents of `state.toml`.
@@ -59,6 +60,49 @@ pub struct Policy {
     /// When nothing is merged.
     #[serde(default)]
     pub freeze: Vec<Freeze>,
+    /// Whose statements count for `evidence`; none: what the proposed commit says of itself.
+    #[serde(default)]
+    pub evidence_by: Vec<KeyFile>,
+    /// Whose signature each proposed image must have: one of these.
+    #[serde(default)]
+    pub signed_by: Vec<KeyFile>,
+    /// Where images may come from; none: from anywhere.
+    #[serde(default)]
+    pub registries: Vec<Scope>,
+    /// How old a proposed image may be, counted from when it was made.
+    #[serde(default)]
+    pub max_age: Option<Soak>,
+}
+
+impl Policy {
+    /// The files with keys that it names.
+    pub fn key_files(&self) -> impl Iterator<Item = &KeyFile> {
+        self.evidence_by.iter().chain(&self.signed_by)
+    }
+}
+
+/// A file of the state repository with a public key (PEM): `keys/ci.pub`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct KeyFile(String);
+
+impl KeyFile {
+    /// Its path in the state repository.
+    pub fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for KeyFile {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let inside = !text.is_empty() && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if inside && text.len() <= 200 && !text.contains(|c: char| c.is_control() || c == '\\') {
+            return Ok(Self(text));
+        }
+        Err(format!("`{}` is no path below the state repository", crate::text::neutral_line(&text, 80)))
+    }
 }
 
 /// A length of time: `24h`, `90m`, `2d`. A day is 24 hours.
@@ -192,6 +236,14 @@ policy = { approvals = 1, soak = "24h", freeze = ["Fri 16:00 - Mon 08:00 Europe/
             (
                 two("name = \"live\"\npolicy = { approvals = -1 }"),
                 "state.toml:6:24: invalid value: integer `-1`, expected usize",
+            ),
+            (
+                two("name = \"live\"\npolicy = { signed_by = [\"../ci.pub\"] }"),
+                "state.toml:6:24: `../ci.pub` is no path below the state repository",
+            ),
+            (
+                two("name = \"live\"\npolicy = { registries = [\"apps\"] }"),
+                "state.toml:6:25: `apps` does not begin with a registry (host[:port], without `*`)",
             ),
             (two("name = \"live\"\npolicy = { reviewers = 1 }"), "state.toml:6:12: unknown key `reviewers`"),
         ];

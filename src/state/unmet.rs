@@ -1,13 +1,16 @@
 //! What a change still lacks before an environment's policy lets it be merged. Pure: facts in, findings out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::policy::Environment;
+use super::policy::{Environment, KeyFile, Soak};
 use crate::name::Name;
-use crate::reference::Digest;
+use crate::reference::{Digest, ImageRef};
+
+/// The rule that people other than the author satisfy.
+pub const APPROVALS: &str = "approvals";
 
 /// What is known of a proposed change to one app in one environment.
 #[derive(Clone, Debug)]
@@ -18,12 +21,27 @@ pub struct Facts {
     pub approvals: Vec<String>,
     /// The tests that ran on exactly the proposed images, and whether they passed.
     pub tests: BTreeMap<Name, bool>,
-    /// The digests that the change declares anew, by service.
-    pub digests: BTreeMap<Name, Digest>,
+    /// The images that the change declares anew, by service.
+    pub images: BTreeMap<Name, ImageRef>,
+    /// What their registries say of them, as far as the policy asks.
+    pub registered: BTreeMap<ImageRef, Registered>,
+    /// The tests that somebody whose word counts says have passed on all of those images together.
+    pub attested: BTreeSet<Name>,
     /// What the environment before declares of the app now, and since when without a break.
     pub before: BTreeMap<Name, (Digest, Timestamp)>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What a registry says of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// Whether it has it.
+    pub there: bool,
+    /// Whether somebody whose signature counts signed it.
+    pub signed: bool,
+    /// When it was made, as its config says.
+    pub made: Option<Timestamp>,
 }
 
 /// One thing that is missing.
@@ -47,13 +65,20 @@ pub enum Cure {
     Test,
     /// The same images are deployed to this environment first.
     Deploy(Name),
+    /// The tests run with these images, and somebody whose word counts signs what they found.
+    Attest(Vec<ImageRef>),
+    /// Somebody whose signature counts signs this image.
+    Sign(ImageRef),
     /// Nothing but time.
     Wait(Timestamp),
+    /// Another change.
+    Another,
 }
 
 /// Everything that the change lacks, in the order in which people can do something about it.
 pub fn unmet(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
     let mut missing = Vec::new();
+    missing.extend(images(environment, facts));
     missing.extend(evidence(environment, facts));
     missing.extend(promotion(environment, facts));
     missing.extend(approvals(environment, facts));
@@ -70,7 +95,7 @@ fn approvals(environment: &Environment, facts: &Facts) -> Option<Unmet> {
     people.sort();
     people.dedup();
     (people.len() < needed).then(|| Unmet {
-        rule: "approvals",
+        rule: APPROVALS,
         message: format!(
             "{} needs {needed} approval{} by people other than its author; it has {}",
             environment.name,
@@ -81,14 +106,61 @@ fn approvals(environment: &Environment, facts: &Facts) -> Option<Unmet> {
     })
 }
 
+/// Where the images come from, who signed them, how old they are.
+fn images(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
+    let (policy, name) = (&environment.policy, &environment.name);
+    let mut missing = Vec::new();
+    for (service, image) in &facts.images {
+        let mut lacks = |rule, message, cure| missing.push(Unmet { rule, message, cure });
+        let from = image.repository();
+        if !policy.registries.is_empty() && !policy.registries.iter().any(|scope| scope.covers(&from)) {
+            let scopes: Vec<String> = policy.registries.iter().map(ToString::to_string).collect();
+            let message = format!("{name} takes images of {} only; `{service}` is of {from}", scopes.join(", "));
+            lacks("registries", message, Cure::Another);
+        }
+        let Some(registered) = facts.registered.get(image) else { continue };
+        if !registered.there {
+            let message = format!("{} has no {image}, which `{service}` is to run", image.registry());
+            lacks("image", message, Cure::Another);
+            continue;
+        }
+        if !policy.signed_by.is_empty() && !registered.signed {
+            let message = format!("{name} needs `{service}` to be signed by one of {}", paths(&policy.signed_by));
+            lacks("signed_by", message, Cure::Sign(image.clone()));
+        }
+        if let Some(Soak(most)) = policy.max_age {
+            // A build that can be repeated says of no time that it was made then.
+            let made = registered.made.filter(|made| made.as_second() > 0);
+            if made.is_none_or(|made| facts.now.duration_since(made) > most) {
+                let when = made.map_or("does not say when".to_owned(), |made| format!("was made at {made}"));
+                let message = format!("{name} takes images of the last {most:#} only; that of `{service}` {when}");
+                lacks("max_age", message, Cure::Another);
+            }
+        }
+    }
+    missing
+}
+
+fn paths(files: &[KeyFile]) -> String {
+    files.iter().map(KeyFile::path).collect::<Vec<_>>().join(", ")
+}
+
+/// What tests found: by the word of whom the policy names, or, where it names nobody, of whoever made the commit.
 fn evidence(environment: &Environment, facts: &Facts) -> impl Iterator<Item = Unmet> {
-    environment.policy.evidence.iter().filter_map(|test| {
+    let (policy, name) = (&environment.policy, &environment.name);
+    policy.evidence.iter().filter_map(move |test| {
+        if !policy.evidence_by.is_empty() {
+            let by = paths(&policy.evidence_by);
+            let message = format!("{name} needs {by} to say that the test `{test}` passed on these images; none does");
+            let cure = Cure::Attest(facts.images.values().cloned().collect());
+            return (!facts.attested.contains(test)).then(|| Unmet { rule: "evidence", message, cure });
+        }
         let said = match facts.tests.get(test.as_str()) {
             Some(true) => return None,
             Some(false) => "failed",
             None => "has not run",
         };
-        let message = format!("{} needs the test `{test}` to pass on these images; it {said}", environment.name);
+        let message = format!("{name} needs the test `{test}` to pass on these images; it {said}");
         Some(Unmet { rule: "evidence", message, cure: Cure::Test })
     })
 }
@@ -98,7 +170,8 @@ fn promotion(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
     let Some(after) = &environment.after else { return Vec::new() };
     let soak = environment.policy.soak.map_or(SignedDuration::ZERO, |soak| soak.0);
     let mut missing = Vec::new();
-    for (service, digest) in &facts.digests {
+    for (service, image) in &facts.images {
+        let Some(digest) = image.digest() else { continue };
         match facts.before.get(service.as_str()) {
             Some((declared, since)) if declared == digest => {
                 let until = since.checked_add(soak).unwrap_or(Timestamp::MAX);
@@ -153,6 +226,14 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn image() -> ImageRef {
+        format!("r.test/apps/web@{}", Digest::of(b"web")).parse().unwrap()
+    }
+
+    fn registered() -> Registered {
+        Registered { there: true, signed: true, made: Some(at("2026-11-20T12:00:00Z")) }
+    }
+
     /// A change that has everything: two days in staging, tests green, one approval by somebody else.
     fn facts() -> Facts {
         let digest = Digest::of(b"web");
@@ -160,7 +241,9 @@ mod tests {
             authors: vec!["ada@acme.test".into()],
             approvals: vec!["bob@acme.test".into()],
             tests: [("unit".parse().unwrap(), true)].into(),
-            digests: [("web".parse().unwrap(), digest.clone())].into(),
+            images: [("web".parse().unwrap(), image())].into(),
+            registered: [(image(), registered())].into(),
+            attested: BTreeSet::new(),
             before: [("web".parse().unwrap(), (digest, at("2026-11-23T12:00:00Z")))].into(),
             now: at(NOW),
         }
@@ -205,6 +288,46 @@ mod tests {
             ]
         );
         assert_eq!(with(&[("unit", true), ("smoke", true)]), []);
+    }
+
+    #[test]
+    fn where_the_policy_says_whose_word_counts_the_commits_own_does_not() {
+        let policy = r#"evidence = ["unit"], evidence_by = ["keys/ci.pub"]"#;
+        let missing = unmet(&production(policy), &facts());
+        assert_eq!(
+            missing[0].message,
+            "production needs keys/ci.pub to say that the test `unit` passed on these images; none does"
+        );
+        assert_eq!(missing[0].cure, Cure::Attest(vec![image()]));
+        let attested = BTreeSet::from(["unit".parse().unwrap()]);
+        assert_eq!(rules(policy, &Facts { attested, ..facts() }), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn an_image_is_of_a_registry_that_is_allowed_there_signed_and_young() {
+        let policy = r#"registries = ["r.test/apps/*"], signed_by = ["keys/release.pub"], max_age = "7d""#;
+        let told = |policy: &str, of: Registered| {
+            let registered = [(image(), of)].into();
+            let missing = unmet(&production(policy), &Facts { registered, ..facts() });
+            missing.into_iter().map(|unmet| unmet.message).collect::<Vec<_>>()
+        };
+        assert_eq!(told(policy, registered()), Vec::<String>::new());
+        assert_eq!(
+            told("registries = [\"r.test/base/*\"]", registered()),
+            ["production takes images of r.test/base/* only; `web` is of r.test/apps/web"]
+        );
+        assert_eq!(told(policy, Registered::default()), [format!("r.test has no {}, which `web` is to run", image())]);
+        assert_eq!(
+            told(policy, Registered { signed: false, made: Some(at("2026-11-18T11:59:59Z")), ..registered() }),
+            [
+                "production needs `web` to be signed by one of keys/release.pub",
+                "production takes images of the last 168h only; that of `web` was made at 2026-11-18T11:59:59Z"
+            ]
+        );
+        for made in [None, Some(Timestamp::UNIX_EPOCH)] {
+            let said = told(policy, Registered { made, ..registered() });
+            assert!(said[0].ends_with("that of `web` does not say when"), "{said:?}");
+        }
     }
 
     #[test]

@@ -83,8 +83,9 @@ impl Arguments {
         let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
         let declared = declared.as_ref().map(|declared| &declared.services);
         evidence.images = release::contents::differences(&reader, declared, &images).await;
-        let Desk { state, forge, me } = &desk;
-        let outcome = proposal::propose(state, &**forge, me, &plan, images, evidence, self.message).await?;
+        let Desk { state, forge, me, registries } = &desk;
+        let outcome =
+            proposal::propose(state, (&**forge, registries), me, &plan, images, evidence, self.message).await?;
         cx.report(&report::proposed(&plan, outcome));
         Ok(Verdict::Ok)
     }

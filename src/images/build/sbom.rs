@@ -10,13 +10,10 @@ use super::Error;
 use crate::images::contents::packages::{Ecosystem, Package};
 use crate::images::contents::{Contents, Reader};
 use crate::reference::{Digest, ImageRef};
-use crate::registry::{Registry, Upload};
+use crate::registry::{Document, Registry};
 
 /// What the document is (IANA), and the type under which it refers to its image.
 pub const SPDX: &str = "application/spdx+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The config of what has none (OCI image specification 1.1, "Guidance for an Empty Descriptor").
-const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
 
 /// Reads an image's packages from its registry and attaches their document, unless it is there; the document's digest. The
 /// image is named by digest.
@@ -33,24 +30,12 @@ pub async fn attach(registry: &Registry, reader: &Reader, image: &ImageRef) -> R
             return Ok(digest);
         }
     }
-    let image = image.at(read.manifest);
-    let subject = registry.manifest(&image).await?;
-    let size = document.len();
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": SPDX,
-        "config": { "mediaType": EMPTY.0, "digest": Digest::of(EMPTY.1), "size": EMPTY.1.len() },
-        "layers": [{ "mediaType": SPDX, "digest": digest, "size": size }],
-        "subject": { "mediaType": subject.media_type, "digest": subject.digest, "size": subject.bytes.len() },
-        "annotations": { ANNOTATION: digest, "org.opencontainers.image.created": made.to_string() },
-    });
-    for blob in [EMPTY.1.to_vec(), document] {
-        let (digest, size) = (Digest::of(&blob), blob.len() as u64);
-        registry.push_blob(image.path(), &digest, size, Upload::from(blob)).await?;
-    }
-    let manifest = serde_json::to_vec(&manifest).expect("a manifest is plain data");
-    registry.attach(&image, MANIFEST, manifest).await?;
+    let annotations = [
+        (ANNOTATION.to_owned(), digest.to_string()),
+        ("org.opencontainers.image.created".to_owned(), made.to_string()),
+    ];
+    let document = Document { media_type: SPDX, bytes: document, annotations: annotations.into() };
+    registry.attach_document(&image.at(read.manifest), document).await?;
     Ok(digest)
 }
 

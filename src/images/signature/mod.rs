@@ -5,6 +5,7 @@
 //! platform in it when the image is reached through the index; a platform's manifest that is named by its own digest needs
 //! a signature of its own (`image sign --recursive`), as with cosign.
 
+pub mod envelope;
 mod evidence;
 mod find;
 pub mod key;
@@ -13,10 +14,12 @@ mod sealed;
 pub mod sign;
 mod store;
 
+pub use envelope::Envelope;
 pub use evidence::Evidence;
 pub use find::{Found, Signed, find};
 pub use key::{Fingerprint, PublicKey, SigningKey};
 pub use payload::{Identity, Payload};
+pub use store::is_answer;
 
 use crate::error::{Class, Fault};
 use crate::files::FileError;
