@@ -2,6 +2,7 @@
 
 mod add;
 mod adopt;
+mod attest;
 mod block;
 mod campaign;
 mod catalog;
@@ -22,6 +23,7 @@ mod image;
 mod init;
 mod join;
 mod junit;
+mod key;
 mod list;
 mod logs;
 mod man;

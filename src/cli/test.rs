@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::attest::{Attested, Attesting, attest};
 use super::context::Context;
 use super::failure::Failure;
 use super::junit;
 use super::output::{self, Report, Verdict};
-use super::up::{self, BroughtUp, Reap};
+use super::up::{self, Reap};
 use super::with::Mixing;
 use crate::files;
 use crate::name::Name;
 use crate::project::{Lock, Project};
+use crate::release;
 use crate::sandbox::beside::{self, Maker};
 use crate::sandbox::changed::{self, Passed};
 use crate::sandbox::parity::{Look, Parity, Summary};
@@ -39,6 +41,7 @@ const SHOWN: usize = 20;
   onramp test --with auth=pr:12     together with what a pull request proposes for another app
   onramp test --reap                in CI: the sandbox ends, with its data, when the job's shell does
   onramp test --artifacts out       screenshots, coverage: what [tests] names
+  onramp test --image apps/shop@sha256:… --key ci.key    what production may run, signed for its policy
 ")]
 pub struct Arguments {
     /// Only these tests, and those that they need
@@ -58,6 +61,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
     #[command(flatten)]
+    attesting: Attesting,
+    #[command(flatten)]
     reap: Reap,
 }
 
@@ -67,6 +72,7 @@ struct Results {
     with: Vec<String>,
     tests: Vec<Outcome>,
     unchanged: Vec<Name>,
+    attested: Vec<Attested>,
     parity: Summary,
     parity_line: String,
 }
@@ -82,11 +88,19 @@ impl Arguments {
         };
         let fingerprint = now().await?;
         let asker = self.reap.asker()?;
+        let key = self.attesting.key(cx)?;
+        // What is signed says of which commit the tests were.
+        let signer = key.map(|key| Ok::<_, Failure>((key, release::source(&project.root)?.1))).transpose()?;
         let mix = self.mixing.find(cx, &self.environment).await?;
         let with = mix.told();
-        let brought = up::bring_up_with(cx, &self.environment, mix, &Begin::AsItWas, asker.as_ref()).await?;
-        let Some(BroughtUp { view, .. }) = brought else { return Ok(Verdict::Ok) };
-        let engine = cx.engine().await?;
+        let view = cx.view_with(&self.environment, mix);
+        let (view, engine, _) = tokio::try_join!(view, cx.engine(), cx.policy())?;
+        let given = self.attesting.given(cx, &view).await?;
+        let view = view.with_images(&given);
+        let Some(brought) = up::make(cx, &engine, view, &Begin::AsItWas, asker.as_ref()).await? else {
+            return Ok(Verdict::Ok);
+        };
+        let view = brought.view;
         let (inputs, before) = (changed::inputs(&engine, &view).await?, Passed::find(&cx.paths.state, &project.root));
         let chosen = self.tests.iter().chain(view.project.manifest.tests.keys().filter(|_| self.tests.is_empty()));
         let (mut unchanged, chosen): (Vec<Name>, Vec<Name>) =
@@ -116,12 +130,17 @@ impl Arguments {
         let found: BTreeMap<Name, bool> = found.map(|outcome| (outcome.test.clone(), outcome.passed)).collect();
         let environment = view.environment.environment.clone();
         let state_commit = view.environment.commit.clone();
+        let attested = match &signer {
+            Some(signer) if same_code => attest(cx, &view, &given, signer, found.clone(), &parity).await?,
+            _ => Vec::new(),
+        };
         let record = Record { fingerprint, environment, state_commit, tests: found, parity: parity.clone(), with };
-        if same_code {
+        // Images that were given are not made of this code.
+        if same_code && given.is_empty() {
             before.keep(&green(&tests), &inputs)?;
             record.keep(&cx.paths.state, &project.root)?;
-        } else {
-            cx.observer.note("files changed while the tests ran, so `onramp deploy` will not tell these results");
+        } else if !same_code {
+            cx.observer.note("files changed while the tests ran, so these results are no evidence for a deployment");
         }
         let passed = tests.iter().all(|outcome| outcome.passed);
         cx.report(&Results {
@@ -129,6 +148,7 @@ impl Arguments {
             with: view.mix.told(),
             tests,
             unchanged,
+            attested,
             parity_line: parity.to_string(),
             parity,
         });
@@ -189,7 +209,8 @@ impl Report for Results {
         let unchanged = self.unchanged.iter().map(|test| format!("{test} unchanged since it passed\n"));
         let with =
             self.with.iter().map(|told| format!("tested with {told}, so this is no evidence for a deployment\n"));
-        self.tests.iter().map(told).chain(unchanged).chain(with).collect()
+        let attested = self.attested.iter().map(|of| format!("signed with {}: {}\n", of.key, of.image));
+        self.tests.iter().map(told).chain(unchanged).chain(with).chain(attested).collect()
     }
 }
 

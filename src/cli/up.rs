@@ -18,7 +18,6 @@ use crate::sandbox::parity::{Look, Parity};
 use crate::sandbox::plan::{Action, Begin, Filling, Plan, ServicePlan, VolumePlan};
 use crate::sandbox::reaper::{self, Process};
 use crate::sandbox::up::{self, Running};
-use crate::sandbox::with::Mix;
 use crate::sandbox::{SandboxKey, View, turn_on};
 use crate::task::blocking;
 use crate::text;
@@ -206,18 +205,7 @@ pub async fn bring_up(
     begin: &Begin,
     asker: Option<&Process>,
 ) -> Result<Option<BroughtUp>, Failure> {
-    bring_up_with(cx, environment, Mix::default(), begin, asker).await
-}
-
-/// The same with this mixed in.
-pub async fn bring_up_with(
-    cx: &Context,
-    environment: &Name,
-    mix: Mix,
-    begin: &Begin,
-    asker: Option<&Process>,
-) -> Result<Option<BroughtUp>, Failure> {
-    let view = cx.view_with(environment, mix);
+    let view = cx.view(environment);
     let (view, engine, _) = tokio::try_join!(view, cx.engine(), cx.policy())?;
     make(cx, &engine, view, begin, asker).await
 }

@@ -50,6 +50,17 @@ impl Mirror {
         Self { path: cache.join("repositories").join(format!("{}.git", key.short())), url, wanted }
     }
 
+    /// A repository on this machine, to be read as it stands; none where the directory is no work tree and no repository.
+    pub fn in_place(directory: &Path) -> Result<Option<Self>, Error> {
+        let repository = match Repository::open(directory) {
+            Ok(repository) => repository,
+            Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::Library { path: directory.to_owned(), cause }),
+        };
+        let url = RepoUrl::from_argument(".", directory)?;
+        Ok(Some(Self { path: repository.path().to_owned(), url, wanted: Wanted::Branches }))
+    }
+
     /// The cache directory that it lies in.
     pub fn cache(&self) -> &Path {
         self.path.ancestors().nth(2).expect("a mirror lies two levels below the cache")

@@ -77,8 +77,8 @@ pub async fn examine(
     Ok(Gate { base, head, merge, findings, message })
 }
 
-/// Holds what lies between two commits against the policy of the first. Who approved it is not known: what is missing of that
-/// is not among the findings.
+/// Holds what a commit changes against the policy of the branch that it is to be merged into. Who approved it is not known: what
+/// is missing of that is not among the findings.
 pub async fn check(
     state: &State,
     base: &Commit,
@@ -92,8 +92,9 @@ pub async fn check(
             let mirror = state.mirror();
             let trailers = provenance::of_commit(mirror, head.clone())?.trailers;
             let authors = vec![mirror.author(&head)?.email];
-            let rules = state.rules(&base)?;
-            Case { state: &state, base, merged: head, rules, trailers, authors, approvals: Vec::new(), now }.parts()
+            let (rules, fork) = (state.rules(&base)?, mirror.merge_base(&base, &head)?);
+            Case { state: &state, base, fork, merged: head, rules, trailers, authors, approvals: Vec::new(), now }
+                .parts()
         }
     };
     let (_, mut findings) = judge(blocking(read).await?, access).await?;
@@ -112,6 +113,13 @@ struct Read {
     parts: Vec<Part>,
 }
 
+/// A change to what an environment declares.
+struct Declared {
+    environment: Environment,
+    facts: Facts,
+    wanted: Wanted,
+}
+
 /// One changed file that matters.
 struct Part {
     of: String,
@@ -120,7 +128,7 @@ struct Part {
 
 enum Judged {
     /// By an environment's policy.
-    Environment { environment: Environment, facts: Facts, wanted: Wanted },
+    Environment(Box<Declared>),
     /// By what decides over all of them.
     Strictest(Vec<Unmet>),
 }
@@ -141,7 +149,9 @@ fn read(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp) -> Res
     let authors = vec![pull.author.id.clone(), mirror.author(&head)?.email];
     let approvals = pull.approved_by().map(|person| person.id.clone()).collect();
     let rules = state.rules(&base)?;
-    let parts = Case { state, base: base.clone(), merged, rules, trailers, authors, approvals, now }.parts()?;
+    let parts =
+        Case { state, base: base.clone(), fork: base.clone(), merged, rules, trailers, authors, approvals, now }
+            .parts()?;
     Ok(Read { base, head, message, parts })
 }
 
@@ -155,7 +165,8 @@ async fn judge(parts: Vec<Part>, access: &Access) -> Result<(Merge, Vec<Finding>
                 merge = Merge::Manual;
                 unmet
             }
-            Judged::Environment { environment, mut facts, wanted } => {
+            Judged::Environment(declared) => {
+                let Declared { environment, mut facts, wanted } = *declared;
                 if environment.policy.merge == Merge::Manual {
                     merge = Merge::Manual;
                 }
@@ -237,6 +248,8 @@ fn place<'a>(rules: &'a Rules, path: &str) -> Place<'a> {
 struct Case<'a> {
     state: &'a State,
     base: Commit,
+    /// From where on there are changes.
+    fork: Commit,
     merged: Commit,
     rules: Rules,
     trailers: Option<Trailers>,
@@ -249,14 +262,15 @@ impl Case<'_> {
     /// The changed files that matter, with what they are judged by.
     fn parts(&self) -> Result<Vec<Part>, Error> {
         let mut parts = Vec::new();
-        for path in self.state.mirror().changed(&self.base, &self.merged)? {
+        for path in self.state.mirror().changed(&self.fork, &self.merged)? {
             let (of, judged) = match place(&self.rules, &path) {
                 Place::Declaration(environment, app) => {
                     let facts = self.facts(environment, &app)?;
                     let key = |path: &str| Ok(self.state.text(&self.base, path)?);
                     let wanted = Wanted::of(&environment.policy, &key)?;
                     let of = format!("{}/{app}", environment.name);
-                    (of, Judged::Environment { environment: environment.clone(), facts, wanted })
+                    let environment = environment.clone();
+                    (of, Judged::Environment(Box::new(Declared { environment, facts, wanted })))
                 }
                 Place::Rules | Place::Unknown => {
                     // What is merged must still be rules.

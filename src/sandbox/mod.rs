@@ -17,6 +17,7 @@ pub mod down;
 mod fetch;
 mod full;
 pub mod gate;
+mod given;
 mod identity;
 pub mod many;
 pub mod mask;
@@ -43,6 +44,7 @@ pub mod watch;
 pub mod with;
 
 pub use closure::{Member, ServiceId};
+pub use given::Given;
 pub use identity::{SandboxId, turn_on};
 pub use on::On;
 pub use plan::Plan;
@@ -76,6 +78,14 @@ pub enum Error {
         meant: Option<String>,
         /// Whether the app at least is known.
         app_known: bool,
+    },
+    /// An image is given, and no service could be meant, or several.
+    #[error("whose image {image} is cannot be told: onramp.toml builds {}", list(services))]
+    WhoseImage {
+        /// The image.
+        image: String,
+        /// The services that are built.
+        services: Vec<crate::name::Name>,
     },
     /// A project without services.
     #[error("{} has no [services], so there is nothing to run", path.display())]
@@ -344,6 +354,11 @@ pub enum Error {
     State(#[from] crate::state::Error),
 }
 
+fn list(services: &[crate::name::Name]) -> String {
+    let names: Vec<&str> = services.iter().map(crate::name::Name::as_str).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
@@ -361,6 +376,7 @@ impl Fault for Error {
             | Self::SeedFailed { .. }
             | Self::MigrationFailed { .. } => Class::Failed,
             Self::NotUp { .. }
+            | Self::WhoseImage { .. }
             | Self::NoService { .. }
             | Self::NoSnapshot { .. }
             | Self::NotOurs { .. }
@@ -390,6 +406,7 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::WhoseImage { .. } => Some("SERVICE=IMAGE says whose it is".to_owned()),
             Self::NeedsNobody { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
             Self::NeedsNobody { app_known: false, .. } => Some("no app of that name is in that environment".into()),
             Self::Ended { log, .. }

@@ -111,6 +111,11 @@ impl State {
         Self { mirror: Mirror::new(cache, url, wanted) }
     }
 
+    /// A checkout of a state repository, as it is committed; none where the directory is no repository.
+    pub fn in_place(directory: &Path) -> Result<Option<Self>, Error> {
+        Ok(Mirror::in_place(directory)?.map(|mirror| Self { mirror }))
+    }
+
     /// Its mirror: for history, commits in memory and pushes.
     pub fn mirror(&self) -> &Mirror {
         &self.mirror

@@ -153,7 +153,7 @@ fn evidence(environment: &Environment, facts: &Facts) -> impl Iterator<Item = Un
             let by = paths(&policy.evidence_by);
             let message = format!("{name} needs {by} to say that the test `{test}` passed on these images; none does");
             let cure = Cure::Attest(facts.images.values().cloned().collect());
-            return (!facts.attested.contains(test)).then(|| Unmet { rule: "evidence", message, cure });
+            return (!facts.attested.contains(test)).then_some(Unmet { rule: "evidence", message, cure });
         }
         let said = match facts.tests.get(test.as_str()) {
             Some(true) => return None,

@@ -24,6 +24,7 @@ mod docs_generated;
 mod egress;
 mod elsewhere;
 mod engine;
+mod evidence;
 mod full_disk;
 mod hostile;
 mod hostnames;

@@ -164,3 +164,47 @@ fn everything_that_is_wrong_is_told_at_once() {
     assert!(none.stdout.contains("state.toml: it is not there"), "{none}");
     machine.onramp("state lint nowhere").fails(Class::Io);
 }
+
+#[test]
+fn a_change_is_held_against_the_policy_of_its_base_whoever_wrote_it() {
+    let machine = state();
+    machine.git("state", &["switch", "-q", "-c", "change"]);
+    let check = |line: &str| machine.onramp(&format!("state check {line}")).dir("state");
+    insta::assert_snapshot!(check("--base main").ok().stdout, @r"
+    [COMMIT] into [COMMIT]: nothing is missing
+    ");
+
+    // By hand, with no word of tests, and a policy of its own.
+    let web = format!("schema = 1\n{}", service("web", "apps/shop", &OTHER.replace("48", "84"), ""));
+    machine.write("state/environments/production/shop.toml", &web);
+    machine.write("state/state.toml", RULES.replace("after = \"staging\"", "").replace("soak = \"24h\", ", ""));
+    commit(&machine, "By hand");
+    let refused = check("--base main").exits(1);
+    insta::assert_snapshot!(refused.stdout, @r"
+    production/shop: production needs `web` at 846ea46224d1 to be in staging first; staging declares 486ea46224d1
+    [COMMIT] into [COMMIT]: may not be merged
+    ");
+    let found = check("--base main --head change --json").exits(1).json();
+    assert_eq!((&found["ok"], &found["findings"][0]["unmet"][0]["rule"]), (&false.into(), &"after".into()));
+
+    // What main has meanwhile is not the change's.
+    machine.git("state", &["switch", "-q", "main"]);
+    machine.write(
+        "state/environments/staging/auth.toml",
+        format!("schema = 1\n{}", service("api", "apps/auth", OTHER, "")),
+    );
+    commit(&machine, "Meanwhile");
+    machine.git("state", &["switch", "-q", "change"]);
+    assert_eq!(check("--base main").exits(1).stdout.lines().count(), refused.stdout.lines().count());
+
+    let mut told = String::new();
+    for line in ["--base nowhere", "--base main --head nowhere", ".. --base main"] {
+        told.push_str(&check(line).outcome().1.stderr);
+    }
+    insta::assert_snapshot!(told, @r"
+    error: no commit `nowhere in [WORK]/state`
+    error: no commit `nowhere in [WORK]/state`
+    error: .. is no git repository
+      hint: `state check` runs in a checkout of the state repository
+    ");
+}

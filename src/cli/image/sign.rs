@@ -6,11 +6,10 @@ use serde::Serialize;
 
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::key::{Ask, passphrase, signing_key};
 use super::super::output::{Report, Verdict};
-use super::super::prompt;
-use crate::files;
 use crate::images::signature::sign::{self, Outcome};
-use crate::images::signature::{Fingerprint, SigningKey, key};
+use crate::images::signature::{Fingerprint, SigningKey};
 use crate::reference::ImageRef;
 use crate::registry::Registry;
 
@@ -81,10 +80,7 @@ impl Arguments {
         if cx.offline {
             return Err(Failure::usage("`image sign` puts a signature into the registry; --offline forbids it"));
         }
-        let file = self.key.clone().unwrap_or_default();
-        let text = files::read_text(&cx.dir.join(&file), key::CAP)?;
-        let passphrase = if SigningKey::is_encrypted(&text) { self.passphrase(cx, Ask::Once)? } else { Vec::new() };
-        let key = SigningKey::read(&text, &file.display().to_string(), &passphrase)?;
+        let key = signing_key(cx, &self.key.clone().unwrap_or_default(), self.passphrase_file.as_deref())?;
         let mut images: Vec<ImageRef> = Vec::new();
         for name in &self.images {
             let image = super::reference(cx, name)?;
@@ -120,42 +116,12 @@ impl Arguments {
         let key = SigningKey::generate(&public.display().to_string());
         let made = Made { key: key.public().fingerprint().clone(), private, public, dry_run: cx.dry_run };
         if !cx.dry_run {
-            let passphrase = self.passphrase(cx, Ask::Twice)?;
+            let passphrase = passphrase(cx, self.passphrase_file.as_deref(), Ask::Twice)?;
             key.save(&cx.dir.join(&made.private), &cx.dir.join(&made.public), &passphrase)?;
         }
         cx.report(&made);
         Ok(Verdict::Ok)
     }
-
-    /// The passphrase: of the file, of `COSIGN_PASSWORD` (which may be empty, as cosign has it), or as it is typed.
-    fn passphrase(&self, cx: &Context, ask: Ask) -> Result<Vec<u8>, Failure> {
-        if let Some(file) = &self.passphrase_file {
-            let text = files::read_text(&cx.dir.join(file), key::CAP)?;
-            return Ok(text.strip_suffix('\n').unwrap_or(&text).as_bytes().to_vec());
-        }
-        if let Ok(text) = std::env::var("COSIGN_PASSWORD") {
-            return Ok(text.into_bytes());
-        }
-        if !cx.interactive {
-            let message = match ask {
-                Ask::Once => "the key has a passphrase, and nobody is here to be asked for it",
-                Ask::Twice => "a new key needs a passphrase, and nobody is here to be asked for one",
-            };
-            return Err(
-                Failure::usage(message).hint("--passphrase-file names a file with it, COSIGN_PASSWORD holds it")
-            );
-        }
-        Ok(prompt::passphrase("Passphrase of the key (--passphrase-file)", ask == Ask::Twice)?.into_bytes())
-    }
-}
-
-/// How a passphrase is asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ask {
-    /// One that is there already.
-    Once,
-    /// A new one, against slips.
-    Twice,
 }
 
 impl Report for Plan {

@@ -1,5 +1,6 @@
 //! `onramp state …`: the state repository itself, read and checked.
 
+mod check;
 mod diff;
 mod lint;
 mod show;
@@ -25,6 +26,7 @@ use crate::state::diff::Declared;
   onramp state show production shop        what production declares for shop
   onramp state diff staging production     what staging has and production has not
   onramp state lint                        everything that is wrong with the state repository
+  onramp state check --base main           in CI: what the environments' policy lacks of this change
 ")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -36,6 +38,7 @@ enum Command {
     Show(show::Arguments),
     Diff(diff::Arguments),
     Lint(lint::Arguments),
+    Check(check::Arguments),
 }
 
 impl Arguments {
@@ -45,6 +48,7 @@ impl Arguments {
             Command::Show(arguments) => arguments.run(cx).await,
             Command::Diff(arguments) => arguments.run(cx).await,
             Command::Lint(arguments) => arguments.run(cx).await,
+            Command::Check(arguments) => arguments.run(cx).await,
         }
     }
 }

@@ -15,7 +15,7 @@ mod scan;
 mod tree;
 pub mod unpack;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -273,6 +273,19 @@ impl Layers {
         contents.packages.sort_unstable();
         contents.packages.dedup();
         Ok(contents)
+    }
+}
+
+impl Layers {
+    /// Which of these paths a container sees, each from the root of its file system and without the slash before it.
+    pub fn have(&self, paths: &BTreeSet<String>) -> std::io::Result<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        for file in Tree::of(&self.0)? {
+            let (_, entry) = file?;
+            let path = std::str::from_utf8(&entry.path).ok();
+            found.extend(path.filter(|path| paths.contains(*path)).map(str::to_owned));
+        }
+        Ok(found)
     }
 }
 
