@@ -54,6 +54,7 @@ impl Developer<'_> {
             registry: "r.test",
             environment: &name(environment),
             source: &source,
+            format: &state.rules(&head).unwrap().format,
             declared: declared.as_ref(),
             built: &provenance::built_from(&state, &head, &app, &source).unwrap(),
         };

@@ -6,7 +6,7 @@ use crate::reference::{ImageRef, is_registry};
 const HUB: &str = "docker.io";
 
 /// The whole reference that a name means. Without a tag and a digest it has the tag `latest`.
-pub(super) fn whole(name: &str) -> Result<ImageRef, crate::reference::ParseError> {
+pub fn whole(name: &str) -> Result<ImageRef, crate::reference::ParseError> {
     let repository = name.split('@').next().unwrap_or_default();
     let mut whole = match repository.split_once('/') {
         Some((registry, _)) if is_registry(registry) => name.to_owned(),

@@ -5,6 +5,7 @@
 //! services.
 
 mod build;
+mod declared;
 mod dockerfile;
 mod dotenv;
 mod environment;
@@ -32,6 +33,8 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use declared::declared;
+pub use image::whole as image_of;
 pub use left::{Left, Standing};
 pub use read::{Read, Taken, read};
 

@@ -25,9 +25,17 @@ pub(super) enum Leads {
 }
 
 impl Place {
+    /// Of a file that lies on no disk: its paths lead to nothing.
+    pub fn nowhere() -> Self {
+        Self { root: PathBuf::new(), directory: PathBuf::new() }
+    }
+
     /// Where a path leads, symbolic links followed.
     pub fn leads(&self, written: &str) -> Leads {
         let Some(relative) = self.relative(written) else { return Leads::Outside };
+        if self.root.as_os_str().is_empty() {
+            return Leads::Nowhere;
+        }
         match files::confined(&self.root, &relative) {
             Ok(_) if relative.as_os_str().is_empty() => Leads::Inside(".".to_owned()),
             Ok(_) => relative.to_str().map_or(Leads::Nowhere, |path| Leads::Inside(path.to_owned())),

@@ -85,7 +85,7 @@ pub fn read(root: &Path, file: &Path, text: &str, name: Option<Name>) -> Result<
 }
 
 /// The one document of the file: a table.
-fn document(file: &Path, text: &str) -> Result<Node, DocumentError> {
+pub(super) fn document(file: &Path, text: &str) -> Result<Node, DocumentError> {
     let bad = |bad: yaml::BadYaml| DocumentError::Wrong {
         path: file.to_owned(),
         line: bad.line,

@@ -19,8 +19,8 @@ use crate::images::build::definition::{self, Definition};
 use crate::images::build::{Origin, Target, Workshop};
 use crate::reference::ImageRef;
 use crate::registry::Registry;
+use crate::state::State;
 use crate::state::edit::Edit;
-use crate::state::{self, State};
 use crate::template::resolve::Sources;
 use crate::tree::Tree;
 
@@ -181,7 +181,8 @@ async fn heal_state(
     state.refresh(false)?;
     let head = state.head()?;
     let mut changes: Vec<git::Change> = Vec::new();
-    for environment in state.rules(&head)?.environments {
+    let rules = state.rules(&head)?;
+    for environment in rules.environments {
         for (app, declared) in state.everything(&head, &environment.name)? {
             let mut edits = BTreeMap::new();
             for (service, definition) in &declared.services {
@@ -194,8 +195,8 @@ async fn heal_state(
                 }
             }
             if !edits.is_empty() {
-                let text = state::edit::apply(Some(&declared.text), &environment.name, &app, &edits)?;
-                changes.push((state::path_of(&environment.name, &app), Some(text.into_bytes())));
+                let text = rules.format.edit(&environment.name, &app, Some(&declared.text), &edits)?;
+                changes.push((declared.path, Some(text.into_bytes())));
             }
         }
     }

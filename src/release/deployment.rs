@@ -10,8 +10,8 @@ use crate::name::Name;
 use crate::project::service::{Seed, Service};
 use crate::project::{Lock, Manifest};
 use crate::reference::{Digest, ImageRef};
-use crate::state::AppState;
 use crate::state::edit::Edit;
+use crate::state::{AppState, Format};
 
 /// What is known about the code that is deployed: results of tests that ran on exactly this commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Inputs<'a> {
     pub environment: &'a Name,
     /// The project's commit.
     pub source: &'a Commit,
+    /// How the state repository says what environments run.
+    pub format: &'a Format,
     /// What the environment declares of the app now.
     pub declared: Option<&'a AppState>,
     /// Images that were already built from this commit, by service.
@@ -121,7 +123,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
         environment: environment.clone(),
         source: inputs.source.clone(),
         branch: format!("deploy/{environment}/{app}"),
-        file: crate::state::path_of(environment, app),
+        file: inputs.format.path(environment, app),
         builds: Vec::new(),
         reused: BTreeMap::new(),
         added: BTreeMap::new(),
@@ -140,6 +142,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
                 None if several => format!("{}/apps/{app}-{name}", inputs.registry),
                 None => format!("{}/apps/{app}", inputs.registry),
             };
+            let image: ImageRef = format!("{repository}:{}", &inputs.source.as_str()[..12]).parse()?;
+            if declared.is_none() && !inputs.format.adds() {
+                return Err(inputs.format.by_hand(environment, app, name, &image).into());
+            }
             match inputs.built.get(name).filter(|image| image.repository() == repository) {
                 Some(image) => {
                     plan.reused.insert(name.clone(), image.clone());
@@ -149,13 +155,14 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
                     context: build.context.clone(),
                     base: locked(&build.base, name)?,
                     base_name: build.base.clone(),
-                    image: format!("{repository}:{}", &inputs.source.as_str()[..12]).parse()?,
+                    image,
                 }),
             }
             if declared.is_none() {
                 plan.added.insert(name.clone(), for_environment(service));
             }
         } else if declared.is_none()
+            && inputs.format.adds()
             && let Some(fallback) = &service.fallback
         {
             let image = Some(locked(fallback, name)?);
@@ -274,6 +281,7 @@ image = "r.test/base/mail:1"
             registry: "r.test",
             environment: &name("test"),
             source: &commit("a"),
+            format: &Format::default(),
             declared,
             built,
         })
@@ -294,7 +302,7 @@ image = "r.test/base/mail:1"
         let names: Vec<&str> = plan.added.keys().map(Name::as_str).collect();
         assert_eq!(names, ["db", "web"], "`mail` overrides an image in sandboxes only");
         let pushed = [(name("web"), image("apps/shop", "new"))].into();
-        let text = crate::state::edit::apply(None, &name("test"), &name("shop"), &plan.edits(&pushed)).unwrap();
+        let text = Format::default().edit(&name("test"), &name("shop"), None, &plan.edits(&pushed)).unwrap();
         assert!(
             !text.contains("seed")
                 && !text.contains("sync")

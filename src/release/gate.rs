@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::deployment::Change;
 use super::proof::Wanted;
 use super::{Error, Trailers, deployment, proof, provenance};
+use crate::document;
 use crate::forge::{Checked, Forge, PullRequest};
 use crate::git::{self, Commit, Identity};
 use crate::name::Name;
@@ -18,7 +19,7 @@ use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::state::policy::Merge;
 use crate::state::unmet::APPROVALS;
-use crate::state::{Cure, ENVIRONMENTS, Environment, Facts, RULES, Rules, State, Unmet, unmet};
+use crate::state::{Cure, Environment, Facts, RULES, Rules, State, Unmet, unmet};
 use crate::task::blocking;
 
 /// What one part of a pull request lacks.
@@ -139,16 +140,18 @@ fn read(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp) -> Res
     let head = mirror.resolve(pull.head_commit.as_str())?;
     let trailers = Trailers::parse(&mirror.describe(&head)?.0);
     let message = merge_message(pull, trailers.as_ref());
+    let rules = state.rules(&base)?;
     let merged = mirror.merge(&base, &head, &message, me).map_err(|error| match error {
         git::Error::MergeConflict { paths } => {
-            Error::Outdated { number: pull.number, base: pull.base_branch.clone(), paths }
+            let declared = paths.iter().find_map(|path| rules.format.place(path)?.ok());
+            let environment = declared.map(|(environment, _)| environment);
+            Error::Outdated { number: pull.number, base: pull.base_branch.clone(), paths, environment }
         }
         other => other.into(),
     })?;
     // Whoever made the proposed commit is behind it too, also where somebody else opened the pull request.
     let authors = vec![pull.author.id.clone(), mirror.author(&head)?.email];
     let approvals = pull.approved_by().map(|person| person.id.clone()).collect();
-    let rules = state.rules(&base)?;
     let parts =
         Case { state, base: base.clone(), fork: base.clone(), merged, rules, trailers, authors, approvals, now }
             .parts()?;
@@ -222,7 +225,7 @@ enum Place<'a> {
     Declaration(&'a Environment, Name),
     /// `state.toml`, or a key that it names.
     Rules,
-    /// Under `environments/`, but of none that `state.toml` has, or no declaration.
+    /// Where declarations are, but of no environment that `state.toml` has, or none; and what other formats put beside them.
     Unknown,
     /// Nothing that onramp reads.
     Elsewhere,
@@ -233,15 +236,15 @@ fn place<'a>(rules: &'a Rules, path: &str) -> Place<'a> {
     if path == RULES || keys.into_iter().any(|file| file.path() == path) {
         return Place::Rules;
     }
-    let Some(inside) = path.strip_prefix(ENVIRONMENTS).and_then(|rest| rest.strip_prefix('/')) else {
-        return Place::Elsewhere;
-    };
     let declaration = || {
-        let (environment, file) = inside.split_once('/')?;
-        let app = file.strip_suffix(".toml")?.parse().ok()?;
-        Some((rules.environments.iter().find(|e| e.name.as_str() == environment)?, app))
+        let (environment, app) = rules.format.place(path)?.ok()?;
+        Some((rules.environments.iter().find(|known| known.name == environment)?, app))
     };
-    declaration().map_or(Place::Unknown, |(environment, app)| Place::Declaration(environment, app))
+    match declaration() {
+        Some((environment, app)) => Place::Declaration(environment, app),
+        None if rules.format.has_more(path) => Place::Unknown,
+        None => Place::Elsewhere,
+    }
 }
 
 /// What a pull request's parts are judged by.
@@ -286,12 +289,22 @@ impl Case<'_> {
 
     /// The facts about the change to one app in one environment.
     fn facts(&self, environment: &Environment, app: &Name) -> Result<Facts, Error> {
+        // What cannot be read is not merged: the error says where.
         let services = |commit: &Commit, environment: &Name| -> Result<BTreeMap<Name, Service>, Error> {
-            // What cannot be read is not merged: the error says where.
             Ok(self.state.declared(commit, environment, app)?.map(|declared| declared.services).unwrap_or_default())
         };
-        let (old, new) = (services(&self.base, &environment.name)?, services(&self.merged, &environment.name)?);
+        let old = services(&self.base, &environment.name)?;
+        let proposed = self.state.declared(&self.merged, &environment.name, app)?;
+        let (new, text) = proposed.map(|declared| (declared.services, declared.text)).unwrap_or_default();
         let changes = deployment::changes(Some(&old), &new);
+        // What a tag is tomorrow, nobody has tested.
+        if let Some(change) = changes.iter().find(|change| change.to.digest().is_none()) {
+            let path = self.rules.format.path(&environment.name, app);
+            let (service, image) = (&change.service, &change.to);
+            let message =
+                format!("services.{service}: `{image}` is proposed by its tag: what is merged names its digest");
+            return Err(document::wrong_at(path.as_ref(), &text, image.path(), message).into());
+        }
         let images = changes.iter().map(|change| (change.service.clone(), change.to.clone())).collect();
         let mut before = BTreeMap::new();
         if let Some(after) = &environment.after {

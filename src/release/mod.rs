@@ -130,6 +130,8 @@ pub enum Error {
         base: String,
         /// The files.
         paths: Vec<String>,
+        /// The environment that it is about.
+        environment: Option<Name>,
     },
     /// The environments' policy does not let the change through.
     #[error("pull request {number} may not be merged yet: {}", list(findings))]
@@ -211,8 +213,8 @@ impl Fault for Error {
                 vec![format!("onramp rehearse deploy {environment} --probe /PATH")]
             }
             Self::Uncommitted { .. } => vec!["git add -A && git commit".to_owned()],
-            Self::Outdated { paths, .. } => {
-                let environment = paths.first().and_then(|path| path.split('/').nth(1)).unwrap_or("<env>");
+            Self::Outdated { environment, .. } => {
+                let environment = environment.as_ref().map_or("<env>", Name::as_str);
                 vec![format!("onramp deploy {environment}")]
             }
             Self::NotLocked { .. } => vec!["onramp image pull".to_owned()],

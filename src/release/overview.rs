@@ -10,7 +10,7 @@ use crate::forge::PullRequest;
 use crate::git::Commit;
 use crate::name::Name;
 use crate::reference::Digest;
-use crate::state::{ENVIRONMENTS, State, path_of};
+use crate::state::State;
 
 /// How many commits of the default branch are looked at for a declaration's last change.
 const DEPTH: usize = 10_000;
@@ -44,14 +44,14 @@ pub fn read(
     let rules = state.rules(head)?;
     let wanted = match environment {
         Some(name) => vec![rules.environment(name)?.name.clone()],
-        None => rules.environments.into_iter().map(|environment| environment.name).collect(),
+        None => rules.environments.iter().map(|environment| environment.name.clone()).collect(),
     };
-    let changed = state.mirror().last_changes(head, ENVIRONMENTS, DEPTH)?;
+    let changed = state.mirror().last_changes(head, rules.format.root(), DEPTH)?;
     let mut said: BTreeMap<Commit, (Timestamp, Option<Trailers>)> = BTreeMap::new();
     let mut entries: Vec<Entry> = Vec::new();
     for environment in wanted {
         for (app, declared) in state.everything(head, &environment)? {
-            let commit = changed.get(&path_of(&environment, &app)).cloned();
+            let commit = changed.get(&declared.path).cloned();
             if let Some(commit) = &commit
                 && !said.contains_key(commit)
             {

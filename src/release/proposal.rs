@@ -12,8 +12,8 @@ use crate::git::{Commit, Identity, RefUpdate};
 use crate::name::Name;
 use crate::reference::ImageRef;
 use crate::registry::Access;
+use crate::state::State;
 use crate::state::policy::Merge;
-use crate::state::{State, edit, environment};
 use crate::task::blocking;
 
 /// What came of a deployment.
@@ -90,11 +90,12 @@ fn prepare(
     let head = state.head()?;
     let declared = state.app(&head, &plan.environment, &plan.app)?;
     let old = declared.as_ref().map(|declared| declared.text.as_str());
-    let text = edit::apply(old, &plan.environment, &plan.app, &plan.edits(&images))?;
+    let format = state.rules(&head)?.format;
+    let text = format.edit(&plan.environment, &plan.app, old, &plan.edits(&images))?;
     if old == Some(text.as_str()) {
         return Ok(None);
     }
-    let after = environment::check(plan.file.as_ref(), &text)?;
+    let after = format.read(plan.file.as_ref(), &plan.environment, &plan.app, &text)?.services;
     let changes = deployment::changes(declared.as_ref().map(|declared| &declared.services), &after);
     let previous = provenance::of(state, &head, &plan.environment, &plan.app)?
         .and_then(|provenance| provenance.trailers)
@@ -111,7 +112,8 @@ fn prepare(
     // Why, was said when the branch was proposed first; it still holds unless something else is said now.
     let before = there.as_ref().map(|there| mirror.describe(there)).transpose()?.map(|(message, _)| message);
     let words = message.or_else(|| before.as_deref().and_then(story::words));
-    let story = Story { trailers: &trailers, changes: &changes, previous: previous.as_ref(), evidence, message: words };
+    let (file, previous) = (plan.file.as_str(), previous.as_ref());
+    let story = Story { file, trailers: &trailers, changes: &changes, previous, evidence, message: words };
     let commit_message = story.commit_message();
     // The same words on the same head with the same file: the branch is right as it is, and approvals of it stay.
     let same = match &there {

@@ -8,7 +8,7 @@ use super::{Error, Trailers};
 use crate::git::{self, Commit, Mirror};
 use crate::name::Name;
 use crate::reference::{Digest, ImageRef};
-use crate::state::{State, path_of};
+use crate::state::State;
 
 /// The commit of the state repository that last changed a declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,8 @@ const DEPTH: usize = 200;
 
 /// Where an app's declaration in an environment came from; none where it is not declared.
 pub fn of(state: &State, head: &Commit, environment: &Name, app: &Name) -> Result<Option<Provenance>, Error> {
-    match state.mirror().history(head, &path_of(environment, app), 1)?.into_iter().next() {
+    let path = state.rules(head)?.format.path(environment, app);
+    match state.mirror().history(head, &path, 1)?.into_iter().next() {
         Some(commit) => Ok(Some(of_commit(state.mirror(), commit)?)),
         None => Ok(None),
     }
@@ -56,7 +57,8 @@ pub fn declared_since(
     digest: &Digest,
 ) -> Result<Option<Timestamp>, Error> {
     let mut since = None;
-    for commit in state.mirror().history(head, &path_of(environment, app), DEPTH)? {
+    let path = state.rules(head)?.format.path(environment, app);
+    for commit in state.mirror().history(head, &path, DEPTH)? {
         let declared = state.declared(&commit, environment, app).ok().flatten();
         let image = declared.as_ref().and_then(|d| d.services.get(service)).and_then(|s| s.image.as_ref());
         if image.and_then(ImageRef::digest) != Some(digest) {
@@ -81,8 +83,10 @@ pub fn built_from(
             said.extend(Trailers::parse(&state.mirror().describe(&commit)?.0));
         }
     }
-    for environment in state.rules(head)?.environments {
-        for commit in state.mirror().history(head, &path_of(&environment.name, app), DEPTH)? {
+    let rules = state.rules(head)?;
+    for environment in &rules.environments {
+        let path = rules.format.path(&environment.name, app);
+        for commit in state.mirror().history(head, &path, DEPTH)? {
             said.extend(of_commit(state.mirror(), commit)?.trailers);
         }
     }

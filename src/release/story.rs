@@ -17,6 +17,8 @@ const IMAGES_MAX: usize = 24_000;
 /// Everything that a deployment says about itself.
 #[derive(Clone, Debug)]
 pub struct Story<'a> {
+    /// The file that it edits.
+    pub file: &'a str,
     /// Its trailers.
     pub trailers: &'a Trailers,
     /// What it changes.
@@ -119,10 +121,10 @@ impl Story<'_> {
         }
         let restore = self.changes.iter().filter_map(|change| {
             let from = change.from.as_ref()?;
-            Some(format!("- `services.{}.image` back to `{from}`\n", change.service))
+            Some(format!("- the image of `{}` back to `{from}`\n", change.service))
         });
         let restore: String = restore.collect();
-        let file = crate::state::path_of(environment, app);
+        let file = self.file;
         if restore.is_empty() {
             return format!("Nothing ran here before. Remove what is added to `{file}`.\n");
         }
@@ -146,6 +148,8 @@ mod tests {
     use crate::name::Name;
     use crate::reference::{Digest, ImageRef};
     use crate::release::deployment::Mixed;
+
+    const FILE: &str = "environments/production/shop.toml";
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -177,7 +181,8 @@ mod tests {
             mixed: Some(Mixed { with: vec!["auth=pr:3 (1a2b3c4)".into()], tests: [(name("unit"), true)].into() }),
             images: [(name("web"), "Packages: 1 newer.\n".to_owned())].into(),
         };
-        let story = Story { trailers: &trailers, changes: &[change], previous, evidence: &evidence, message };
+        let story =
+            Story { file: FILE, trailers: &trailers, changes: &[change], previous, evidence: &evidence, message };
         assert_eq!(Trailers::parse(&story.commit_message()), Some(trailers.clone()));
         if message.is_none_or(|message| message.len() < 1000) {
             assert_eq!(words(&story.commit_message()), message);
@@ -236,7 +241,7 @@ mod tests {
         let forged = "Sneaky\n\nOnramp-Tests: unit=passed\n".repeat(400);
         let long = body(Some(&forged), &[], None);
         assert!(long.chars().count() <= BODY_MAX);
-        assert!(long.contains("services.web.image` back to"));
+        assert!(long.contains("the image of `web` back to"));
     }
 
     #[test]
@@ -250,7 +255,8 @@ mod tests {
             tests: BTreeMap::new(),
         };
         let evidence = Evidence { images, ..Evidence::default() };
-        let story = Story { trailers: &trailers, changes: &[], previous: None, evidence: &evidence, message: None };
+        let story =
+            Story { file: FILE, trailers: &trailers, changes: &[], previous: None, evidence: &evidence, message: None };
         let body = story.body();
         assert!(body.chars().count() < IMAGES_MAX + 2_000 && body.contains("### Rolling back"), "{}", body.len());
     }

@@ -1,4 +1,4 @@
-//! Edits of a declaration's text that touch the intended lines and no other byte.
+//! Edits of a declaration in onramp's own format, that touch the intended lines and no other byte.
 //!
 //! What stands in the file is located by `toml_edit`'s spans and spliced, so comments, order, quotes and line ends are
 //! kept by construction; the result is parsed again and compared with what was meant.
@@ -28,17 +28,16 @@ fn header(environment: &Name, app: &Name) -> String {
     )
 }
 
-/// The text with these edits made. `text` is none where the environment does not declare the app yet.
+/// The text with these edits made; `path` is what errors call it. `text` is none where the environment does not declare the app yet.
 ///
 /// Fails where the text is no valid declaration, or where its shape leaves no place for the edit.
-pub fn apply(
+pub(super) fn apply(
+    path: &Path,
     text: Option<&str>,
     environment: &Name,
     app: &Name,
     edits: &BTreeMap<Name, Edit>,
 ) -> Result<String, DocumentError> {
-    let path = super::path_of(environment, app);
-    let path = Path::new(&path);
     let mut text = text.map_or_else(|| header(environment, app), str::to_owned);
     let mut meant = environment::check(path, &text)?;
     for (name, edit) in edits {
@@ -111,7 +110,7 @@ mod tests {
 
     fn run(text: Option<&str>, edits: &[(&str, Edit)]) -> Result<String, DocumentError> {
         let edits = edits.iter().map(|(service, edit)| (name(service), edit.clone())).collect();
-        apply(text, &name("test"), &name("shop"), &edits)
+        apply(Path::new("environments/test/shop.toml"), text, &name("test"), &name("shop"), &edits)
     }
 
     #[test]

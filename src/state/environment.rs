@@ -1,12 +1,13 @@
-//! `environments/<env>/<app>.toml`: what one environment runs of one app.
+//! What one environment runs of one app, and how onramp's own format says it: `environments/<env>/<app>.toml`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
+use super::format::Declared;
 use crate::document::{self, DocumentError};
-use crate::git::{Commit, RepoUrl};
+use crate::git::RepoUrl;
 use crate::name::Name;
 use crate::project::manifest::check_service;
 use crate::project::safety;
@@ -15,7 +16,7 @@ use crate::project::service::Service;
 /// What an environment declares for an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppState {
-    /// The app's services. Each has an image, by digest.
+    /// The app's services. Each has an image: by digest in onramp's own format.
     pub services: BTreeMap<Name, Service>,
     /// The repository of its source, where that is written down.
     pub source: Option<RepoUrl>,
@@ -35,19 +36,13 @@ struct File {
     services: BTreeMap<Name, Service>,
 }
 
-/// Parses and checks a declaration as it stands at a commit.
-pub(super) fn parse(path: String, commit: &Commit, text: String) -> Result<AppState, DocumentError> {
-    let (services, source) = whole(&super::shown(&path, commit), &text)?;
-    Ok(AppState { services, source, path, text })
-}
-
 /// Parses and checks a declaration's text; `path` is what errors call it.
 pub fn check(path: &Path, text: &str) -> Result<BTreeMap<Name, Service>, DocumentError> {
-    Ok(whole(path, text)?.0)
+    Ok(read(path, text)?.services)
 }
 
 /// The same, and where the app's source is.
-fn whole(path: &Path, text: &str) -> Result<(BTreeMap<Name, Service>, Option<RepoUrl>), DocumentError> {
+pub(super) fn read(path: &Path, text: &str) -> Result<Declared, DocumentError> {
     let parsed = document::parse(path, text);
     if !matches!(parsed, Err(DocumentError::Newer { .. })) {
         safety::check(path, text)?;
@@ -77,7 +72,7 @@ fn whole(path: &Path, text: &str) -> Result<(BTreeMap<Name, Service>, Option<Rep
         }
         check_service(service).map_err(|message| wrong("", message))?;
     }
-    Ok((file.services, source))
+    Ok(Declared { services: file.services, source })
 }
 
 /// The first key of a service that only a project may set.

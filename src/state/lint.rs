@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde::Serialize;
 
 use super::policy::Rules;
-use super::{ENVIRONMENTS, RULES, environment, policy};
+use super::{Format, RULES, policy};
 use crate::document::{self, DocumentError};
 use crate::error::Fault;
 use crate::name::Name;
@@ -51,9 +51,12 @@ pub struct Linted {
 pub fn lint(tree: &Tree) -> Linted {
     let mut findings = Vec::new();
     let rules = rules(tree, &mut findings);
+    let format = rules.as_ref().map(|rules| rules.format.clone()).unwrap_or_default();
     let mut files: Vec<(&str, Place, &Entry)> = Vec::new();
-    for (path, entry) in tree.inside(ENVIRONMENTS) {
-        match place(path, rules.as_ref()) {
+    let all: Box<dyn Iterator<Item = (&TreePath, &Entry)>> =
+        if format.root().is_empty() { Box::new(tree.iter()) } else { Box::new(tree.inside(format.root())) };
+    for (path, entry) in all {
+        match place(path, &format, rules.as_ref()) {
             Ok(Some(place)) => files.push((path.as_str(), place, entry)),
             Ok(None) => {}
             Err(message) => findings.push(Finding::whole(path.as_str(), message)),
@@ -61,7 +64,7 @@ pub fn lint(tree: &Tree) -> Linted {
     }
     let read = Mutex::new((Vec::new(), Vec::new()));
     let looked: Result<(), std::convert::Infallible> = task::each(&files, |(path, place, entry)| {
-        let outcome = declaration(path, entry);
+        let outcome = declaration(&format, path, place, entry);
         let mut read = read.lock().expect("nobody panics with it");
         match outcome {
             Ok(declared) => read.0.push((place, declared)),
@@ -79,8 +82,9 @@ pub fn lint(tree: &Tree) -> Linted {
     // What an app that could not be read declares is not known.
     let broken: BTreeSet<String> = findings.iter().map(|finding| finding.path.clone()).collect();
     for (environment, apps) in &environments {
-        findings
-            .extend(apps.iter().flat_map(|(app, declared)| missing_needs(environment, app, declared, apps, &broken)));
+        findings.extend(
+            apps.iter().flat_map(|(app, declared)| missing_needs(&format, (environment, app), declared, apps, &broken)),
+        );
     }
     findings.sort();
     Linted { declarations: files.len(), findings }
@@ -93,12 +97,9 @@ struct Place {
 }
 
 /// Which declaration a file is; none for what is none, such as Puppet's code.
-fn place(path: &TreePath, rules: Option<&Rules>) -> Result<Option<Place>, String> {
-    let names: Vec<&str> = path.names().skip(1).collect();
-    let [environment, file] = names[..] else { return Ok(None) };
-    let Some(app) = file.strip_suffix(".toml") else { return Ok(None) };
-    let name = |text: &str| text.parse::<Name>().map_err(|error| error.to_string());
-    let (environment, app) = (name(environment)?, name(app)?);
+fn place(path: &TreePath, format: &Format, rules: Option<&Rules>) -> Result<Option<Place>, String> {
+    let Some(named) = format.place(path.as_str()) else { return Ok(None) };
+    let (environment, app) = named.map_err(|error| error.to_string())?;
     if let Some(rules) = rules
         && !rules.environments.iter().any(|known| known.name == environment)
     {
@@ -116,9 +117,9 @@ fn rules(tree: &Tree, findings: &mut Vec<Finding>) -> Option<Rules> {
     parsed.map_err(|finding| findings.push(finding)).ok()
 }
 
-fn declaration<'t>(path: &'t str, entry: &Entry) -> Result<Declared<'t>, Finding> {
+fn declaration<'t>(format: &Format, path: &'t str, place: &Place, entry: &Entry) -> Result<Declared<'t>, Finding> {
     let text = text(path, entry)?;
-    let services = environment::check(Path::new(path), &text)?;
+    let services = format.read(Path::new(path), &place.environment, &place.app, &text)?.services;
     Ok(Declared { path, text, services })
 }
 
@@ -135,8 +136,8 @@ fn text(path: &str, entry: &Entry) -> Result<String, Finding> {
 
 /// What services need and their environment does not declare.
 fn missing_needs(
-    environment: &Name,
-    app: &Name,
+    format: &Format,
+    (environment, app): (&Name, &Name),
     declared: &Declared<'_>,
     apps: &BTreeMap<&Name, Declared<'_>>,
     broken: &BTreeSet<String>,
@@ -145,7 +146,7 @@ fn missing_needs(
     for (name, service) in &declared.services {
         for need in &service.needs {
             let of = need.app.as_ref().unwrap_or(app);
-            if broken.contains(&super::path_of(environment, of)) {
+            if broken.contains(&format.path(environment, of)) {
                 continue;
             }
             let there = apps.get(of);

@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod edit;
 pub mod environment;
+pub mod format;
 pub mod freeze;
 pub mod lint;
 pub mod policy;
@@ -11,6 +12,7 @@ pub mod unmet;
 use std::path::{Path, PathBuf};
 
 pub use environment::AppState;
+pub use format::Format;
 pub use policy::{Environment, Policy, Rules};
 pub use unmet::{Cure, Facts, Registered, Unmet, unmet};
 
@@ -23,10 +25,11 @@ use crate::tree::{Cap, Tree};
 
 /// The file with the environments and their policy.
 pub const RULES: &str = "state.toml";
-/// The directory that holds a directory for each environment.
-pub const ENVIRONMENTS: &str = "environments";
 /// The most that the declarations of one environment may take, in bytes.
 const ENVIRONMENT_CAP: u64 = 256 * 1024 * 1024;
+
+/// Git's mode of a symbolic link.
+const LINK: i32 = 0o120_000;
 
 /// What can be wrong with a state repository.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,12 @@ pub enum Error {
         url: String,
         /// Where it was looked for.
         commit: Commit,
+    },
+    /// A declaration, or a directory on the way to it, is a link.
+    #[error("{path} is a symbolic link: what it leads to is not what the environment declares")]
+    Link {
+        /// The path, and the commit.
+        path: String,
     },
     /// `state.toml` does not have this environment.
     #[error("there is no environment `{name}`")]
@@ -68,7 +77,7 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.class(),
             Self::Document(error) => error.class(),
-            Self::NoRules { .. } | Self::NotText { .. } => Class::Config,
+            Self::NoRules { .. } | Self::NotText { .. } | Self::Link { .. } => Class::Config,
             Self::NoEnvironment { .. } => Class::Usage,
         }
     }
@@ -86,7 +95,7 @@ impl Fault for Error {
                     None => format!("{RULES} has: {all}"),
                 })
             }
-            Self::NotText { .. } => None,
+            Self::NotText { .. } | Self::Link { .. } => None,
         }
     }
 
@@ -156,36 +165,61 @@ impl State {
 
     /// The same without looking whether `state.toml` has the environment: for commits of its history.
     pub fn declared(&self, commit: &Commit, environment: &Name, app: &Name) -> Result<Option<AppState>, Error> {
-        let path = path_of(environment, app);
+        let format = match self.rules(commit) {
+            Ok(rules) => rules.format,
+            Err(Error::NoRules { .. }) => Format::default(),
+            Err(error) => return Err(error),
+        };
+        let path = format.path(environment, app);
+        if let Some(link) = self.mirror.link_on(commit, &path)? {
+            return Err(Error::Link { path: shown(&link, commit).display().to_string() });
+        }
         let Some(text) = self.text(commit, &path)? else { return Ok(None) };
-        Ok(Some(environment::parse(path, commit, text)?))
+        Ok(Some(read(&format, commit, (environment, app), path, text)?))
     }
 
     /// The apps that an environment declares at a commit, by name.
     pub fn apps(&self, commit: &Commit, environment: &Name) -> Result<Vec<Name>, Error> {
-        self.rules(commit)?.environment(environment)?;
-        let files = self.mirror.list(commit, &format!("{ENVIRONMENTS}/{environment}"))?;
-        Ok(files.iter().filter_map(|file| file.strip_suffix(".toml")?.parse().ok()).collect())
+        let format = self.format(commit, environment)?;
+        let directory = format.directory(environment);
+        let paths = self.mirror.paths(commit, &directory)?;
+        let mut apps: Vec<Name> =
+            paths.iter().filter_map(|path| app_of(&format, environment, &inside(&directory, path))).collect();
+        apps.sort();
+        Ok(apps)
     }
 
     /// Everything that an environment declares at a commit, by app.
     pub fn everything(&self, commit: &Commit, environment: &Name) -> Result<Vec<(Name, AppState)>, Error> {
-        self.rules(commit)?.environment(environment)?;
-        let directory = format!("{ENVIRONMENTS}/{environment}");
+        let format = self.format(commit, environment)?;
+        let directory = format.directory(environment);
+        let wanted = |path: &str| app_of(&format, environment, &inside(&directory, path)).is_some();
         let mut apps = Vec::new();
-        for (file, _, contents) in self.mirror.files(commit, &directory, ENVIRONMENT_CAP)? {
-            let Some(app) = file.strip_suffix(".toml").and_then(|name| name.parse::<Name>().ok()) else { continue };
-            let path = path_of(environment, &app);
+        for (file, mode, contents) in self.mirror.files(commit, &directory, ENVIRONMENT_CAP, wanted)? {
+            let path = inside(&directory, &file);
+            let Some(app) = app_of(&format, environment, &path) else { continue };
+            if mode == LINK {
+                return Err(Error::Link { path: shown(&path, commit).display().to_string() });
+            }
             let text = utf8(&path, commit, contents)?;
-            apps.push((app, environment::parse(path, commit, text)?));
+            let state = read(&format, commit, (environment, &app), path, text)?;
+            apps.push((app, state));
         }
+        apps.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(apps)
+    }
+
+    /// How an environment's declarations are written.
+    fn format(&self, commit: &Commit, environment: &Name) -> Result<Format, Error> {
+        let rules = self.rules(commit)?;
+        rules.environment(environment)?;
+        Ok(rules.format)
     }
 
     /// Every file under a directory at a commit: path from there, git's file mode, contents; at most `cap` bytes in all. None where
     /// there is no such directory.
     pub fn directory(&self, commit: &Commit, path: &str, cap: u64) -> Result<Vec<(String, i32, Vec<u8>)>, Error> {
-        Ok(self.mirror.files(commit, path, cap)?)
+        Ok(self.mirror.files(commit, path, cap, |_| true)?)
     }
 
     /// The text of a file at a commit; none where there is no such file.
@@ -195,9 +229,27 @@ impl State {
     }
 }
 
-/// Where an environment declares an app.
-pub fn path_of(environment: &Name, app: &Name) -> String {
-    format!("{ENVIRONMENTS}/{environment}/{app}.toml")
+/// A file in a directory, from the root of the repository.
+fn inside(directory: &str, file: &str) -> String {
+    if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
+}
+
+/// The app that a file declares in an environment.
+fn app_of(format: &Format, environment: &Name, path: &str) -> Option<Name> {
+    let (of, app) = format.place(path)?.ok()?;
+    (of == *environment).then_some(app)
+}
+
+/// A declaration as it stands at a commit.
+fn read(
+    format: &Format,
+    commit: &Commit,
+    (environment, app): (&Name, &Name),
+    path: String,
+    text: String,
+) -> Result<AppState, DocumentError> {
+    let format::Declared { services, source } = format.read(&shown(&path, commit), environment, app, &text)?;
+    Ok(AppState { services, source, path, text })
 }
 
 /// What errors call a file at a commit.

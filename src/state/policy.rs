@@ -1,4 +1,4 @@
-//! `state.toml`: the environments in promotion order, and what each asks of a change before it is merged.
+//! `state.toml`: how declarations are written, the environments in promotion order, and what each asks of a change before it is merged.
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::Error;
+use super::format::{self, Format};
 use super::freeze::Freeze;
 use crate::document::{self, DocumentError};
 use crate::images::policy::Scope;
@@ -15,6 +16,8 @@ use crate::name::Name;
 /// The contents of `state.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
+    /// How declarations are written, and where they are.
+    pub format: Format,
     /// In promotion order.
     pub environments: Vec<Environment>,
 }
@@ -125,6 +128,7 @@ impl TryFrom<String> for Soak {
 struct File {
     #[expect(dead_code, reason = "document::parse checks it")]
     schema: u32,
+    format: Option<format::Raw>,
     #[serde(default)]
     environment: Vec<RawEnvironment>,
 }
@@ -141,6 +145,8 @@ struct RawEnvironment {
 /// Parses and checks the text of a `state.toml`; `path` is what errors call it.
 pub fn parse(path: &Path, text: &str) -> Result<Rules, DocumentError> {
     let file: File = document::parse(path, text)?;
+    let format = file.format.map(Format::new).transpose();
+    let format = format.map_err(|(offset, message)| document::wrong(path, text, offset, message))?.unwrap_or_default();
     let mut environments: Vec<Environment> = Vec::new();
     for raw in file.environment {
         let place = raw.name.span().start;
@@ -160,7 +166,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Rules, DocumentError> {
         }
         environments.push(Environment { name, after: raw.after.map(Spanned::into_inner), policy: raw.policy });
     }
-    Ok(Rules { environments })
+    Ok(Rules { format, environments })
 }
 
 impl Rules {

@@ -54,12 +54,14 @@ impl Arguments {
         let head = desk.head()?;
         let app = &project.manifest.name;
         let declared = desk.state.app(&head, &self.environment, app)?;
+        let rules = desk.state.rules(&head)?;
         let plan = deployment::plan(&Inputs {
             manifest: &project.manifest,
             lock: &Lock::load(&project.root)?,
             registry: cx.settings.registry()?,
             environment: &self.environment,
             source: &source,
+            format: &rules.format,
             declared: declared.as_ref(),
             built: &provenance::built_from(&desk.state, &head, app, &source)?,
         })?;

@@ -72,12 +72,14 @@ impl Arguments {
         let declared = state.app(&head, &environment, app)?;
         let declared = declared.ok_or_else(|| release::Error::NothingToReplace { app: app.clone(), environment })?;
         let lock = Lock::load(&project.root)?;
+        let rules = state.rules(&head)?;
         let mut deployment = deployment::plan(&deployment::Inputs {
             manifest: &project.manifest,
             lock: &lock,
             registry: cx.settings.registry()?,
             environment: &self.environment,
             source: &source,
+            format: &rules.format,
             declared: Some(&declared),
             built: &provenance::built_from(&state, &head, app, &source)?,
         })?;

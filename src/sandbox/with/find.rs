@@ -14,7 +14,7 @@ use crate::project::{Lock, Project, lock, manifest};
 use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::sandbox::closure::ServiceId;
-use crate::state::{AppState, ENVIRONMENTS, State};
+use crate::state::{AppState, State};
 use crate::task::blocking;
 use crate::text::neutral_line;
 
@@ -180,9 +180,10 @@ impl Sources<'_> {
             }
             let base = mirror.merge_base(&commit, head)?;
             let changed = mirror.changed(&base, head)?;
+            let format = state.rules(&base)?.format;
             let about = |path: &String| {
-                let (environment, file) = path.strip_prefix(ENVIRONMENTS)?.strip_prefix('/')?.split_once('/')?;
-                (file.strip_suffix(".toml")? == app.as_str()).then(|| environment.parse::<Name>().ok())?
+                let (environment, of) = format.place(path)?.ok()?;
+                (of == app).then_some(environment)
             };
             let about: Vec<Name> = changed.iter().filter_map(about).collect();
             let at = |commit: &Commit, environment: &Name| -> Result<BTreeMap<Name, Service>, Error> {

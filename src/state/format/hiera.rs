@@ -1,0 +1,35 @@
+//! Puppet's Hiera: a key a service, at the top of a YAML file (<https://www.puppet.com/docs/puppet/7/hiera_config_yaml_5.html>).
+//! `image` of `[format]` says which: `profile::{app}::{service}::image`.
+
+use super::slot::{self, Slot, Slots, Written};
+use super::yaml::Doc;
+use super::{Adapter, Declared, Edits, Of, of_images, present};
+use crate::document::DocumentError;
+
+pub(super) struct Hiera;
+
+impl Adapter for Hiera {
+    fn read(&self, of: &Of<'_>, text: &str) -> Result<Declared, DocumentError> {
+        let doc = Doc::parse(of.path, text)?;
+        Ok(of_images(slot::images(&doc, &find(of, &doc)?)?))
+    }
+
+    fn edit(&self, of: &Of<'_>, text: Option<&str>, edits: &Edits) -> Result<String, DocumentError> {
+        slot::edit(of, present(of, text, edits)?, edits, |doc| find(of, doc))
+    }
+}
+
+fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
+    let mut slots = Slots::new();
+    let names = of.names();
+    let Some(top) = doc.only()? else { return Ok(slots) };
+    for (name, key, at) in doc.entries(&top) {
+        let Some(service) = names.service(&name).map_err(|why| doc.wrong(&key, &why))? else { continue };
+        // Hiera fills `%{…}` in at every lookup.
+        if doc.scalar(&at).is_some_and(|text| text.contains("%{")) {
+            return Err(doc.wrong(&at, &format!("services.{service}: Hiera fills its image in at every lookup")));
+        }
+        slots.entry(service).or_default().push(Slot { at, written: Written::Whole });
+    }
+    Ok(slots)
+}
