@@ -156,7 +156,7 @@ fn what_a_compose_file_shares_is_named_and_not_edited() {
         ),
         (
             "services:\n  web:\n    image: >-\n      r.test/apps/shop:1\n",
-            "F:3:12: services.web: its image cannot be changed here, because it is written as a block of lines",
+            "F:4:7: services.web: its image cannot be changed here, because it is written as a block of lines",
         ),
         (
             "services:\n  web:\n    image: !!str r.test/apps/shop:1\n",
