@@ -14,6 +14,7 @@ use onramp::project::{Lock, manifest};
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
 use onramp::release::proposal::{self, Outcome};
 use onramp::release::{Gate, diff, gate, overview, provenance};
+use onramp::tree::Entry;
 
 const PROJECT: &str = "schema = 1\nname = \"shop\"\n[services.web]\nbuild = { base = \"r.test/base/php@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\" }\nport = 80\n[services.db]\nfallback = \"r.test/base/mariadb:11\"\n";
 const ENVIRONMENTS: &str = "[[environment]]\nname = \"test\"\npolicy = { merge = \"auto\", evidence = [\"unit\"] }\n[[environment]]\nname = \"production\"\nafter = \"test\"\npolicy = { approvals = 1 }\n";
@@ -214,12 +215,11 @@ fn links_are_not_followed() {
         let path = (case.path)("test");
         let state = company.state("ada");
         let link = |at: &str, target: &str| {
-            let entry = onramp::tree::Entry::Link { target: target.to_owned() };
-            let head = state.head().unwrap();
-            let gone = (path.parse().unwrap(), None);
-            let placed = (at.parse().unwrap(), Some(entry));
-            let changes = if at == path { vec![placed] } else { vec![gone, placed] };
-            state.mirror().commit_entries(&head, &changes, "x", &identity("ada")).unwrap()
+            let commit = |parent: &Commit, change: onramp::git::Placed| {
+                state.mirror().commit_entries(parent, &[change], "x", &identity("ada")).unwrap()
+            };
+            let without = commit(&state.head().unwrap(), (path.parse().unwrap(), None));
+            commit(&without, (at.parse().unwrap(), Some(Entry::Link { target: target.to_owned() })))
         };
         let told = |commit: &Commit| state.declared(commit, &name("test"), &name("shop")).unwrap_err();
         let error = told(&link(&path, &(case.path)("production")));

@@ -122,7 +122,7 @@ fn oracle() -> PathBuf {
 
 /// What the real Compose makes of a file: everything filled in and in its long form.
 #[track_caller]
-fn composed(machine: &Machine, directory: &str, file: &str, variables: &[(&str, &str)]) -> Value {
+pub fn composed(machine: &Machine, directory: &str, file: &str, variables: &[(&str, &str)]) -> Value {
     let mut command = Command::new(oracle());
     command.args(["-f", file, "--profile", "*", "config", "--format", "json"]).current_dir(machine.path(directory));
     command.env_clear().envs(machine.environment()).envs(variables.iter().copied());

@@ -56,7 +56,9 @@ pub fn proposed(plan: &Plan, outcome: Outcome) -> Proposed {
 }
 
 fn changed(changes: &[Change]) -> String {
-    let short = |image: &crate::reference::ImageRef| image.digest().map_or_else(String::new, |d| d.short().to_owned());
+    let short = |image: &crate::reference::ImageRef| {
+        image.digest().map(crate::reference::Digest::short).or(image.tag()).unwrap_or_default().to_owned()
+    };
     let row = |change: &Change| {
         let from = change.from.as_ref().map_or_else(|| "new".to_owned(), short);
         vec![format!("  {}", change.service), format!("{from} -> {}", short(&change.to)), change.to.repository()]

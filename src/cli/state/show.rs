@@ -8,6 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Report, Verdict};
 use crate::git::Commit;
 use crate::name::Name;
+use crate::reference::Digest;
 use crate::state::diff::Declared;
 use crate::state::policy::{Environment, Merge};
 use crate::task::blocking;
@@ -144,7 +145,8 @@ impl Report for Shown {
         for (app, services) in &self.apps {
             for (name, service) in services {
                 let image = service.image.as_ref();
-                let digest = image.and_then(|image| image.digest()).map_or("", |digest| digest.short());
+                let digest =
+                    image.and_then(|image| image.digest().map(Digest::short).or(image.tag())).unwrap_or_default();
                 let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
                 let needs: Vec<String> = service.needs.iter().map(ToString::to_string).collect();
                 rows.push(vec![

@@ -143,6 +143,11 @@ impl Comparison<'_> {
         let short = |image: &ImageRef| image.digest().map(|digest| digest.short().to_owned());
         let declared = self.declared.image.as_ref().and_then(short);
         let service = &self.member.service;
+        let same = service.build.is_none() && service.image == self.declared.image;
+        if declared.is_none() && same && self.here().is_some() {
+            let why = "the environment names a tag, and runs what that was";
+            return Some(Fact::new("digest", Standing::Unknown, None, why));
+        }
         let (keys, wanted, why): (&[&str], _, _) = match &service.image {
             _ if service.build.is_some() => (&["build"], None, Some("built from your code".to_owned())),
             Some(image) if service.image != self.declared.image => (&["image"], None, Some(format!("{image} here"))),
