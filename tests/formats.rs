@@ -14,6 +14,7 @@ use onramp::project::{Lock, manifest};
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
 use onramp::release::proposal::{self, Outcome};
 use onramp::release::{Gate, diff, gate, overview, provenance};
+use onramp::state::edit::Edit;
 use onramp::tree::Entry;
 
 const PROJECT: &str = "schema = 1\nname = \"shop\"\n[services.web]\nbuild = { base = \"r.test/base/php@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\" }\nport = 80\n[services.db]\nfallback = \"r.test/base/mariadb:11\"\n";
@@ -234,5 +235,32 @@ fn links_are_not_followed() {
             let error = told(&link(directory, "../production/shop"));
             assert!(error.to_string().starts_with(&format!("{directory} at ")), "{error}");
         }
+    }
+}
+
+/// The blocks of a page in one language.
+fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn the_examples_of_the_page_are_read_and_edited() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/state-formats.md")).unwrap();
+    let (rules, files) = (blocks(&page, "toml"), blocks(&page, "yaml"));
+    assert_eq!((rules.len(), files.len()), (5, 5));
+    let new: onramp::reference::ImageRef =
+        format!("registry.acme.test/apps/shop@{}", onramp::reference::Digest::of(b"new")).parse().unwrap();
+    for (rules, file) in rules.into_iter().zip(files) {
+        let format = onramp::state::policy::parse(Path::new("state.toml"), rules).unwrap().format;
+        let (environment, app) = (name("production"), name("shop"));
+        let path = format.path(&environment, &app);
+        assert!(file.starts_with(&format!("# {path}\n")), "{path}");
+        let services = format.read(Path::new(&path), &environment, &app, file).unwrap().services;
+        let old = services[&name("web")].image.clone().unwrap();
+        let edits = [(name("web"), Edit::Image(new.clone()))].into();
+        let edited = format.edit(&environment, &app, Some(file), &edits).unwrap();
+        let digest = |image: &onramp::reference::ImageRef| image.digest().unwrap().to_string();
+        assert_eq!(edited, file.replace(&digest(&old), &digest(&new)));
     }
 }

@@ -110,6 +110,7 @@ fn every_key_of_every_file_is_described() {
         ("image.toml", "[rootfs]\n".to_owned()),
         ("state.toml", "[[environment]]\n".to_owned()),
         ("state.toml", "[[environment]]\n[environment.policy]\n".to_owned()),
+        ("state.toml", "[format]\n".to_owned()),
         ("environments/test/shop.toml", service.to_owned()),
     ];
     for (file, table) in places {

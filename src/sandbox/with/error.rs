@@ -1,6 +1,6 @@
 //! What can be wrong with what `--with` asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Fault};
 use crate::files::FileError;
@@ -264,6 +264,9 @@ impl Fault for Error {
             }
             Self::NotOpen { standing: "merged", .. } => "what it proposed is declared: `onramp up` runs it".into(),
             Self::NotOpen { .. } => "it was given up".into(),
+            Self::NoSource { path, app, .. } if Path::new(path).extension().is_none_or(|end| end != "toml") => {
+                format!("check the branch out and name its directory: --with {app}=../{app}")
+            }
             Self::NoSource { path, app, .. } => format!(
                 "write `source = \"https://…\"` above the services in {path} of the state repository,\nor check the branch out and name its directory: --with {app}=../{app}"
             ),

@@ -50,7 +50,8 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
         }
     }
     for (service, at) in found {
-        let written = if doc.is_table(&at) { Written::Parts(parts(doc, &at, &service)?) } else { Written::Whole };
+        let written =
+            if doc.is_table(&at) { Written::Parts(Box::new(parts(doc, &at, &service)?)) } else { Written::Whole };
         slots.entry(service).or_default().push(Slot { at, written });
     }
     Ok(slots)

@@ -60,12 +60,12 @@ impl Images {
             let rest =
                 [SERVICE, "{app}", "{environment}"].iter().fold(text.to_owned(), |text, known| text.replace(known, ""));
             let shown = neutral_line(text, 80);
-            match rest.contains(['{', '}']) || text.is_empty() || text.len() > 400 {
-                true => Err(format!(
+            if rest.contains(['{', '}']) || text.is_empty() || text.len() > 400 {
+                return Err(format!(
                     "`image`: `{shown}` is no name with places for {{service}}, {{app}} or {{environment}}"
-                )),
-                false => Ok(()),
+                ));
             }
+            Ok(())
         };
         match self {
             Self::Pattern(text) => {

@@ -12,7 +12,7 @@ use crate::project::service::{EnvValue, Ready, Secret, Service};
 
 pub(super) struct Kubernetes;
 
-/// Where pods are described: of Deployments and their kin, of CronJobs, and of a pod itself.
+/// Where pods are described: of Deployments and their kin, of jobs at set times, and of a pod itself.
 const PODS: [&[&str]; 3] =
     [&["spec", "template", "spec"], &["spec", "jobTemplate", "spec", "template", "spec"], &["spec"]];
 
@@ -134,10 +134,9 @@ fn facts(doc: &Doc<'_>, container: &Container) -> Service {
     });
     let mut service = Service { port, ready: probe.map(|http| Ready { http }), ..Service::default() };
     service.replicas = doc.find(&container.resource, &["spec", "replicas"]).and_then(|at| doc.said(&at)?.parse().ok());
-    let (command, arguments) = (words("command"), words("args"));
-    if !command.is_empty() {
-        service.command = Some([command, arguments].concat());
-    }
+    // As for Compose, the image's own entry point stays. What Kubernetes fills in is told by nobody here.
+    let program = [words("command"), words("args")].concat();
+    service.command = Some(program).filter(|words| !words.is_empty() && !words.iter().any(|word| word.contains("$(")));
     for variable in doc.get(at, "env").map(|env| doc.items(&env)).unwrap_or_default() {
         let Some(name) = text(&variable, "name") else { continue };
         let secret = doc.find(&variable, &["valueFrom", "secretKeyRef"]);

@@ -47,7 +47,7 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
             tag: doc.entry(&at, "newTag"),
             digest: doc.get(&at, "digest"),
         };
-        slots.entry(service).or_default().push(Slot { at, written: Written::Parts(parts) });
+        slots.entry(service).or_default().push(Slot { at, written: Written::Parts(Box::new(parts)) });
     }
     Ok(slots)
 }

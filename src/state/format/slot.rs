@@ -24,7 +24,7 @@ pub(super) enum Written {
     /// `registry/name:tag@digest`.
     Whole,
     /// In a table.
-    Parts(Parts),
+    Parts(Box<Parts>),
 }
 
 /// An image in the parts that Helm charts and Kustomize have.
