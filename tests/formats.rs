@@ -4,6 +4,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use fixture::{Company, identity, image, name};
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use onramp::error::{Class, Fault};
 use onramp::forge::{Forge, Proposal, PullRequest};
 use onramp::git::{Commit, RefUpdate};
 use onramp::project::{Lock, manifest};
+use onramp::registry::Access;
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
 use onramp::release::proposal::{self, Outcome};
 use onramp::release::{Gate, diff, gate, overview, provenance};
@@ -69,6 +71,11 @@ impl Case {
     }
 }
 
+/// No policy here asks a registry for anything.
+fn access() -> Access {
+    Access::new(Duration::from_secs(5), BTreeMap::new())
+}
+
 fn commit(digit: &str) -> Commit {
     digit.repeat(40).parse().unwrap()
 }
@@ -98,7 +105,8 @@ async fn deploy(company: &Company, environment: &str, source: &str) -> (PullRequ
     images.extend(plan.builds.iter().map(|build| (build.service.clone(), image("apps/shop", source))));
     let evidence = Evidence { tests: [(name("unit"), true)].into(), ..Evidence::default() };
     let (state, forge) = (company.state("ada"), company.forge("ada"));
-    match proposal::propose(&state, &forge, &identity("ada"), &plan, images, evidence, None).await.unwrap() {
+    match proposal::propose(&state, (&forge, &access()), &identity("ada"), &plan, images, evidence, None).await.unwrap()
+    {
         Outcome::Proposed { pull, gate, merged, .. } => (*pull, gate, merged),
         Outcome::Nothing => panic!("nothing was proposed"),
     }
@@ -115,7 +123,7 @@ async fn examine(company: &Company, branch: &str, files: &[(&str, &str)]) -> Res
     let proposal =
         Proposal { title: "x".into(), body: String::new(), head_branch: branch.into(), base_branch: "main".into() };
     let pull = company.forge("ada").create(proposal).await.unwrap();
-    gate::examine(&company.state("ada"), &identity("ada"), &pull, Timestamp::now())
+    gate::examine(&company.state("ada"), &identity("ada"), &pull, &access(), Timestamp::now()).await
 }
 
 fn rules(gate: &Gate) -> Vec<(&str, &'static str)> {
@@ -142,7 +150,9 @@ async fn a_change_goes_through_test_into_production_in_every_format() {
         let (pull, gate, merged) = deploy(&company, "production", "a").await;
         assert_eq!((merged, rules(&gate)), (None, vec![("production/shop", "approvals")]), "{}", case.format);
         let approved = company.forge("bob").approve(pull.number, &pull.head_commit).await.unwrap();
-        let gate = gate::examine(&company.state("bob"), &identity("bob"), &approved, Timestamp::now()).unwrap();
+        let gate = gate::examine(&company.state("bob"), &identity("bob"), &approved, &access(), Timestamp::now())
+            .await
+            .unwrap();
         gate::merge(&company.forge("bob"), &approved, &gate).await.unwrap();
 
         let state = company.state("bob");

@@ -40,8 +40,7 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
             let steps = |way: Option<&str>| {
                 way.map(|way| way.split('.').map(str::to_owned).collect::<Vec<_>>()).unwrap_or_default()
             };
-            let follow =
-                |at: &At, way: Option<&str>| steps(way).iter().try_fold(at.clone(), |at, key| doc.get(&at, key));
+            let follow = |at: &At, way: Option<&str>| steps(way).iter().try_fold(*at, |at, key| doc.get(&at, key));
             for (key, key_at, value) in follow(&top, to).map(|at| doc.entries(&at)).unwrap_or_default() {
                 let Some(at) = follow(&value, inside) else { continue };
                 let named = Filled::Pattern(prefix.to_owned(), suffix.to_owned()).service(&key);

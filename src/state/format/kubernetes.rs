@@ -1,6 +1,8 @@
 //! Manifests of Kubernetes: the images of containers and init containers, in every document of a file. A container is called by its
 //! name, or by that of what it is in, too: `workload/container`.
 
+use std::collections::HashMap;
+
 use super::images::Filled;
 use super::slot::{self, Slot, Slots, Written};
 use super::yaml::{At, Doc};
@@ -87,7 +89,7 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Vec<Container>, DocumentError> {
                 let service =
                     names.service(&called).map_err(|why| doc.wrong(&at, &why).hinted(Some(hint.to_owned())))?;
                 if let Some(service) = service {
-                    found.push(Container { service, called, at, resource: resource.clone() });
+                    found.push(Container { service, called, at, resource });
                     break;
                 }
             }
@@ -99,12 +101,12 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Vec<Container>, DocumentError> {
 /// The images. One name is one container's: two of one name are two services, and nobody said so.
 fn slots(doc: &Doc<'_>, found: &[Container]) -> Result<Slots, DocumentError> {
     let mut slots = Slots::new();
-    for (index, container) in found.iter().enumerate() {
-        let Container { service, called, at, .. } = container;
-        if let Some(other) = found[..index].iter().find(|other| other.called == *called) {
+    let mut seen: HashMap<&str, &At> = HashMap::new();
+    for Container { service, called, at, .. } in found {
+        if let Some(other) = seen.insert(called, at) {
             let message = format!(
                 "services.{service}: a container `{called}` is here and at {}: nobody can tell which one is meant",
-                doc.place(&other.at)
+                doc.place(other)
             );
             let hint =
                 "`image` of [format] in state.toml tells them apart by their workloads: image = { web = \"web/app\" }";

@@ -1,8 +1,10 @@
 //! Kustomizations: `images`, where `name` is what manifests say and `newName`, `newTag` and `digest` what they get instead
 //! (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/>).
 
+use std::collections::HashMap;
+
 use super::slot::{self, Kind, Parts, Slot, Slots, Written};
-use super::yaml::Doc;
+use super::yaml::{At, Doc};
 use super::{Adapter, Declared, Edits, Of, of_images, present};
 use crate::document::DocumentError;
 
@@ -23,19 +25,18 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
     let mut slots = Slots::new();
     let names = of.names();
     let Some(images) = doc.only()?.and_then(|top| doc.get(&top, "images")) else { return Ok(slots) };
-    let mut seen: Vec<(String, super::yaml::At)> = Vec::new();
+    let mut seen: HashMap<String, At> = HashMap::new();
     for at in doc.items(&images) {
         let Some(name) = doc.get(&at, "name") else { return Err(doc.wrong(&at, "`name` is missing")) };
         let called = doc.said(&name).unwrap_or_default().to_owned();
-        if let Some((_, other)) = seen.iter().find(|(other, _)| *other == called) {
+        if let Some(other) = seen.insert(called.clone(), at) {
             let message = format!(
                 "`{}` is here and at {}: nobody can tell which one counts",
                 crate::text::neutral_line(&called, 80),
-                doc.place(other)
+                doc.place(&other)
             );
             return Err(doc.wrong(&at, &message));
         }
-        seen.push((called.clone(), at.clone()));
         let hint = "`image` of [format] in state.toml says which service it is of: image = { web = \"registry.acme.test/apps/shop\" }";
         let service = names.service(&called).map_err(|why| doc.wrong(&name, &why).hinted(Some(hint.to_owned())))?;
         let Some(service) = service else { continue };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::yaml::{self, At, Doc, Splice};
+use super::yaml::{self, At, Doc, Splice, Way};
 use super::{Edits, Of};
 use crate::compose;
 use crate::document::{self, DocumentError};
@@ -54,7 +54,7 @@ pub(super) type Slots = BTreeMap<Name, Vec<Slot>>;
 #[derive(Default)]
 struct Change {
     splices: Vec<Splice>,
-    meant: BTreeMap<String, Option<String>>,
+    meant: BTreeMap<Way, Option<String>>,
 }
 
 impl Slot {
@@ -79,7 +79,7 @@ impl Slot {
     fn change(&self, doc: &Doc<'_>, image: &ImageRef, change: &mut Change) -> Result<(), String> {
         match &self.written {
             Written::Whole => change.replace(doc, &self.at, &image.to_string()),
-            Written::Parts(parts) => parts.change(doc, image, change),
+            Written::Parts(parts) => parts.change(doc, &self.at, image, change),
         }
     }
 }
@@ -106,7 +106,7 @@ impl Parts {
         }
     }
 
-    fn change(&self, doc: &Doc<'_>, image: &ImageRef, change: &mut Change) -> Result<(), String> {
+    fn change(&self, doc: &Doc<'_>, table: &At, image: &ImageRef, change: &mut Change) -> Result<(), String> {
         let digest = image.digest().ok_or("an environment runs what it names by digest")?;
         let before = compose::image_of(&format!("{}:x", self.repository(doc))).map(|image| image.repository());
         if before.ok().as_ref() != Some(&image.repository()) {
@@ -131,12 +131,11 @@ impl Parts {
                 }
             }
             (None, Some((key, tag)), Kind::Kustomize { .. }) => {
-                let way = key.way.rsplit_once('\n').map_or("", |(table, _)| table);
                 let (range, quote) = doc.span(key)?;
                 change.splices.push(Splice { range, text: format!("{quote}digest{quote}") });
                 change.replace(doc, tag, digest.as_str())?;
-                change.meant.insert(key.way.clone(), None);
-                change.meant.insert(format!("{way}\ndigest"), Some(digest.to_string()));
+                change.meant.insert(key.way, None);
+                change.meant.insert(table.way.step("digest"), Some(digest.to_string()));
                 Ok(())
             }
             (None, Some((_, tag)), Kind::Helm) if doc.said(tag).is_some_and(|tag| tag.contains('@')) => {
@@ -161,7 +160,7 @@ impl Change {
         if before.contains("{{") || before.contains('$') {
             return Err("it is filled in elsewhere".to_owned());
         }
-        self.meant.insert(at.way.clone(), Some(text.to_owned()));
+        self.meant.insert(at.way, Some(text.to_owned()));
         if before != text {
             self.splices.push(Splice { range, text: format!("{quote}{text}{quote}") });
         }
@@ -171,7 +170,7 @@ impl Change {
     fn remove(&mut self, doc: &Doc<'_>, key: &At, value: &At) -> Result<(), String> {
         let range = doc.line(key, value)?;
         self.splices.push(Splice { range, text: String::new() });
-        self.meant.insert(value.way.clone(), None);
+        self.meant.insert(value.way, None);
         Ok(())
     }
 }

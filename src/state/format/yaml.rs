@@ -51,13 +51,30 @@ enum Kind {
 }
 
 /// A value in a text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct At {
     node: usize,
     /// Where it is what leads here that others can take, too: an alias, a merge, or the use of an anchor.
     pub shared: Option<usize>,
-    /// The way to it, each step after a line end: no key that an image has holds one.
-    pub way: String,
+    pub way: Way,
+}
+
+/// The way to a value through keys and positions, as a hash: keys can be long, and the values below them many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Way([u8; 32]);
+
+impl Way {
+    /// To a document.
+    fn to(document: usize) -> Self {
+        Self([0; 32]).step(&document.to_string())
+    }
+
+    /// One step on.
+    pub fn step(self, name: &str) -> Self {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&self.0).update(name.as_bytes());
+        Self(hash.finalize().into())
+    }
 }
 
 /// What takes the place of some bytes.
@@ -85,7 +102,7 @@ impl<'t> Doc<'t> {
 
     /// The documents that say something.
     pub fn documents(&self) -> impl Iterator<Item = At> + '_ {
-        self.roots.iter().enumerate().map(|(at, node)| self.enter(*node, None, at.to_string()))
+        self.roots.iter().enumerate().map(|(at, node)| self.enter(*node, None, Way::to(at)))
     }
 
     /// The one document: a table. None where the text says nothing.
@@ -119,7 +136,7 @@ impl<'t> Doc<'t> {
     }
 
     /// The value of a node, aliases followed.
-    fn enter(&self, node: usize, shared: Option<usize>, way: String) -> At {
+    fn enter(&self, node: usize, shared: Option<usize>, way: Way) -> At {
         let here = &self.nodes[node];
         if let Kind::Alias(anchor) = here.kind {
             let target = self.anchors.get(&anchor).copied().unwrap_or(node);
@@ -130,13 +147,13 @@ impl<'t> Doc<'t> {
     }
 
     fn step(&self, from: &At, node: usize, name: &str, through: Option<usize>) -> At {
-        self.enter(node, from.shared.or(through), format!("{}\n{name}", from.way))
+        self.enter(node, from.shared.or(through), from.way.step(name))
     }
 
     /// The entries of a table: keys, where these are written, values. What a merge brings comes after its own.
     pub fn entries(&self, at: &At) -> Vec<(String, At, At)> {
         let (mut found, mut names) = (Vec::new(), HashSet::new());
-        let mut tables = vec![(at.clone(), None)];
+        let mut tables = vec![(*at, None)];
         let mut looked = 0;
         while let Some((table, through)) = tables.pop() {
             let Kind::Map(pairs) = &self.nodes[table.node].kind else { continue };
@@ -149,17 +166,17 @@ impl<'t> Doc<'t> {
                 let Kind::Scalar { text, style, .. } = &self.nodes[*key].kind else { continue };
                 let start = self.nodes[*key].start;
                 if text == "<<" && *style == ScalarStyle::Plain {
-                    let merged = self.enter(*value, Some(start), at.way.clone());
+                    let merged = self.enter(*value, Some(start), at.way);
                     match &self.nodes[merged.node].kind {
                         Kind::List(items) => {
-                            let items = items.iter().rev().map(|item| self.enter(*item, Some(start), at.way.clone()));
+                            let items = items.iter().rev().map(|item| self.enter(*item, Some(start), at.way));
                             tables.extend(items.map(|item| (item, Some(start))));
                         }
                         _ => tables.push((merged, Some(start))),
                     }
                 } else if names.insert(text.as_str()) {
-                    let from = At { shared: table.shared.or(through), ..at.clone() };
-                    let key = At { node: *key, shared: from.shared, way: format!("{}\n{text}", at.way) };
+                    let from = At { shared: table.shared.or(through), ..*at };
+                    let key = At { node: *key, shared: from.shared, way: at.way.step(text) };
                     found.push((text.clone(), key, self.step(&from, *value, text, through)));
                 }
             }
@@ -179,7 +196,7 @@ impl<'t> Doc<'t> {
 
     /// What the keys lead to, one after the other.
     pub fn find(&self, at: &At, keys: &[&str]) -> Option<At> {
-        keys.iter().try_fold(at.clone(), |at, key| self.get(&at, key))
+        keys.iter().try_fold(*at, |at, key| self.get(&at, key))
     }
 
     /// The items of a list.
@@ -239,7 +256,7 @@ impl<'t> Doc<'t> {
 }
 
 /// What a text says: every single value by the way to it. Empty lists and tables are told, too.
-pub(super) fn values(path: &Path, text: &str) -> Result<BTreeMap<String, Value>, DocumentError> {
+pub(super) fn values(path: &Path, text: &str) -> Result<BTreeMap<Way, Value>, DocumentError> {
     let wrong =
         |line, column, message, hint| DocumentError::Wrong { path: path.to_owned(), line, column, message, hint };
     let documents = yaml::parse_as(text, Loader::Go).map_err(|bad| {
@@ -255,24 +272,24 @@ pub(super) fn values(path: &Path, text: &str) -> Result<BTreeMap<String, Value>,
     let mut found = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         let value = document.value().map_err(|bad| wrong(bad.line, bad.column, bad.message, None))?;
-        flatten(&at.to_string(), value, &mut found);
+        flatten(Way::to(at), value, &mut found);
     }
     Ok(found)
 }
 
-fn flatten(at: &str, value: Value, found: &mut BTreeMap<String, Value>) {
+fn flatten(at: Way, value: Value, found: &mut BTreeMap<Way, Value>) {
     match value {
         Value::Object(table) if !table.is_empty() => {
             for (key, value) in table {
-                flatten(&format!("{at}\n{key}"), value, found);
+                flatten(at.step(&key), value, found);
             }
         }
         Value::Array(items) if !items.is_empty() => {
             for (index, item) in items.into_iter().enumerate() {
-                flatten(&format!("{at}\n{index}"), item, found);
+                flatten(at.step(&index.to_string()), item, found);
             }
         }
-        other => drop(found.insert(at.to_owned(), other)),
+        other => drop(found.insert(at, other)),
     }
 }
 
