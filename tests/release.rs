@@ -260,3 +260,36 @@ async fn a_diff_shows_the_lines_before_and_after_the_merge() {
     let merged = ada.forge().get(pull.number).await.unwrap();
     assert_eq!(diff::of(&ada.state(), &merged).unwrap(), open);
 }
+
+#[test]
+fn the_overview_follows_what_changes_and_what_is_forced_elsewhere() {
+    let company = Company::with(&[("state.toml", RULES), (PRODUCTION, &declaration("one"))]);
+    let look = || {
+        let state = company.state("ada");
+        let head = state.head().unwrap();
+        let entries = overview::read(&state, &head, None, &[]).unwrap();
+        let place = state.mirror().beside("overview-1.json");
+        let kept = std::fs::read_to_string(&place).unwrap();
+        assert!(kept.contains(head.as_str()), "what was found is kept");
+        for again in ["", &kept] {
+            std::fs::write(&place, again).unwrap();
+            assert_eq!(overview::read(&state, &head, None, &[]).unwrap(), entries, "kept or not, it is the same");
+        }
+        assert_eq!(entries.len(), 1);
+        (entries[0].digests["web"].clone(), entries[0].commit.clone().unwrap())
+    };
+    let digest = |of: &str| image("apps/shop", of).digest().unwrap().clone();
+    let first = look();
+    assert_eq!(first.0, digest("one"));
+    company.push(&[("README.md", "x\n")], "Something else");
+    assert_eq!(look(), first);
+    company.push(&[(PRODUCTION, &declaration("two"))], "By hand");
+    let second = look();
+    assert_eq!(second.0, digest("two"));
+    assert_ne!(second.1, first.1);
+    // Forced back: what was looked at is in nobody's past any more.
+    company.git(&["update-ref", "refs/heads/main", first.1.as_str()]);
+    assert_eq!(look(), first);
+    company.push(&[("state.toml", &format!("{RULES}# said anew\n"))], "Rules");
+    assert_eq!(look(), first);
+}

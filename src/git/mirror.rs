@@ -66,6 +66,16 @@ impl Mirror {
         self.path.ancestors().nth(2).expect("a mirror lies two levels below the cache")
     }
 
+    /// Where the repository lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file beside the mirror, for what is known of it.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.path.with_extension(name)
+    }
+
     /// The remote's address.
     pub fn url(&self) -> &RepoUrl {
         &self.url
@@ -195,21 +205,21 @@ impl Mirror {
         Ok(tree.iter().filter_map(|entry| name(&entry)).collect())
     }
 
-    /// Every file under a directory at a commit that is wanted by its path from there: that, git's file mode, contents. At most `cap`
-    /// bytes in all. An empty directory is all of it.
+    /// Every file under a directory at a commit that is wanted by its path from there and by what git calls it, its mode and the id of
+    /// its contents: path, mode, contents. At most `cap` bytes in all. An empty directory is all of it.
     pub fn files(
         &self,
         commit: &Commit,
         directory: &str,
         cap: u64,
-        wanted: impl Fn(&str) -> bool,
+        mut wanted: impl FnMut(&str, &str) -> bool,
     ) -> Result<Vec<(String, i32, Vec<u8>)>, Error> {
         let repository = self.open()?;
         let odb = repository.odb().map_err(|e| self.library(e))?;
         let mut found = Vec::new();
         let mut total = 0;
         self.each(commit, directory, |path, entry| {
-            if !wanted(path) {
+            if !wanted(path, &format!("{:o} {}", entry.filemode(), entry.id())) {
                 return Ok(());
             }
             total += odb.read_header(entry.id()).map_err(|e| self.library(e))?.0 as u64;
@@ -343,33 +353,24 @@ impl Mirror {
         paths().map_err(|e| self.library(e))
     }
 
-    /// The commit that last changed each file under a directory, following first parents, looking at `most` commits. An empty
-    /// directory is all of it.
-    pub fn last_changes(&self, from: &Commit, directory: &str, most: usize) -> Result<BTreeMap<String, Commit>, Error> {
+    /// Whether a commit is `head` or one of those before it, following first parents, `most` of them.
+    pub fn is_before(&self, commit: &Commit, head: &Commit, most: usize) -> Result<bool, Error> {
         let repository = self.open()?;
-        let mut found = BTreeMap::new();
-        let mut walk = || -> Result<(), git2::Error> {
-            let mut options = git2::DiffOptions::new();
-            if !directory.is_empty() {
-                options.pathspec(directory).disable_pathspec_match(true);
-            }
-            let mut current = repository.find_commit(from.oid())?;
+        let wanted = commit.oid();
+        let walk = || -> Result<bool, git2::Error> {
+            let mut current = head.oid();
             for _ in 0..most {
-                let parent = current.parent(0).ok();
-                let before = parent.as_ref().map(git2::Commit::tree).transpose()?;
-                let diff = repository.diff_tree_to_tree(before.as_ref(), Some(&current.tree()?), Some(&mut options))?;
-                for path in changed_paths(&diff) {
-                    found.entry(path).or_insert_with(|| current.id().into());
+                if current == wanted {
+                    return Ok(true);
                 }
-                match parent {
-                    Some(parent) => current = parent,
-                    None => break,
+                match repository.find_commit(current)?.parent_id(0) {
+                    Ok(parent) => current = parent,
+                    Err(_) => break,
                 }
             }
-            Ok(())
+            Ok(false)
         };
-        walk().map_err(|e| self.library(e))?;
-        Ok(found)
+        walk().map_err(|e| self.library(e))
     }
 
     /// Makes a commit in memory: the parent's tree (the first parent's) with these changes. Nothing is pushed.

@@ -1,6 +1,6 @@
 //! The `git` program, run so that it asks nobody, runs no helper of a repository's choosing, and leaks nothing.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -19,6 +19,21 @@ pub fn version() -> Result<String, Error> {
 
 /// Runs git on a repository about a remote one, and sorts its failure.
 pub(super) fn run(repository: &Path, verb: &'static str, arguments: &[String], url: &RepoUrl) -> Result<(), Error> {
+    ended(command(repository, verb, arguments).stdout(Stdio::null()), verb, url, |_| Ok(()))
+}
+
+/// Runs git on a repository and hands what it says to `read`, as it comes.
+pub(super) fn read(
+    repository: &Path,
+    verb: &'static str,
+    arguments: &[String],
+    url: &RepoUrl,
+    read: impl FnOnce(&mut dyn BufRead) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    ended(command(repository, verb, arguments).stdout(Stdio::piped()), verb, url, read)
+}
+
+fn command(repository: &Path, verb: &'static str, arguments: &[String]) -> Command {
     let mut command = Command::new("git");
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"] {
         command.env_remove(variable);
@@ -34,21 +49,38 @@ pub(super) fn run(repository: &Path, verb: &'static str, arguments: &[String], u
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ALLOW_PROTOCOL", "file:http:https:ssh")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    command
+}
+
+fn ended(
+    command: &mut Command,
+    verb: &'static str,
+    url: &RepoUrl,
+    read: impl FnOnce(&mut dyn BufRead) -> std::io::Result<()>,
+) -> Result<(), Error> {
     let mut child = command.spawn().map_err(Error::NoProgram)?;
-    let mut words = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let mut stderr = stderr.take(WORDS);
-        let _ = stderr.read_to_end(&mut words);
-        // The rest is read and dropped, so that git does not stop on a full pipe.
-        let _ = std::io::copy(&mut stderr.into_inner(), &mut std::io::sink());
-    }
+    let words = child.stderr.take().map(|stderr| std::thread::spawn(move || first_words(stderr)));
+    let heard = match child.stdout.take() {
+        // What is not read to its end is closed here, so that git does not stop on a full pipe.
+        Some(stdout) => read(&mut BufReader::new(stdout)),
+        None => Ok(()),
+    };
     let status = child.wait().map_err(Error::NoProgram)?;
-    if status.success() {
-        return Ok(());
+    let words = words.and_then(|words| words.join().ok()).unwrap_or_default();
+    if !status.success() {
+        return Err(sort(verb, url, &String::from_utf8_lossy(&words)));
     }
-    Err(sort(verb, url, &String::from_utf8_lossy(&words)))
+    heard.map_err(|error| Error::Program { verb, url: redact(url.as_str()), detail: error.to_string() })
+}
+
+/// The beginning of what it says to people. The rest is read and dropped.
+fn first_words(stderr: impl Read) -> Vec<u8> {
+    let mut words = Vec::new();
+    let mut stderr = stderr.take(WORDS);
+    let _ = stderr.read_to_end(&mut words);
+    let _ = std::io::copy(&mut stderr.into_inner(), &mut std::io::sink());
+    words
 }
 
 fn sort(verb: &'static str, url: &RepoUrl, words: &str) -> Error {

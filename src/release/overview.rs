@@ -1,19 +1,21 @@
 //! What every environment runs: app by environment, digest, source, age, open pull requests.
 
+mod index;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use index::Index;
+
 use super::{Error, Trailers, provenance};
 use crate::forge::PullRequest;
 use crate::git::Commit;
 use crate::name::Name;
+use crate::project::service::Service;
 use crate::reference::Digest;
 use crate::state::State;
-
-/// How many commits of the default branch are looked at for a declaration's last change.
-const DEPTH: usize = 10_000;
 
 /// One app in one environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,12 +48,12 @@ pub fn read(
         Some(name) => vec![rules.environment(name)?.name.clone()],
         None => rules.environments.iter().map(|environment| environment.name.clone()).collect(),
     };
-    let changed = state.mirror().last_changes(head, rules.format.root(), DEPTH)?;
+    let mut index = Index::open(state, head)?;
     let mut said: BTreeMap<Commit, (Timestamp, Option<Trailers>)> = BTreeMap::new();
     let mut entries: Vec<Entry> = Vec::new();
     for environment in wanted {
-        for (app, declared) in state.everything(head, &environment)? {
-            let commit = changed.get(&declared.path).cloned();
+        for (app, path, digests) in declarations(state, head, &environment, &mut index)? {
+            let commit = index.commit(&path).cloned();
             if let Some(commit) = &commit
                 && !said.contains_key(commit)
             {
@@ -62,12 +64,9 @@ pub fn read(
             let source = provenance
                 .and_then(|(_, trailers)| trailers.as_ref())
                 .filter(|trailers| trailers.app == app && trailers.environment == environment);
-            let digest = |(name, service): (&Name, &crate::project::service::Service)| {
-                Some((name.clone(), service.image.as_ref()?.digest()?.clone()))
-            };
             let branch = format!("deploy/{environment}/{app}");
             entries.push(Entry {
-                digests: declared.services.iter().filter_map(digest).collect(),
+                digests,
                 since: provenance.map(|(at, _)| *at),
                 source: source.map(|trailers| trailers.source.clone()),
                 pulls: pulls.iter().filter(|pull| pull.head_branch == branch).map(|pull| pull.number).collect(),
@@ -88,5 +87,37 @@ pub fn read(
             }
         }
     }
+    index.keep();
     Ok(entries)
+}
+
+/// An app that an environment declares, the file, and its services' digests.
+type Declaration = (Name, String, BTreeMap<Name, Digest>);
+
+/// What an environment declares, by app; what is known already is not read again.
+fn declarations(
+    state: &State,
+    head: &Commit,
+    environment: &Name,
+    index: &mut Index,
+) -> Result<Vec<Declaration>, Error> {
+    let mut found: Vec<Declaration> = Vec::new();
+    let mut stamps: BTreeMap<Name, String> = BTreeMap::new();
+    let unknown = state.wanted(head, environment, &mut |listed| {
+        let Some(digests) = index.digests(listed) else {
+            stamps.insert(listed.app.clone(), listed.stamp.to_owned());
+            return true;
+        };
+        found.push((listed.app.clone(), listed.path.to_owned(), digests.clone()));
+        false
+    })?;
+    for (app, declared) in unknown {
+        let digest =
+            |(name, service): (&Name, &Service)| Some((name.clone(), service.image.as_ref()?.digest()?.clone()));
+        let digests: BTreeMap<Name, Digest> = declared.services.iter().filter_map(digest).collect();
+        index.found(&declared.path, stamps.remove(&app).unwrap_or_default(), digests.clone());
+        found.push((app, declared.path, digests));
+    }
+    found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    Ok(found)
 }

@@ -11,7 +11,7 @@ use super::{Format, RULES, policy};
 use crate::document::{self, DocumentError};
 use crate::error::Fault;
 use crate::name::Name;
-use crate::project::service::Service;
+use crate::project::service::Need;
 use crate::task;
 use crate::text::{did_you_mean, neutral_line};
 use crate::tree::{Entry, Tree, TreePath};
@@ -31,11 +31,17 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-/// A declaration that was read.
+/// A declaration that was read, and what of it others are held against. There can be ten thousands of them.
 struct Declared<'t> {
     path: &'t str,
-    text: String,
-    services: BTreeMap<Name, Service>,
+    entry: &'t Entry,
+    services: Vec<(Name, Vec<Need>)>,
+}
+
+impl Declared<'_> {
+    fn has(&self, service: &Name) -> bool {
+        self.services.iter().any(|(name, _)| name == service)
+    }
 }
 
 /// What was looked at, and what is wrong with it, by file and line.
@@ -117,10 +123,11 @@ fn rules(tree: &Tree, findings: &mut Vec<Finding>) -> Option<Rules> {
     parsed.map_err(|finding| findings.push(finding)).ok()
 }
 
-fn declaration<'t>(format: &Format, path: &'t str, place: &Place, entry: &Entry) -> Result<Declared<'t>, Finding> {
+fn declaration<'t>(format: &Format, path: &'t str, place: &Place, entry: &'t Entry) -> Result<Declared<'t>, Finding> {
     let text = text(path, entry)?;
     let services = format.read(Path::new(path), &place.environment, &place.app, &text)?.services;
-    Ok(Declared { path, text, services })
+    let services = services.into_iter().map(|(name, service)| (name, service.needs)).collect();
+    Ok(Declared { path, entry, services })
 }
 
 fn text(path: &str, entry: &Entry) -> Result<String, Finding> {
@@ -143,14 +150,14 @@ fn missing_needs(
     broken: &BTreeSet<String>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (name, service) in &declared.services {
-        for need in &service.needs {
+    for (name, needs) in &declared.services {
+        for need in needs {
             let of = need.app.as_ref().unwrap_or(app);
             if broken.contains(&format.path(environment, of)) {
                 continue;
             }
             let there = apps.get(of);
-            if there.is_some_and(|there| there.services.contains_key(&need.service)) {
+            if there.is_some_and(|there| there.has(&need.service)) {
                 continue;
             }
             let (message, meant) = match there {
@@ -160,12 +167,13 @@ fn missing_needs(
                 ),
                 Some(there) => (
                     format!("services.{name} needs `{need}`, and {of} has no service `{}`", need.service),
-                    did_you_mean(need.service.as_str(), there.services.keys().map(Name::as_str)),
+                    did_you_mean(need.service.as_str(), there.services.iter().map(|(name, _)| name.as_str())),
                 ),
             };
             let key = ["services", name.as_str(), "needs"];
-            let offset = document::offset_of(&declared.text, &key).unwrap_or_default();
-            let wrong = document::wrong(Path::new(declared.path), &declared.text, offset, message);
+            let Ok(text) = text(declared.path, declared.entry) else { continue };
+            let offset = document::offset_of(&text, &key).unwrap_or_default();
+            let wrong = document::wrong(Path::new(declared.path), &text, offset, message);
             let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
             findings.push(Finding { hint, ..wrong.into() });
         }

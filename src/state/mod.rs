@@ -191,9 +191,22 @@ impl State {
 
     /// Everything that an environment declares at a commit, by app.
     pub fn everything(&self, commit: &Commit, environment: &Name) -> Result<Vec<(Name, AppState)>, Error> {
+        self.wanted(commit, environment, &mut |_| true)
+    }
+
+    /// The same of those declarations that are wanted, each shown first.
+    pub fn wanted(
+        &self,
+        commit: &Commit,
+        environment: &Name,
+        wanted: &mut dyn FnMut(Listed<'_>) -> bool,
+    ) -> Result<Vec<(Name, AppState)>, Error> {
         let format = self.format(commit, environment)?;
         let directory = format.directory(environment);
-        let wanted = |path: &str| app_of(&format, environment, &inside(&directory, path)).is_some();
+        let wanted = |path: &str, stamp: &str| {
+            let path = inside(&directory, path);
+            app_of(&format, environment, &path).is_some_and(|app| wanted(Listed { app: &app, path: &path, stamp }))
+        };
         let mut apps = Vec::new();
         for (file, mode, contents) in self.mirror.files(commit, &directory, ENVIRONMENT_CAP, wanted)? {
             let path = inside(&directory, &file);
@@ -219,7 +232,7 @@ impl State {
     /// Every file under a directory at a commit: path from there, git's file mode, contents; at most `cap` bytes in all. None where
     /// there is no such directory.
     pub fn directory(&self, commit: &Commit, path: &str, cap: u64) -> Result<Vec<(String, i32, Vec<u8>)>, Error> {
-        Ok(self.mirror.files(commit, path, cap, |_| true)?)
+        Ok(self.mirror.files(commit, path, cap, |_, _| true)?)
     }
 
     /// The text of a file at a commit; none where there is no such file.
@@ -227,6 +240,17 @@ impl State {
         let contents = self.mirror.read(commit, path, crate::document::CAP)?;
         contents.map(|contents| utf8(path, commit, contents)).transpose()
     }
+}
+
+/// A declaration that was not read yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// The app.
+    pub app: &'a Name,
+    /// The file.
+    pub path: &'a str,
+    /// What git calls it. The same stamp is the same text.
+    pub stamp: &'a str,
 }
 
 /// A file in a directory, from the root of the repository.
