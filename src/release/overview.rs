@@ -108,14 +108,14 @@ fn declarations(
             stamps.insert(listed.app.clone(), listed.stamp.to_owned());
             return true;
         };
-        found.push((listed.app.clone(), listed.path.to_owned(), digests.clone()));
+        found.push((listed.app.clone(), listed.path.to_owned(), digests));
         false
     })?;
     for (app, declared) in unknown {
         let digest =
             |(name, service): (&Name, &Service)| Some((name.clone(), service.image.as_ref()?.digest()?.clone()));
         let digests: BTreeMap<Name, Digest> = declared.services.iter().filter_map(digest).collect();
-        index.found(&declared.path, stamps.remove(&app).unwrap_or_default(), digests.clone());
+        index.found(&declared.path, stamps.remove(&app).unwrap_or_default(), &digests);
         found.push((app, declared.path, digests));
     }
     found.sort_by(|(one, ..), (other, ..)| one.cmp(other));

@@ -42,7 +42,8 @@ struct File {
     stamp: String,
     /// The commit that last changed it.
     commit: Option<Commit>,
-    digests: BTreeMap<Name, Digest>,
+    /// A list, which takes a quarter of a map's room.
+    digests: Vec<(Name, Digest)>,
 }
 
 impl Index {
@@ -86,8 +87,9 @@ impl Index {
     }
 
     /// The digests that a declaration has, where they were found before.
-    pub fn digests(&self, listed: Listed<'_>) -> Option<&BTreeMap<Name, Digest>> {
-        self.kept.files.get(listed.path).filter(|file| file.stamp == listed.stamp).map(|file| &file.digests)
+    pub fn digests(&self, listed: Listed<'_>) -> Option<BTreeMap<Name, Digest>> {
+        let file = self.kept.files.get(listed.path).filter(|file| file.stamp == listed.stamp)?;
+        Some(file.digests.iter().cloned().collect())
     }
 
     /// The commit that last changed a declaration.
@@ -96,9 +98,10 @@ impl Index {
     }
 
     /// Remembers what a declaration has.
-    pub fn found(&mut self, path: &str, stamp: String, digests: BTreeMap<Name, Digest>) {
+    pub fn found(&mut self, path: &str, stamp: String, digests: &BTreeMap<Name, Digest>) {
         let file = self.kept.files.entry(path.to_owned()).or_default();
-        (file.stamp, file.digests) = (stamp, digests);
+        file.stamp = stamp;
+        file.digests = digests.iter().map(|(name, digest)| (name.clone(), digest.clone())).collect();
         self.changed = true;
     }
 
