@@ -471,7 +471,7 @@ impl Mirror {
 }
 
 /// The paths of a diff's both sides, each once, in order.
-fn changed_paths(diff: &git2::Diff<'_>) -> Vec<String> {
+pub(super) fn changed_paths(diff: &git2::Diff<'_>) -> Vec<String> {
     let sides = diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
     let paths: std::collections::BTreeSet<String> =
         sides.flatten().map(|path| String::from_utf8_lossy(path).into_owned()).collect();

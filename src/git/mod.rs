@@ -4,6 +4,7 @@
 //! the user's ssh settings, credential helpers and proxies.
 
 pub mod bare;
+mod changes;
 mod entries;
 pub mod history;
 mod initial;

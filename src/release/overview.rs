@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Error, Trailers, provenance};
+use super::provenance::Provenance;
+use super::{Error, TRAIN, Trailers, branch_of, provenance};
 use crate::forge::PullRequest;
 use crate::git::Commit;
 use crate::name::Name;
@@ -47,7 +48,20 @@ pub fn read(
         None => rules.environments.iter().map(|environment| environment.name.clone()).collect(),
     };
     let changed = state.mirror().last_changes(head, rules.format.root(), DEPTH)?;
-    let mut said: BTreeMap<Commit, (Timestamp, Option<Trailers>)> = BTreeMap::new();
+    let mut said: BTreeMap<Commit, Provenance> = BTreeMap::new();
+    // A train's branch does not name its apps; its commit does. One that is not here is of no help.
+    let train = |pull: &PullRequest| pull.head_branch.ends_with(&format!("/{TRAIN}"));
+    let of_train = |pull: &PullRequest| {
+        let message = state.mirror().describe(&pull.head_commit).map(|(message, _)| message);
+        (pull.number, Trailers::parse(&message.unwrap_or_default()))
+    };
+    let trains: BTreeMap<u64, Vec<Trailers>> = pulls.iter().filter(|pull| train(pull)).map(of_train).collect();
+    let proposed = |environment: &Name, app: &Name| -> Vec<u64> {
+        let branch = branch_of(environment, app.as_str());
+        let by_train =
+            |number: &u64| trains.get(number).is_some_and(|t| t.iter().any(|t| t.is_about(environment, app)));
+        pulls.iter().filter(|p| p.head_branch == branch || by_train(&p.number)).map(|pull| pull.number).collect()
+    };
     let mut entries: Vec<Entry> = Vec::new();
     for environment in wanted {
         for (app, declared) in state.everything(head, &environment)? {
@@ -55,22 +69,18 @@ pub fn read(
             if let Some(commit) = &commit
                 && !said.contains_key(commit)
             {
-                let provenance = provenance::of_commit(state.mirror(), commit.clone())?;
-                said.insert(commit.clone(), (provenance.at, provenance.trailers));
+                said.insert(commit.clone(), provenance::of_commit(state.mirror(), commit.clone())?);
             }
             let provenance = commit.as_ref().and_then(|commit| said.get(commit));
-            let source = provenance
-                .and_then(|(_, trailers)| trailers.as_ref())
-                .filter(|trailers| trailers.app == app && trailers.environment == environment);
+            let source = provenance.and_then(|provenance| provenance.about(&environment, &app));
             let digest = |(name, service): (&Name, &crate::project::service::Service)| {
                 Some((name.clone(), service.image.as_ref()?.digest()?.clone()))
             };
-            let branch = format!("deploy/{environment}/{app}");
             entries.push(Entry {
                 digests: declared.services.iter().filter_map(digest).collect(),
-                since: provenance.map(|(at, _)| *at),
-                source: source.map(|trailers| trailers.source.clone()),
-                pulls: pulls.iter().filter(|pull| pull.head_branch == branch).map(|pull| pull.number).collect(),
+                since: provenance.map(|provenance| provenance.at),
+                source: source.and_then(|trailers| trailers.source.clone()),
+                pulls: proposed(&environment, &app),
                 app,
                 environment: environment.clone(),
                 commit,
@@ -78,7 +88,7 @@ pub fn read(
         }
         // What is proposed for the first time is declared nowhere yet.
         for pull in pulls {
-            let app = pull.head_branch.strip_prefix(&format!("deploy/{environment}/")).and_then(|app| app.parse().ok());
+            let app = pull.head_branch.strip_prefix(&branch_of(&environment, "")).and_then(|app| app.parse().ok());
             if let Some(app) = app
                 && !entries.iter().any(|entry| entry.app == app && entry.environment == environment)
             {
