@@ -165,7 +165,7 @@ pub enum Error {
         /// The service.
         service: Name,
         /// The image.
-        image: ImageRef,
+        image: Box<ImageRef>,
     },
     /// More than one pull request can tell.
     #[error("{count} apps would change; one release train takes {} at most", trailers::MOST)]

@@ -216,7 +216,7 @@ fn merged(
     let mut meant = here.map(|here| here.services.clone()).unwrap_or_default();
     for (name, theirs) in &there.services {
         if let Some(image) = theirs.image.clone().filter(|image| image.digest().is_none()) {
-            return Err(Error::NoDigest { app: app.clone(), service: name.clone(), image });
+            return Err(Error::NoDigest { app: app.clone(), service: name.clone(), image: Box::new(image) });
         }
         let Some(ours) = meant.get(name) else {
             edits.insert(name.clone(), Edit::Add(Box::new(theirs.clone())));

@@ -10,7 +10,7 @@ use crate::release::Evidence;
 use crate::release::background::{Pages, Stage};
 use crate::release::deployment::Mixed;
 use crate::release::trailers::Origin;
-use crate::state::diff;
+use crate::state::{Format, diff};
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -60,7 +60,7 @@ fn section(app: &str, origin: Origin) -> Section {
         mixed: Some(Mixed { with: vec!["auth=pr:3 (1a2b3c4)".into()], tests: [(name("unit"), true)].into() }),
         images: [(name("web"), "Packages: 1 newer.\n".to_owned())].into(),
     };
-    let mut section = Section::of(Some(&old), text, trailers, evidence).unwrap().unwrap();
+    let mut section = Section::of(&Format::default(), Some(&old), text, trailers, evidence).unwrap().unwrap();
     section.stays.push(diff::Change {
         app: name(app),
         service: name("web"),
