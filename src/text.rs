@@ -121,6 +121,16 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// `45 s`, `12 min`, `3.5 h`, `2.1 d`: so many seconds, in the largest unit that they fill.
+pub fn lasting(seconds: i64) -> String {
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{}.{} h", seconds / 3600, seconds % 3600 / 360),
+        _ => format!("{}.{} d", seconds / 86_400, seconds % 86_400 / 8640),
+    }
+}
+
 /// A name for a branch, path or title that is safe in container names: lower-case letters, digits, single dashes.
 pub fn slug(text: &str, max: usize) -> String {
     let mut out = String::new();

@@ -14,8 +14,11 @@ use onramp::git::{Commit, RefUpdate};
 use onramp::project::{Lock, manifest};
 use onramp::registry::Access;
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
-use onramp::release::proposal::{self, Outcome};
-use onramp::release::{Gate, diff, gate, overview, provenance};
+use onramp::release::history::{self, Filter, Kind};
+use onramp::release::promotion::{self, Route, Which};
+use onramp::release::proposal::{self, Merging, Outcome, Place};
+use onramp::release::rollback::{self, To};
+use onramp::release::{Draft, Gate, diff, gate, overview, provenance};
 use onramp::state::edit::Edit;
 use onramp::tree::Entry;
 
@@ -104,9 +107,14 @@ async fn deploy(company: &Company, environment: &str, source: &str) -> (PullRequ
     let mut images = plan.reused.clone();
     images.extend(plan.builds.iter().map(|build| (build.service.clone(), image("apps/shop", source))));
     let evidence = Evidence { tests: [(name("unit"), true)].into(), ..Evidence::default() };
-    let (state, forge) = (company.state("ada"), company.forge("ada"));
-    match proposal::propose(&state, (&forge, &access()), &identity("ada"), &plan, images, evidence, None).await.unwrap()
-    {
+    submit(company, proposal::deployment(&company.state("ada"), &plan, images, evidence).unwrap()).await
+}
+
+/// Proposes a draft.
+async fn submit(company: &Company, draft: Draft) -> (PullRequest, Gate, Option<Commit>) {
+    let (state, forge, registries, me) = (company.state("ada"), company.forge("ada"), access(), identity("ada"));
+    let place = Place { state: &state, forge: &forge, registries: &registries, me: &me, secrets: &[] };
+    match proposal::propose(&place, draft, Merging::Policy).await.unwrap() {
         Outcome::Proposed { pull, gate, merged, .. } => (*pull, gate, merged),
         Outcome::Nothing => panic!("nothing was proposed"),
     }
@@ -128,6 +136,37 @@ async fn examine(company: &Company, branch: &str, files: &[(&str, &str)]) -> Res
 
 fn rules(gate: &Gate) -> Vec<(&str, &'static str)> {
     gate.findings.iter().flat_map(|f| f.unmet.iter().map(|unmet| (f.of.as_str(), unmet.rule))).collect()
+}
+
+#[tokio::test]
+async fn what_runs_in_test_is_promoted_and_rolled_back_in_every_format() {
+    for case in &CASES {
+        let company = case.company();
+        deploy(&company, "test", "a").await;
+        let (path, old) = ((case.path)("production"), case.declaration("old"));
+        let on = |branch: &str| company.git(&["show", &format!("{branch}:{path}")]);
+        let state = company.state("ada");
+        let head = state.head().unwrap();
+        let (app, production) = (name("shop"), name("production"));
+        let route = Route { from: name("test"), at: head.clone(), to: production.clone() };
+        let draft = promotion::draft(&state, &head, &route, &Which::One(app.clone())).unwrap();
+        let (pull, gate, _) = submit(&company, draft).await;
+        assert_eq!(rules(&gate), [("production/shop", "approvals")], "{}", case.format);
+        assert_eq!(on("deploy/production/shop"), case.declaration("a"), "{}", case.format);
+        let approved = company.forge("bob").approve(pull.number, &pull.head_commit).await.unwrap();
+        let state = company.state("bob");
+        let gate = gate::examine(&state, &identity("bob"), &approved, &access(), Timestamp::now()).await.unwrap();
+        gate::merge(&company.forge("bob"), &approved, &gate).await.unwrap();
+
+        let state = company.state("ada");
+        let head = state.head().unwrap();
+        let draft = rollback::draft(&state, &head, &production, &app, &To::Deployments(1)).unwrap();
+        submit(&company, draft).await;
+        assert_eq!(on("deploy/production/shop"), old, "{}", case.format);
+        let filter = Filter { environment: Some(production), ..Filter::default() };
+        let kinds: Vec<Kind> = history::read(&state, &head, &filter).unwrap().iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [Kind::Promote, Kind::Hand], "{}", case.format);
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use onramp::git::{Commit, RefUpdate};
 use onramp::project::{Lock, manifest};
 use onramp::registry::Access;
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
-use onramp::release::proposal::{self, Outcome};
+use onramp::release::proposal::{self, Merging, Outcome, Place};
 use onramp::release::{Gate, diff, gate, overview, provenance};
 use onramp::state::State;
 
@@ -63,14 +63,20 @@ impl Developer<'_> {
 
     /// Deploys source `source`, whose image is named by it unless it was built before.
     async fn deploy(&self, environment: &str, source: &str, unit_passed: Option<bool>) -> Outcome {
-        let plan = self.plan(environment, source);
+        self.propose_plan(self.plan(environment, source), source, unit_passed).await
+    }
+
+    /// Proposes a plan, whose image is named by the source unless it was built before.
+    async fn propose_plan(&self, plan: Plan, source: &str, unit_passed: Option<bool>) -> Outcome {
         let mut images = plan.reused.clone();
         images.extend(plan.builds.iter().map(|build| (build.service.clone(), image("apps/shop", source))));
         let tests: BTreeMap<_, _> = unit_passed.map(|passed| (name("unit"), passed)).into_iter().collect();
         let evidence = Evidence { tests, ..Evidence::default() };
-        let me = identity(self.who);
-        let forge = self.forge();
-        proposal::propose(&self.state(), (&forge, &access()), &me, &plan, images, evidence, None).await.unwrap()
+        let state = self.state();
+        let draft = proposal::deployment(&state, &plan, images, evidence).unwrap();
+        let (forge, registries, me) = (self.forge(), access(), identity(self.who));
+        let place = Place { state: &state, forge: &forge, registries: &registries, me: &me, secrets: &[] };
+        proposal::propose(&place, draft, Merging::Policy).await.unwrap()
     }
 
     async fn examine(&self, pull: &PullRequest) -> Result<Gate, onramp::release::Error> {
@@ -292,4 +298,56 @@ fn the_overview_follows_what_changes_and_what_is_forced_elsewhere() {
     assert_eq!(look(), first);
     company.push(&[("state.toml", &format!("{RULES}# said anew\n"))], "Rules");
     assert_eq!(look(), first);
+}
+
+/// A hotfix of source `source`, as the base branch's policy has it.
+fn hotfix(developer: &Developer<'_>, source: &str) -> Result<Plan, onramp::release::Error> {
+    let state = developer.state();
+    let rules = state.rules(&state.head().unwrap()).unwrap();
+    let environment = rules.environment(&name("production")).unwrap();
+    developer.plan("production", source).skipping(environment, &name("test"), &"Logins fail".parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_hotfix_leaves_out_the_environment_before_where_policy_takes_it() {
+    let lax = RULES.replace("approvals = 1", "approvals = 1, hotfix = true");
+    let company = Company::with(&[("state.toml", &lax), (PRODUCTION, &declaration("old"))]);
+    let ada = Developer { company: &company, who: "ada" };
+    let plan = hotfix(&ada, "a").unwrap();
+    let (pull, gate, ..) = proposed(ada.propose_plan(plan, "a", Some(true)).await);
+    assert_eq!(rules(&gate), [("production/shop", "approvals")], "all other rules hold");
+    assert!(pull.title.starts_with("Hotfix shop") && pull.body.contains("past the environment before**: Logins fail"));
+    // The policy no longer takes it: what the commit says excuses nothing.
+    company.push(&[("state.toml", RULES)], "No hotfixes");
+    let gate = ada.examine(&pull).await.unwrap();
+    assert!(rules(&gate).contains(&("production/shop", "after")), "{:?}", rules(&gate));
+    let refused = hotfix(&ada, "b").unwrap_err();
+    assert_eq!(refused.class(), Class::Security);
+    assert!("two\nlines".parse::<deployment::Reason>().is_err() && "".parse::<deployment::Reason>().is_err());
+}
+
+#[tokio::test]
+async fn a_branch_that_moved_meanwhile_is_a_conflict_and_a_base_that_was_forced_is_built_upon() {
+    let company = company();
+    let (ada, bob) = (Developer { company: &company, who: "ada" }, Developer { company: &company, who: "bob" });
+    let (stale, plan) = (ada.state(), ada.plan("production", "a"));
+    let (first, ..) = proposed(bob.deploy("production", "b", None).await);
+    let images = [(name("web"), image("apps/shop", "a"))].into();
+    let draft = proposal::deployment(&stale, &plan, images, Evidence::default()).unwrap();
+    let (forge, registries, me) =
+        (Local::new(stale.mirror().clone(), identity("ada"), true), access(), identity("ada"));
+    let place = Place { state: &stale, forge: &forge, registries: &registries, me: &me, secrets: &[] };
+    let error = proposal::propose(&place, draft, Merging::Policy).await.unwrap_err();
+    assert_eq!(error.class(), Class::Conflict, "{error}");
+    let branch = company.git(&["rev-parse", "deploy/production/shop"]);
+    assert_eq!(branch.trim(), first.head_commit.as_str(), "bob's proposal is as it was");
+
+    company.push(&[(PRODUCTION, &declaration("gone"))], "Soon gone");
+    proposed(ada.deploy("production", "a", None).await);
+    company.git(&["update-ref", "refs/heads/main", "main~1"]);
+    let (healed, _, new, _) = proposed(ada.deploy("production", "a", None).await);
+    assert_eq!((healed.number, new), (first.number, false));
+    let parent = company.git(&["rev-parse", &format!("{}^", healed.head_commit), "main"]);
+    let lines: Vec<&str> = parent.lines().collect();
+    assert_eq!(lines[0], lines[1]);
 }

@@ -6,7 +6,10 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::forge::{self, Forge, PullRequest};
 use crate::git::{Commit, Identity, RepoUrl};
+use crate::project::service::is_secret_name;
 use crate::registry::Access;
+use crate::release::leak::Secret;
+use crate::release::proposal::Place;
 use crate::release::{Gate, gate};
 use crate::state::State;
 use crate::task::blocking;
@@ -22,6 +25,8 @@ pub struct Desk {
     pub me: Identity,
     /// How registries are spoken to, for what policy asks of images.
     pub registries: Access,
+    /// What is never sent: the values of this process's variables that look secret.
+    secrets: Vec<Secret>,
 }
 
 impl Desk {
@@ -35,12 +40,24 @@ impl Desk {
         cx.waiting("fetch the state repository", blocking(move || fetched.refresh(offline))).await?;
         let variable = |name: &str| std::env::var(name).ok();
         let forge = forge::connect(setting, state.mirror(), &me, cx.offline, cx.timeout, &variable).await?;
-        Ok(Self { state, forge, me, registries: cx.registries.clone() })
+        let secrets = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                Some(Secret { name: name.into_string().ok()?, value: value.into_string().ok()? })
+            })
+            .filter(|secret| is_secret_name(&secret.name))
+            .collect();
+        Ok(Self { state, forge, me, registries: cx.registries.clone(), secrets })
     }
 
     /// The commit that the default branch of the state repository stands on.
     pub fn head(&self) -> Result<Commit, Failure> {
         Ok(self.state.head()?)
+    }
+
+    /// Where changes are proposed.
+    pub fn place(&self) -> Place<'_> {
+        let Self { state, forge, me, registries, secrets } = self;
+        Place { state, forge: &**forge, registries, me, secrets }
     }
 
     /// Holds a pull request against the policy of its base branch.

@@ -35,12 +35,15 @@ mod permission;
 mod playground;
 mod pr;
 mod progress;
+mod promote;
 mod prompt;
+mod proposed;
 mod prune;
 mod rehearse;
 mod relay;
 mod release;
 mod remove;
+mod rollback;
 mod router;
 mod shell;
 mod signatures;
@@ -190,6 +193,8 @@ enum Command {
     Export(export::Arguments),
     Rehearse(rehearse::Arguments),
     Deploy(deploy::Arguments),
+    Promote(promote::Arguments),
+    Rollback(rollback::Arguments),
     Pr(pr::Arguments),
     Release(release::Arguments),
     State(state::Arguments),
@@ -315,6 +320,8 @@ async fn perform(command: Command, cx: &Context) -> Result<Verdict, Failure> {
         Command::Export(arguments) => arguments.run(cx).await,
         Command::Rehearse(arguments) => arguments.run(cx).await,
         Command::Deploy(arguments) => arguments.run(cx).await,
+        Command::Promote(arguments) => arguments.run(cx).await,
+        Command::Rollback(arguments) => arguments.run(cx).await,
         Command::Pr(arguments) => arguments.run(cx).await,
         Command::Release(arguments) => arguments.run(cx).await,
         Command::State(arguments) => arguments.run(cx).await,

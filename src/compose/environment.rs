@@ -6,7 +6,7 @@ use super::interpolate;
 use super::read::entries;
 use super::secret;
 use super::service::Taking;
-use crate::project::service::{EnvValue, Secret};
+use crate::project::service::{EnvValue, Secret, is_secret_name};
 use crate::sandbox::SecretFiles;
 use crate::template::yaml::{Content, Node, go};
 use crate::text;
@@ -38,9 +38,9 @@ pub(super) fn secrets<'a>(
     environments: impl Iterator<Item = &'a Node>,
     known: &BTreeMap<String, String>,
 ) -> BTreeSet<String> {
-    let mut secrets: BTreeSet<String> = known.keys().filter(|name| secret::is_secret(name)).cloned().collect();
+    let mut secrets: BTreeSet<String> = known.keys().filter(|name| is_secret_name(name)).cloned().collect();
     for (name, value, _) in environments.flat_map(written) {
-        if secret::is_secret(&name)
+        if is_secret_name(&name)
             && let Ok(filled) = interpolate::fill(&value.unwrap_or_default(), &|name| known.get(name).cloned())
         {
             secrets.extend(filled.used);

@@ -9,13 +9,6 @@ pub(super) const DIRECTORY: &str = "/run/secrets/";
 /// What the message of a variable begins with whose value is a secret.
 const MESSAGE: &str = "secret ";
 
-/// Whether a variable of this name is meant to be known to few.
-pub(super) fn is_secret(variable: &str) -> bool {
-    const WORDS: [&str; 7] = ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIALS", "APIKEY"];
-    let upper = variable.to_ascii_uppercase();
-    WORDS.iter().any(|word| upper.contains(word)) || ["_KEY", "_PASS", "_PWD"].iter().any(|end| upper.ends_with(end))
-}
-
 /// The secret that a value is: what [`Variables::text`] writes.
 pub(super) fn of_value(value: &str) -> Option<String> {
     let inside = value.strip_prefix("${")?.strip_suffix('}')?;
@@ -92,15 +85,5 @@ mod tests {
         let read: Vec<Option<String>> = texts.iter().map(|text| of_value(text)).collect();
         assert_eq!(read[..3], [Some("shop/db-password".into()), Some("shop-db/password".into()), Some("1/x".into())]);
         assert_eq!(read[3..], [None, None]);
-    }
-
-    #[test]
-    fn names_tell_what_is_secret() {
-        for name in ["DB_PASSWORD", "mysql_root_password", "APP_KEY", "GITHUB_TOKEN", "DB_PASS", "APP_SECRET_BASE"] {
-            assert!(is_secret(name), "{name}");
-        }
-        for name in ["DB_HOST", "COMPASS", "KEYBOARD", "DB_USER"] {
-            assert!(!is_secret(name), "{name}");
-        }
     }
 }

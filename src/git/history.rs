@@ -178,6 +178,13 @@ impl Worktree {
         walk().map_err(|e| self.library(e))
     }
 
+    /// When a commit was made.
+    pub fn time(&self, commit: &Commit) -> Result<Timestamp, Error> {
+        let repository = open(&self.root)?;
+        let found = repository.find_commit(commit.oid()).map_err(|e| self.library(e))?;
+        Ok(Timestamp::from_second(found.time().seconds()).unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
     /// The address of a remote (`origin`); none where there is no such remote.
     pub fn remote(&self, name: &str) -> Result<Option<String>, Error> {
         let repository = open(&self.root)?;

@@ -206,6 +206,13 @@ pub struct Secret {
     pub file: bool,
 }
 
+/// Whether a variable of this name is meant to be known to few.
+pub fn is_secret_name(variable: &str) -> bool {
+    const WORDS: [&str; 7] = ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIALS", "APIKEY"];
+    let upper = variable.to_ascii_uppercase();
+    WORDS.iter().any(|word| upper.contains(word)) || ["_KEY", "_PASS", "_PWD"].iter().any(|end| upper.ends_with(end))
+}
+
 /// A service that another one needs: of the same app, or `app/service`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -258,5 +265,15 @@ mod tests {
         let files = ["db/z.sql", "a.sql"].map(Path::new);
         let places: Vec<String> = files.into_iter().enumerate().map(|(at, file)| seed_place(at, file)).collect();
         assert_eq!(places, ["/docker-entrypoint-initdb.d/001-z.sql", "/docker-entrypoint-initdb.d/002-a.sql"]);
+    }
+
+    #[test]
+    fn names_tell_what_is_secret() {
+        for name in ["DB_PASSWORD", "mysql_root_password", "APP_KEY", "GITHUB_TOKEN", "DB_PASS", "APP_SECRET_BASE"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["DB_HOST", "COMPASS", "KEYBOARD", "DB_USER"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
     }
 }

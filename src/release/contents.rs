@@ -1,40 +1,39 @@
 //! What a deployment changes inside its images, for its pull request. A reviewer should know; a deployment must not wait for
 //! it, nor fail because of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Draft;
 use crate::error::chain;
 use crate::images::contents::{self, Reader};
 use crate::images::diff::{self, Depth, markdown};
-use crate::name::Name;
-use crate::project::service::Service;
 use crate::reference::ImageRef;
 use crate::text::{neutral_line, without_mentions};
 
 /// How long all images of a deployment may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What differs between what is declared now and what is proposed, in Markdown, for each service whose image changes. Where
-/// it cannot be told, a line says why.
-pub async fn differences(
-    reader: &Reader,
-    declared: Option<&BTreeMap<Name, Service>>,
-    images: &BTreeMap<Name, ImageRef>,
-) -> BTreeMap<Name, String> {
-    let mut found = BTreeMap::new();
-    let end = tokio::time::Instant::now() + LIMIT;
-    for (name, to) in images {
-        let from = declared.and_then(|services| services.get(name)).and_then(|service| service.image.as_ref());
-        let Some(from) = from.filter(|from| *from != to) else { continue };
-        let text = match tokio::time::timeout_at(end, difference(reader, from, to)).await {
-            Ok(Ok(text)) => text,
-            Ok(Err(error)) => missing(&chain(&error)),
-            Err(_) => missing(&format!("the registry took longer than {} s", LIMIT.as_secs())),
-        };
-        found.insert(name.clone(), text);
+/// The most apps of a release train whose images are compared.
+const APPS: usize = 20;
+
+/// Tells of each section what differs between the images that are declared now and those that are proposed, in Markdown. Where it
+/// cannot be told, a line says why. A train of many apps has no room for it.
+pub async fn compare(reader: &Reader, draft: &mut Draft) {
+    if draft.sections.len() > APPS {
+        return;
     }
-    found
+    let end = tokio::time::Instant::now() + LIMIT;
+    for section in &mut draft.sections {
+        for change in &section.changes {
+            let Some(from) = &change.from else { continue };
+            let text = match tokio::time::timeout_at(end, difference(reader, from, &change.to)).await {
+                Ok(Ok(text)) => text,
+                Ok(Err(error)) => missing(&chain(&error)),
+                Err(_) => missing(&format!("the registry took longer than {} s", LIMIT.as_secs())),
+            };
+            section.evidence.images.insert(change.service.clone(), text);
+        }
+    }
 }
 
 async fn difference(reader: &Reader, from: &ImageRef, to: &ImageRef) -> Result<String, contents::Error> {

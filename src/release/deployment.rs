@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Error;
+use super::trailers::REASON_MAX;
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::service::{Seed, Service};
 use crate::project::{Lock, Manifest};
 use crate::reference::{Digest, ImageRef};
 use crate::state::edit::Edit;
-use crate::state::{AppState, Format};
+use crate::state::{AppState, Environment, Format};
 
 /// What is known about the code that is deployed: results of tests that ran on exactly this commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,11 @@ pub struct Plan {
     pub reused: BTreeMap<Name, ImageRef>,
     /// Services that the environment does not declare yet, without their image where it is built here.
     pub added: BTreeMap<Name, Service>,
+    /// When the project's commit was made.
+    pub made: Option<Timestamp>,
+    /// Why the environment before is left out, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hotfix: Option<String>,
 }
 
 /// One image to build.
@@ -106,11 +113,43 @@ impl Plan {
         Ok(self)
     }
 
+    /// The same past the environment before, for a reason, where the environment's policy takes that.
+    pub fn skipping(mut self, environment: &Environment, skip: &Name, reason: &Reason) -> Result<Self, Error> {
+        if environment.after.as_ref() != Some(skip) {
+            let (after, skipped) = (environment.after.clone(), skip.clone());
+            return Err(Error::NotBefore { environment: environment.name.clone(), after, skipped });
+        }
+        if !environment.policy.hotfix {
+            return Err(Error::NoHotfix { environment: environment.name.clone() });
+        }
+        self.hotfix = Some(reason.0.clone());
+        Ok(self)
+    }
+
     /// What it takes from registries, by digest: base images, what was built before, and images of services that it adds.
     pub fn images(&self) -> Vec<ImageRef> {
         let bases = self.builds.iter().map(|build| &build.base);
         let added = self.added.values().filter_map(|service| service.image.as_ref());
         bases.chain(self.reused.values()).chain(added).cloned().collect()
+    }
+}
+
+/// Why something is done past a rule: one line of words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl std::str::FromStr for Reason {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() || text.chars().any(crate::text::is_unsafe) {
+            return Err("a reason is one line of words".to_owned());
+        }
+        if text.chars().count() > REASON_MAX {
+            return Err(format!("a reason has at most {REASON_MAX} characters; --message takes more words"));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -122,11 +161,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
         app: app.clone(),
         environment: environment.clone(),
         source: inputs.source.clone(),
-        branch: format!("deploy/{environment}/{app}"),
+        branch: super::branch_of(environment, app.as_str()),
         file: inputs.format.path(environment, app),
         builds: Vec::new(),
         reused: BTreeMap::new(),
         added: BTreeMap::new(),
+        made: None,
+        hotfix: None,
     };
     let locked = |image: &ImageRef, service: &Name| match (image.digest(), inputs.lock.images.get(image)) {
         (Some(digest), _) => Ok(image.at(digest.clone())),

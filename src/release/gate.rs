@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::deployment::Change;
 use super::proof::Wanted;
-use super::{Error, Trailers, deployment, proof, provenance};
+use super::{Error, Trailers, deployment, excuse, proof, provenance};
 use crate::document;
 use crate::forge::{Checked, Forge, PullRequest};
 use crate::git::{self, Commit, Identity};
@@ -119,6 +119,8 @@ struct Declared {
     environment: Environment,
     facts: Facts,
     wanted: Wanted,
+    /// Rules that it need not meet.
+    excused: &'static [&'static str],
 }
 
 /// One changed file that matters.
@@ -139,7 +141,7 @@ fn read(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp) -> Res
     let base = mirror.resolve(&format!("refs/heads/{}", pull.base_branch))?;
     let head = mirror.resolve(pull.head_commit.as_str())?;
     let trailers = Trailers::parse(&mirror.describe(&head)?.0);
-    let message = merge_message(pull, trailers.as_ref());
+    let message = merge_message(pull, &trailers);
     let rules = state.rules(&base)?;
     let merged = mirror.merge(&base, &head, &message, me).map_err(|error| match error {
         git::Error::MergeConflict { paths } => {
@@ -169,14 +171,16 @@ async fn judge(parts: Vec<Part>, access: &Access) -> Result<(Merge, Vec<Finding>
                 unmet
             }
             Judged::Environment(declared) => {
-                let Declared { environment, mut facts, wanted } = *declared;
+                let Declared { environment, mut facts, wanted, excused } = *declared;
                 if environment.policy.merge == Merge::Manual {
                     merge = Merge::Manual;
                 }
                 let proofs = proof::find(access, &facts.images.values().cloned().collect(), &wanted).await?;
                 facts.registered = proofs.images;
                 facts.attested = proofs.tests.into_keys().collect();
-                unmet(&environment, &facts)
+                let mut lacks = unmet(&environment, &facts);
+                lacks.retain(|unmet| !excused.contains(&unmet.rule));
+                lacks
             }
         };
         if !unmet.is_empty() {
@@ -255,7 +259,7 @@ struct Case<'a> {
     fork: Commit,
     merged: Commit,
     rules: Rules,
-    trailers: Option<Trailers>,
+    trailers: Vec<Trailers>,
     authors: Vec<String>,
     approvals: Vec<String>,
     now: Timestamp,
@@ -272,8 +276,10 @@ impl Case<'_> {
                     let key = |path: &str| Ok(self.state.text(&self.base, path)?);
                     let wanted = Wanted::of(&environment.policy, &key)?;
                     let of = format!("{}/{app}", environment.name);
+                    let (base, merged) = (&self.base, &self.merged);
+                    let excused = excuse::rules(self.state, base, merged, environment, &app, &self.trailers)?;
                     let environment = environment.clone();
-                    (of, Judged::Environment(Box::new(Declared { environment, facts, wanted })))
+                    (of, Judged::Environment(Box::new(Declared { environment, facts, wanted, excused })))
                 }
                 Place::Rules | Place::Unknown => {
                     // What is merged must still be rules.
@@ -330,7 +336,7 @@ impl Case<'_> {
         new: &BTreeMap<Name, Service>,
         changes: &[Change],
     ) -> Option<BTreeMap<Name, bool>> {
-        let trailers = self.trailers.as_ref().filter(|t| t.app == *app && t.environment == *environment)?;
+        let trailers = self.trailers.iter().find(|trailers| trailers.is_about(environment, app))?;
         let declared =
             |(service, image): (&Name, &ImageRef)| new.get(service).and_then(|s| s.image.as_ref()) == Some(image);
         // A service that is added and not built from the source, a database, has no image in the trailers.
@@ -358,12 +364,12 @@ impl Case<'_> {
     }
 }
 
-fn merge_message(pull: &PullRequest, trailers: Option<&Trailers>) -> String {
+fn merge_message(pull: &PullRequest, trailers: &[Trailers]) -> String {
     let title = crate::text::neutral_line(&pull.title, 200);
     let mut message = format!("Merge pull request #{} from {}\n\n{title}\n", pull.number, pull.head_branch);
-    if let Some(trailers) = trailers {
+    if !trailers.is_empty() {
         message.push('\n');
-        message.push_str(&trailers.to_string());
+        message.extend(trailers.iter().map(ToString::to_string));
     }
     message
 }

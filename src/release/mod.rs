@@ -1,28 +1,48 @@
 //! Releases: proposing what the project is now to an environment, and merging what its policy lets through.
 
+pub mod background;
 pub mod contents;
 pub mod deployment;
 pub mod diff;
+pub mod draft;
+pub mod excuse;
 pub mod gate;
+pub mod history;
 pub mod image;
+pub mod leak;
+pub mod metrics;
 pub mod overview;
+pub mod page;
+pub mod promotion;
 pub mod proof;
 pub mod proposal;
 pub mod provenance;
 pub mod rehearsal;
+pub mod rollback;
 pub mod statement;
 pub mod story;
 pub mod trailers;
 
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
+use crate::git::Commit;
 use crate::name::Name;
 use crate::reference::ImageRef;
+use crate::text::did_you_mean;
 use crate::{engine, forge, git, sandbox, state};
 
 pub use deployment::{Evidence, Plan};
+pub use draft::{Draft, Section};
 pub use gate::{Finding, Gate};
 pub use trailers::Trailers;
+
+/// What stands in a branch's name in the place of an app where it proposes a release train: no app is called so.
+pub const TRAIN: &str = "_all";
+
+/// The branch of the state repository that proposes a change to an app in an environment, or with [`TRAIN`] to several.
+pub fn branch_of(environment: &Name, app: &str) -> String {
+    format!("deploy/{environment}/{app}")
+}
 
 /// What can go wrong with a release.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +141,82 @@ pub enum Error {
         /// The app.
         app: Name,
     },
+    /// A promotion leads from one environment to another.
+    #[error("{environment} cannot be promoted to itself")]
+    Itself {
+        /// The environment.
+        environment: Name,
+    },
+    /// An environment does not have the app.
+    #[error("{environment} does not declare the app {app}")]
+    NotDeclared {
+        /// The app.
+        app: Name,
+        /// The environment.
+        environment: Name,
+        /// The apps that it has.
+        known: Vec<Name>,
+    },
+    /// What is declared by a tag may be another image tomorrow.
+    #[error("services.{service} of {app} is declared by the tag of {image}, and only a digest is promoted")]
+    NoDigest {
+        /// The app.
+        app: Name,
+        /// The service.
+        service: Name,
+        /// The image.
+        image: Box<ImageRef>,
+    },
+    /// More than one pull request can tell.
+    #[error("{count} apps would change; one release train takes {} at most", trailers::MOST)]
+    TooMany {
+        /// How many.
+        count: usize,
+    },
+    /// There was no such deployment.
+    #[error("{environment} knows {deployments} earlier deployment{} of {app} to go back by", if *deployments == 1 { "" } else { "s" })]
+    NothingBefore {
+        /// The app.
+        app: Name,
+        /// The environment.
+        environment: Name,
+        /// How many there are to go back by.
+        deployments: usize,
+    },
+    /// The default branch never declared that.
+    #[error("{environment} never declared {app} as {} has it", commit.short())]
+    NeverDeclared {
+        /// The app.
+        app: Name,
+        /// The environment.
+        environment: Name,
+        /// Where it was looked for.
+        commit: Commit,
+    },
+    /// What `--skip` names is not what stands before the environment.
+    #[error("{skipped} is not what comes before {environment}")]
+    NotBefore {
+        /// The environment that is deployed to.
+        environment: Name,
+        /// What it comes after, if anything.
+        after: Option<Name>,
+        /// What was to be left out.
+        skipped: Name,
+    },
+    /// The environment takes nothing past the one before.
+    #[error("{environment} takes no hotfix: its policy has no `hotfix = true`")]
+    NoHotfix {
+        /// The environment.
+        environment: Name,
+    },
+    /// Something that nobody may read would be sent.
+    #[error("{place} holds {what}")]
+    Leak {
+        /// Which text.
+        place: String,
+        /// What it holds, without saying it.
+        what: String,
+    },
     /// The base branch went on, and the change does not fit it any more.
     #[error("pull request {number} changes the same lines as {base} has meanwhile: {}", paths.join(", "))]
     Outdated {
@@ -166,15 +262,23 @@ impl Fault for Error {
             Self::Signature(error) => error.class(),
             Self::Engine(error) => error.class(),
             Self::Sandbox(error) => error.class(),
-            Self::NothingToReplace { .. } | Self::WhichImage { .. } => Class::Usage,
+            Self::NothingToReplace { .. }
+            | Self::WhichImage { .. }
+            | Self::Itself { .. }
+            | Self::NotDeclared { .. }
+            | Self::TooMany { .. }
+            | Self::NothingBefore { .. }
+            | Self::NeverDeclared { .. }
+            | Self::NotBefore { .. } => Class::Usage,
             Self::CheckFailed { .. } | Self::ProbeFailed { .. } => Class::Failed,
             Self::Reference(_)
             | Self::NoKeyFile { .. }
             | Self::NotLocked { .. }
+            | Self::NoDigest { .. }
             | Self::NothingToDeploy { .. }
             | Self::NothingToProbe { .. } => Class::Config,
             Self::Uncommitted { .. } | Self::Outdated { .. } => Class::Conflict,
-            Self::Refused { .. } => Class::Security,
+            Self::Refused { .. } | Self::NoHotfix { .. } | Self::Leak { .. } => Class::Security,
         }
     }
 
@@ -192,6 +296,19 @@ impl Fault for Error {
             Self::Outdated { .. } => {
                 Some("deploying the app to that environment again proposes it anew, on what is declared now".to_owned())
             }
+            Self::NotDeclared { app, known, .. } => {
+                let meant = did_you_mean(app.as_str(), known.iter().map(Name::as_str));
+                meant.map(|meant| format!("did you mean `{meant}`?"))
+            }
+            Self::TooMany { .. } => Some("name some of the apps, and the others in a second train".to_owned()),
+            Self::NotBefore { environment, after, .. } => Some(match after {
+                Some(after) => format!("{environment} comes after {after}"),
+                None => format!("nothing comes before {environment}: deploy without --skip"),
+            }),
+            Self::NoHotfix { environment } => {
+                Some(format!("deploy to what comes before {environment}, or have its policy changed in state.toml"))
+            }
+            Self::Leak { .. } => Some("nothing was sent; take it out, or make the variable a secret".to_owned()),
             Self::Refused { .. } => {
                 Some("the policy is the one in state.toml on the base branch, not in the pull request".to_owned())
             }
@@ -218,6 +335,9 @@ impl Fault for Error {
                 vec![format!("onramp deploy {environment}")]
             }
             Self::NotLocked { .. } => vec!["onramp image pull".to_owned()],
+            Self::NothingBefore { environment, app, .. } | Self::NeverDeclared { environment, app, .. } => {
+                vec![format!("onramp release history {app} {environment}")]
+            }
             Self::Refused { number, findings } => gate::commands(*number, findings),
             _ => Vec::new(),
         }

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use index::Index;
 
-use super::{Error, Trailers, provenance};
+use super::provenance::Provenance;
+use super::{Error, TRAIN, Trailers, branch_of, provenance};
 use crate::forge::PullRequest;
 use crate::git::Commit;
 use crate::name::Name;
@@ -49,7 +50,21 @@ pub fn read(
         None => rules.environments.iter().map(|environment| environment.name.clone()).collect(),
     };
     let mut index = Index::open(state, head)?;
-    let mut said: BTreeMap<Commit, (Timestamp, Option<Trailers>)> = BTreeMap::new();
+    let mut said: BTreeMap<Commit, Provenance> = BTreeMap::new();
+    // A train's branch does not name its apps; its commit does. One that is not here is of no help.
+    let mut proposed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for pull in pulls {
+        let (branch, number) = (&pull.head_branch, pull.number);
+        if branch.ends_with(&format!("/{TRAIN}")) {
+            let message = state.mirror().describe(&pull.head_commit).map(|(message, _)| message);
+            for trailers in Trailers::parse(&message.unwrap_or_default()) {
+                let branch = branch_of(&trailers.environment, trailers.app.as_str());
+                proposed.entry(branch).or_default().push(number);
+            }
+        } else {
+            proposed.entry(branch.clone()).or_default().push(number);
+        }
+    }
     let mut entries: Vec<Entry> = Vec::new();
     for environment in wanted {
         for (app, path, digests) in declarations(state, head, &environment, &mut index)? {
@@ -57,19 +72,15 @@ pub fn read(
             if let Some(commit) = &commit
                 && !said.contains_key(commit)
             {
-                let provenance = provenance::of_commit(state.mirror(), commit.clone())?;
-                said.insert(commit.clone(), (provenance.at, provenance.trailers));
+                said.insert(commit.clone(), provenance::of_commit(state.mirror(), commit.clone())?);
             }
             let provenance = commit.as_ref().and_then(|commit| said.get(commit));
-            let source = provenance
-                .and_then(|(_, trailers)| trailers.as_ref())
-                .filter(|trailers| trailers.app == app && trailers.environment == environment);
-            let branch = format!("deploy/{environment}/{app}");
+            let source = provenance.and_then(|provenance| provenance.about(&environment, &app));
             entries.push(Entry {
                 digests,
-                since: provenance.map(|(at, _)| *at),
-                source: source.map(|trailers| trailers.source.clone()),
-                pulls: pulls.iter().filter(|pull| pull.head_branch == branch).map(|pull| pull.number).collect(),
+                since: provenance.map(|provenance| provenance.at),
+                source: source.and_then(|trailers| trailers.source.clone()),
+                pulls: proposed.remove(&branch_of(&environment, app.as_str())).unwrap_or_default(),
                 app,
                 environment: environment.clone(),
                 commit,
@@ -77,7 +88,7 @@ pub fn read(
         }
         // What is proposed for the first time is declared nowhere yet.
         for pull in pulls {
-            let app = pull.head_branch.strip_prefix(&format!("deploy/{environment}/")).and_then(|app| app.parse().ok());
+            let app = pull.head_branch.strip_prefix(&branch_of(&environment, "")).and_then(|app| app.parse().ok());
             if let Some(app) = app
                 && !entries.iter().any(|entry| entry.app == app && entry.environment == environment)
             {

@@ -1,22 +1,51 @@
-//! Proposing a deployment: the edit, the commit, the branch, the pull request.
+//! Proposing a change of the state repository: the commit, the branch, the pull request, and what it takes the place of.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use super::deployment::{self, Change};
-use super::story::{self, Story};
-use super::{Error, Evidence, Gate, Plan, Trailers, gate, provenance};
+use super::deployment::Change;
+use super::draft::{Draft, Kind, Section};
+use super::leak::{self, Secret};
+use super::promotion::{self, Route, Which};
+use super::trailers::Origin;
+use super::{Error, Evidence, Gate, Plan, TRAIN, Trailers, background, branch_of, gate, story};
 use crate::forge::{Forge, Proposal, PullRequest};
 use crate::git::{Commit, Identity, RefUpdate};
 use crate::name::Name;
+use crate::project::service::{EnvValue, is_secret_name};
 use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::state::State;
 use crate::state::policy::Merge;
 use crate::task::blocking;
 
-/// What came of a deployment.
+/// Where changes are proposed.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The state repository.
+    pub state: &'a State,
+    /// Its forge.
+    pub forge: &'a dyn Forge,
+    /// How registries are spoken to, for what policy asks of images.
+    pub registries: &'a Access,
+    /// Who proposes.
+    pub me: &'a Identity,
+    /// What must not be sent: values that this machine keeps secret.
+    pub secrets: &'a [Secret],
+}
+
+/// Who merges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merging {
+    /// As the environment's policy says.
+    Policy,
+    /// We, at once, where the policy lets it through.
+    Now,
+}
+
+/// What came of it.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// The environment declares exactly this already.
@@ -25,116 +54,223 @@ pub enum Outcome {
     Proposed {
         /// The pull request.
         pull: Box<PullRequest>,
-        /// What it changes.
-        changes: Vec<Change>,
+        /// The images that it changes.
+        changes: Vec<Changed>,
         /// Whether it is new; otherwise the open one was brought up to date.
         new: bool,
+        /// Pull requests whose place it took: closed, or without the app from now on.
+        superseded: Vec<u64>,
         /// What it still lacks, and where.
         gate: Gate,
-        /// The merge commit, where the environment's policy let it through at once.
+        /// The merge commit, where it was let through at once.
         merged: Option<Commit>,
     },
 }
 
-/// The commit that a deployment proposes.
-struct Prepared {
-    changes: Vec<Change>,
-    title: String,
-    body: String,
-    branch: String,
-    base_branch: String,
+/// An image that changes, and of which app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// The app.
+    pub app: Name,
+    /// What changes.
+    #[serde(flatten)]
+    pub change: Change,
 }
 
-/// Proposes the plan with these images: commits onto the default branch's head, pushes the branch if it is where it was
-/// seen, and opens the pull request or brings the open one up to date. Merges where policy says `merge = "auto"` and
-/// lacks nothing.
-pub async fn propose(
+/// The draft of a deployment: the plan with these images.
+pub fn deployment(
     state: &State,
-    (forge, access): (&dyn Forge, &Access),
-    me: &Identity,
     plan: &Plan,
     images: BTreeMap<Name, ImageRef>,
     evidence: Evidence,
-    message: Option<String>,
-) -> Result<Outcome, Error> {
-    let work = {
-        let (state, me, plan) = (state.clone(), me.clone(), plan.clone());
-        move || prepare(&state, &me, &plan, images, &evidence, message.as_deref())
-    };
-    let Some(prepared) = blocking(work).await? else { return Ok(Outcome::Nothing) };
-    let (pull, new) = match forge.find_open(&prepared.branch).await? {
-        Some(open) if open.title == prepared.title && open.body == prepared.body => (open, false),
-        Some(open) => (forge.update(open.number, prepared.title, prepared.body).await?, false),
-        None => {
-            let Prepared { title, body, branch: head_branch, base_branch, .. } = prepared;
-            (forge.create(Proposal { title, body, head_branch, base_branch }).await?, true)
-        }
-    };
-    let gate = gate::examine(state, me, &pull, access, Timestamp::now()).await?;
-    let merged = match gate.merge {
-        Merge::Auto if gate.is_open() => Some(gate::merge(forge, &pull, &gate).await?),
-        Merge::Auto | Merge::Manual => None,
-    };
-    Ok(Outcome::Proposed { pull: Box::new(pull), changes: prepared.changes, new, gate, merged })
-}
-
-fn prepare(
-    state: &State,
-    me: &Identity,
-    plan: &Plan,
-    images: BTreeMap<Name, ImageRef>,
-    evidence: &Evidence,
-    message: Option<&str>,
-) -> Result<Option<Prepared>, Error> {
-    let mirror = state.mirror();
-    let head = state.head()?;
-    let declared = state.app(&head, &plan.environment, &plan.app)?;
+) -> Result<Draft, Error> {
+    let base = state.head()?;
+    let declared = state.app(&base, &plan.environment, &plan.app)?;
     let old = declared.as_ref().map(|declared| declared.text.as_str());
-    let format = state.rules(&head)?.format;
+    let format = state.rules(&base)?.format;
     let text = format.edit(&plan.environment, &plan.app, old, &plan.edits(&images))?;
-    if old == Some(text.as_str()) {
-        return Ok(None);
-    }
-    let after = format.read(plan.file.as_ref(), &plan.environment, &plan.app, &text)?.services;
-    let changes = deployment::changes(declared.as_ref().map(|declared| &declared.services), &after);
-    let previous = provenance::of(state, &head, &plan.environment, &plan.app)?
-        .and_then(|provenance| provenance.trailers)
-        .map(|trailers| trailers.source);
     let trailers = Trailers {
         app: plan.app.clone(),
         environment: plan.environment.clone(),
-        source: plan.source.clone(),
+        source: Some(plan.source.clone()),
+        made: plan.made,
         images,
         tests: evidence.tests.clone(),
+        origin: plan.hotfix.clone().map_or(Origin::Project, Origin::Hotfix),
     };
-    let name = format!("refs/heads/{}", plan.branch);
+    let section = Section::of(&format, declared.as_ref(), text, trailers, evidence)?;
+    Ok(Draft::one(Kind::Deployment, &plan.environment, &plan.app, base, section))
+}
+
+/// Proposes a draft: commits onto the commit that it was planned on, pushes the branch if it is where it was seen, opens the
+/// pull request or brings the open one up to date, and closes those whose place it takes. Merges where policy says so and
+/// nothing is missing.
+///
+/// Each step is found done by the next call, wherever one was killed.
+pub async fn propose(place: &Place<'_>, mut draft: Draft, merging: Merging) -> Result<Outcome, Error> {
+    if draft.sections.is_empty() {
+        return Ok(Outcome::Nothing);
+    }
+    let (pull, new) = publish(place, &mut draft).await?;
+    let superseded = supersede(place, &draft, &pull).await?;
+    let gate = gate::examine(place.state, place.me, &pull, place.registries, Timestamp::now()).await?;
+    let merged = match (gate.merge, merging) {
+        (_, Merging::Now) | (Merge::Auto, Merging::Policy) if gate.is_open() => {
+            Some(gate::merge(place.forge, &pull, &gate).await?)
+        }
+        _ => None,
+    };
+    let changed = |section: &Section| {
+        let app = section.app.clone();
+        section.changes.clone().into_iter().map(move |change| Changed { app: app.clone(), change })
+    };
+    let changes = draft.sections.iter().flat_map(changed).collect();
+    Ok(Outcome::Proposed { pull: Box::new(pull), changes, new, superseded, gate, merged })
+}
+
+/// Pushes the branch and says what it is about; whether the pull request is new.
+async fn publish(place: &Place<'_>, draft: &mut Draft) -> Result<(PullRequest, bool), Error> {
+    let pushed = {
+        let (state, me, secrets) = (place.state.clone(), place.me.clone(), place.secrets.to_vec());
+        let mut draft = draft.clone();
+        blocking(move || push(&state, &me, &secrets, &mut draft).map(|base| (draft, base)))
+    };
+    let (complete, base_branch) = pushed.await?;
+    *draft = complete;
+    let (title, body) = (story::title(draft), story::body(draft));
+    match place.forge.find_open(&draft.branch).await? {
+        Some(open) if open.title == title && open.body.trim() == body.trim() => Ok((open, false)),
+        Some(open) => Ok((place.forge.update(open.number, title, body).await?, false)),
+        None => {
+            let head_branch = draft.branch.clone();
+            Ok((place.forge.create(Proposal { title, body, head_branch, base_branch }).await?, true))
+        }
+    }
+}
+
+/// Brings the draft's branch to what it proposes; the branch that it is to be merged into. Nothing is sent where any of its
+/// texts holds what must not be.
+fn push(state: &State, me: &Identity, secrets: &[Secret], draft: &mut Draft) -> Result<String, Error> {
+    let mirror = state.mirror();
+    let name = format!("refs/heads/{}", draft.branch);
     let there = mirror.refs(&name)?.remove(&name);
     // Why, was said when the branch was proposed first; it still holds unless something else is said now.
     let before = there.as_ref().map(|there| mirror.describe(there)).transpose()?.map(|(message, _)| message);
-    let words = message.or_else(|| before.as_deref().and_then(story::words));
-    let (file, previous) = (plan.file.as_str(), previous.as_ref());
-    let story = Story { file, trailers: &trailers, changes: &changes, previous, evidence, message: words };
-    let commit_message = story.commit_message();
-    // The same words on the same head with the same file: the branch is right as it is, and approvals of it stay.
+    if draft.message.is_none() {
+        draft.message = before.as_deref().and_then(story::words).map(str::to_owned);
+    }
+    background::gather(state, draft)?;
+    let message = story::commit_message(draft);
+    refuse_leaks(state, secrets, draft, &message)?;
+    // The same words on the same head with the same files: the branch is right as it is, and approvals of it stay.
     let same = match &there {
-        Some(there) => {
-            before.as_deref() == Some(commit_message.as_str())
-                && mirror.parents(there)? == [head.clone()]
-                && mirror.read(there, &plan.file, crate::document::CAP)?.as_deref() == Some(text.as_bytes())
-                && mirror.changed(&head, there)? == [plan.file.clone()]
-        }
+        Some(there) => before.as_deref() == Some(message.as_str()) && proposes(state, there, draft)?,
         None => false,
     };
     if !same {
-        let change = (plan.file.clone(), Some(text.into_bytes()));
-        let commit = mirror.commit(std::slice::from_ref(&head), &[change], &commit_message, me)?;
+        let change = |section: &Section| (section.file.clone(), Some(section.text.clone().into_bytes()));
+        let changes: Vec<_> = draft.sections.iter().map(change).collect();
+        let commit = mirror.commit(std::slice::from_ref(&draft.base), &changes, &message, me)?;
         mirror.push(&[RefUpdate { name, expected: there, target: Some(commit) }])?;
     }
-    Ok(Some(Prepared {
-        title: story.title(),
-        body: story.body(),
-        changes,
-        branch: plan.branch.clone(),
-        base_branch: mirror.default_branch()?,
-    }))
+    Ok(mirror.default_branch()?)
+}
+
+/// Whether a commit is the draft's base with exactly its files.
+fn proposes(state: &State, commit: &Commit, draft: &Draft) -> Result<bool, Error> {
+    let mirror = state.mirror();
+    if mirror.parents(commit)? != [draft.base.clone()] {
+        return Ok(false);
+    }
+    let mut files: Vec<&str> = draft.sections.iter().map(|section| section.file.as_str()).collect();
+    files.sort_unstable();
+    if mirror.changed(&draft.base, commit)? != files {
+        return Ok(false);
+    }
+    for section in &draft.sections {
+        let there = mirror.read(commit, &section.file, crate::document::CAP)?;
+        if there.as_deref() != Some(section.text.as_bytes()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Looks through everything that is sent: words, and lines that files do not have yet. Values of variables that look secret
+/// are the declarations' own, of now and then; in their files they are where somebody put them.
+fn refuse_leaks(state: &State, secrets: &[Secret], draft: &Draft, message: &str) -> Result<(), Error> {
+    let mut declared = Vec::new();
+    for section in &draft.sections {
+        let old = state.declared(&draft.base, &draft.environment, &section.app)?;
+        let lines: Vec<&str> = old.as_ref().map(|old| old.text.lines().collect()).unwrap_or_default();
+        let new: Vec<&str> = section.text.lines().filter(|line| !lines.contains(line)).collect();
+        leak::check(&section.file, &new.join("\n"), secrets)?;
+        let services = old.iter().flat_map(|old| old.services.values()).chain(section.services.values());
+        for (name, value) in services.flat_map(|service| &service.env) {
+            if let EnvValue::Plain(value) = value
+                && is_secret_name(name)
+            {
+                declared.push(Secret { name: name.clone(), value: value.clone() });
+            }
+        }
+    }
+    let all = || secrets.iter().chain(&declared);
+    leak::check("the title of the pull request", &story::title(draft), all())?;
+    leak::check("the body of the pull request", &story::body(draft), all())?;
+    leak::check("the message of the commit", message, all())
+}
+
+/// Closes the pull requests whose place this one took; a train that proposes more apps goes on without this one's. Their numbers.
+async fn supersede(place: &Place<'_>, draft: &Draft, pull: &PullRequest) -> Result<Vec<u64>, Error> {
+    let mut superseded = Vec::new();
+    let environment = &draft.environment;
+    if draft.is_train() {
+        for open in place.forge.list().await? {
+            let is_of = |section: &Section| open.head_branch == branch_of(environment, section.app.as_str());
+            if let Some(section) = draft.sections.iter().find(|section| is_of(section)) {
+                let words =
+                    format!("`{}` is proposed together with others by pull request #{} now.", section.app, pull.number);
+                place.forge.close(open.number, words).await?;
+                superseded.push(open.number);
+            }
+        }
+    } else if let Some(section) = draft.sections.first()
+        && let Some(open) = place.forge.find_open(&branch_of(environment, TRAIN)).await?
+        && let Some(rest) = without(place, &open, environment, &section.app).await?
+    {
+        if let Some(mut rest) = rest {
+            publish(place, &mut rest).await?;
+        } else {
+            let words = format!("`{}` is proposed by pull request #{} by itself now.", section.app, pull.number);
+            place.forge.close(open.number, words).await?;
+        }
+        superseded.push(open.number);
+    }
+    Ok(superseded)
+}
+
+/// The draft of an open train without an app; `Some(None)` where nothing is left of it, none where it has not got the app.
+async fn without(
+    place: &Place<'_>,
+    open: &PullRequest,
+    environment: &Name,
+    app: &Name,
+) -> Result<Option<Option<Draft>>, Error> {
+    let (state, head, environment, app) =
+        (place.state.clone(), open.head_commit.clone(), environment.clone(), app.clone());
+    blocking(move || {
+        let said = Trailers::parse(&state.mirror().describe(&head)?.0);
+        let (without, rest): (Vec<_>, Vec<_>) = said.into_iter().partition(|said| said.is_about(&environment, &app));
+        if without.is_empty() {
+            return Ok(None);
+        }
+        let Some(Origin::Promoted { from, at }) = rest.first().map(|said| said.origin.clone()) else {
+            return Ok(Some(None));
+        };
+        let route = Route { from, at, to: environment };
+        let apps = rest.into_iter().map(|said| said.app).collect();
+        let draft = promotion::draft(&state, &state.head()?, &route, &Which::These(apps))?;
+        Ok(Some(Some(draft).filter(|draft| !draft.sections.is_empty())))
+    })
+    .await
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Error, Trailers};
+use super::{Error, TRAIN, Trailers};
 use crate::git::{self, Commit, Mirror};
 use crate::name::Name;
+use crate::project::service::Service;
 use crate::reference::{Digest, ImageRef};
 use crate::state::State;
 
@@ -17,12 +18,19 @@ pub struct Provenance {
     pub commit: Commit,
     /// When it was made.
     pub at: Timestamp,
-    /// What it says about itself; none for a change by hand.
-    pub trailers: Option<Trailers>,
+    /// What it says about itself, for each app; empty for a change by hand.
+    pub trailers: Vec<Trailers>,
+}
+
+impl Provenance {
+    /// What it says of an app in an environment.
+    pub fn about(&self, environment: &Name, app: &Name) -> Option<&Trailers> {
+        self.trailers.iter().find(|trailers| trailers.is_about(environment, app))
+    }
 }
 
 /// How far back a declaration's history is looked at, in changes.
-const DEPTH: usize = 200;
+pub const DEPTH: usize = 200;
 
 /// Where an app's declaration in an environment came from; none where it is not declared.
 pub fn of(state: &State, head: &Commit, environment: &Name, app: &Name) -> Result<Option<Provenance>, Error> {
@@ -37,12 +45,38 @@ pub fn of(state: &State, head: &Commit, environment: &Name, app: &Name) -> Resul
 pub fn of_commit(mirror: &Mirror, commit: Commit) -> Result<Provenance, git::Error> {
     let (message, at) = mirror.describe(&commit)?;
     let mut trailers = Trailers::parse(&message);
-    if trailers.is_none()
+    if trailers.is_empty()
         && let Some(merged) = mirror.parents(&commit)?.get(1)
     {
         trailers = Trailers::parse(&mirror.describe(merged)?.0);
     }
     Ok(Provenance { commit, at, trailers })
+}
+
+/// What was said last of the images that an environment declares of an app: by the newest deployment all of whose images it
+/// declares still, while nothing but those changed since. A change by hand of another image ends what tests had told.
+pub fn said_of(
+    state: &State,
+    head: &Commit,
+    environment: &Name,
+    app: &Name,
+    declared: &BTreeMap<Name, Service>,
+) -> Result<Option<Trailers>, Error> {
+    let images = |services: &BTreeMap<Name, Service>| -> BTreeMap<Name, Option<ImageRef>> {
+        services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect()
+    };
+    let now = images(declared);
+    let path = state.rules(head)?.format.path(environment, app);
+    for commit in state.mirror().history(head, &path, DEPTH)? {
+        let then = state.declared(&commit, environment, app).ok().flatten();
+        if then.is_none_or(|then| images(&then.services) != now) {
+            return Ok(None);
+        }
+        if let Some(said) = of_commit(state.mirror(), commit)?.about(environment, app) {
+            return Ok(Some(said.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Since when a service of an environment has been at a digest without a break, looking back from `head`.
@@ -79,7 +113,7 @@ pub fn built_from(
 ) -> Result<BTreeMap<Name, ImageRef>, Error> {
     let mut said = Vec::new();
     for (name, commit) in state.mirror().refs("refs/heads/deploy/")? {
-        if name.ends_with(&format!("/{app}")) {
+        if name.ends_with(&format!("/{app}")) || name.ends_with(&format!("/{TRAIN}")) {
             said.extend(Trailers::parse(&state.mirror().describe(&commit)?.0));
         }
     }
@@ -90,6 +124,6 @@ pub fn built_from(
             said.extend(of_commit(state.mirror(), commit)?.trailers);
         }
     }
-    let ours = said.into_iter().filter(|trailers| trailers.app == *app && trailers.source == *source);
+    let ours = said.into_iter().filter(|trailers| trailers.app == *app && trailers.source.as_ref() == Some(source));
     Ok(ours.flat_map(|trailers| trailers.images).collect())
 }

@@ -5,6 +5,7 @@ pub mod edit;
 pub mod environment;
 pub mod format;
 pub mod freeze;
+pub mod keys;
 pub mod lint;
 pub mod policy;
 pub mod unmet;

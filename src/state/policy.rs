@@ -63,6 +63,9 @@ pub struct Policy {
     /// When nothing is merged.
     #[serde(default)]
     pub freeze: Vec<Freeze>,
+    /// Whether a deployment may leave out the environment before, for a reason that is kept.
+    #[serde(default)]
+    pub hotfix: bool,
     /// Whose statements count for `evidence`; none: what the proposed commit says of itself.
     #[serde(default)]
     pub evidence_by: Vec<KeyFile>,
@@ -164,6 +167,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Rules, DocumentError> {
         if raw.policy.soak.is_some() && raw.after.is_none() {
             return wrong(place, format!("`soak` of `{name}` needs `after`: it is the time spent in the one before"));
         }
+        if raw.policy.hotfix && raw.after.is_none() {
+            return wrong(place, format!("`hotfix` of `{name}` needs `after`: it leaves out the one before"));
+        }
         environments.push(Environment { name, after: raw.after.map(Spanned::into_inner), policy: raw.policy });
     }
     Ok(Rules { format, environments })
@@ -230,6 +236,10 @@ policy = { approvals = 1, soak = "24h", freeze = ["Fri 16:00 - Mon 08:00 Europe/
             (
                 two("name = \"live\"\npolicy = { soak = \"1h\" }"),
                 "state.toml:5:8: `soak` of `live` needs `after`: it is the time spent in the one before",
+            ),
+            (
+                two("name = \"live\"\npolicy = { hotfix = true }"),
+                "state.toml:5:8: `hotfix` of `live` needs `after`: it leaves out the one before",
             ),
             (
                 two("name = \"live\"\npolicy = { soak = \"soon\" }"),

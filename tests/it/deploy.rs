@@ -42,6 +42,17 @@ fn a_tested_commit_becomes_one_line_of_the_declared_state() {
     let changed: Vec<(&str, &str)> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
     assert_eq!(changed.len(), 1, "a one-line diff: {changed:?}");
     assert_eq!(before.lines().count(), after.lines().count());
+    dev.write("shop/README.md", "Words\n");
+    dev.commit("Words | for <b>");
+    dev.in_shop("deploy test").ok();
+    let since = dev.onramp("pr show 2").ok();
+    assert!(
+        since.stdout.contains("### Commits since") && since.stdout.contains(r"Words \| for \<b\> (Dev)"),
+        "{since}"
+    );
+    let took = &dev.onramp("release history shop test --json").ok().json()["history"][0]["lead"];
+    assert!(took.is_i64(), "from the project's commit to `test`: {took}");
+    dev.git("shop", &["reset", "-q", "--hard", "HEAD~1"]);
     let nothing = dev.in_shop("deploy test").ok();
     assert!(nothing.stdout.contains("nothing to propose"), "{nothing}");
     let status = dev.onramp("release status").ok();
@@ -54,6 +65,10 @@ fn the_policy_of_production_is_enforced() {
     dev.shop();
     dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "X"));
     dev.commit("X");
+    dev.in_shop("deploy production --reason").arg("Logins fail").fails(Class::Usage);
+    let hotfix = dev.in_shop("deploy production --skip staging --reason").arg("Logins fail").fails(Class::Security);
+    assert!(hotfix.stderr.contains("production takes no hotfix: its policy has no `hotfix = true`"), "{hotfix}");
+    dev.in_shop("deploy production --skip test --reason").arg("Logins fail").fails(Class::Usage);
     dev.in_shop("deploy production").ok();
     let refused = dev.onramp("pr merge 1").fails(Class::Security);
     for lack in ["approv", "unit", "smoke", "staging"] {

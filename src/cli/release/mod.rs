@@ -1,5 +1,7 @@
-//! `onramp release …`: what the environments run.
+//! `onramp release …`: what the environments run, and what they ran.
 
+mod history;
+mod metrics;
 mod status;
 
 use clap::Subcommand;
@@ -8,11 +10,12 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::Verdict;
 
-/// See what the environments run.
+/// See what the environments run, what they ran, and how well changes get there.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp release status
-  onramp release status --json
+  onramp release history shop production
+  onramp release metrics --html deliveries.html
 ")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -22,6 +25,8 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Status(status::Arguments),
+    History(history::Arguments),
+    Metrics(metrics::Arguments),
 }
 
 impl Arguments {
@@ -29,6 +34,8 @@ impl Arguments {
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         match self.command {
             Command::Status(arguments) => arguments.run(cx).await,
+            Command::History(arguments) => arguments.run(cx).await,
+            Command::Metrics(arguments) => arguments.run(cx).await,
         }
     }
 }

@@ -101,7 +101,7 @@ impl Side {
 }
 
 /// The state repository; without one there is nothing to look at.
-async fn open(cx: &Context) -> Result<Arc<State>, Failure> {
+pub(super) async fn open(cx: &Context) -> Result<Arc<State>, Failure> {
     cx.settings.state()?;
     Ok(cx.state().await?.expect("it is set"))
 }

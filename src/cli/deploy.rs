@@ -1,7 +1,5 @@
 //! `onramp deploy`
 
-mod report;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,18 +7,25 @@ use super::context::Context;
 use super::failure::Failure;
 use super::forge::Desk;
 use super::output::Verdict;
+use super::proposed;
 use crate::engine::Credentials;
 use crate::files::FileError;
-use crate::images::contents::Reader;
+use crate::git::{Commit, RepoUrl, Worktree};
 use crate::name::Name;
 use crate::project::Lock;
-use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan};
+use crate::release::background::Pages;
+use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan, Reason};
+use crate::release::draft::Section;
 use crate::release::image::Workshop;
-use crate::release::proposal;
+use crate::release::proposal::{self, Merging};
 use crate::release::{self, provenance};
 use crate::sandbox::record::Record;
+use crate::state::{AppState, State};
 use crate::task::blocking;
 use crate::{images, registry};
+
+/// The most commits that a pull request names.
+const COMMITS: usize = 50;
 
 /// Propose this commit for an environment: build, push, and open a pull request on the state repository.
 ///
@@ -31,6 +36,7 @@ use crate::{images, registry};
   onramp deploy test
   onramp deploy production --message 'Faster search'
   onramp deploy test --dry-run
+  onramp deploy production --skip staging --reason 'Logins fail since 10:30'
 ")]
 pub struct Arguments {
     /// The environment, as state.toml names it
@@ -38,6 +44,12 @@ pub struct Arguments {
     /// Why, for the pull request and the commit
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    /// A hotfix: leave out the environment before, where the policy has `hotfix = true`
+    #[arg(long, value_name = "ENV", requires = "reason")]
+    skip: Option<Name>,
+    /// Why it is left out: one line, kept in the commit
+    #[arg(long, value_name = "TEXT", requires = "skip")]
+    reason: Option<Reason>,
 }
 
 impl Arguments {
@@ -49,13 +61,13 @@ impl Arguments {
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
         // Of the same moment as the source: later edits are not what is deployed.
-        let mut evidence = evidence(cx, &project.root).await?;
+        let evidence = evidence(cx, &project.root).await?;
         let desk = Desk::open(cx).await?;
         let head = desk.head()?;
         let app = &project.manifest.name;
         let declared = desk.state.app(&head, &self.environment, app)?;
         let rules = desk.state.rules(&head)?;
-        let plan = deployment::plan(&Inputs {
+        let mut plan = deployment::plan(&Inputs {
             manifest: &project.manifest,
             lock: &Lock::load(&project.root)?,
             registry: cx.settings.registry()?,
@@ -65,6 +77,10 @@ impl Arguments {
             declared: declared.as_ref(),
             built: &provenance::built_from(&desk.state, &head, app, &source)?,
         })?;
+        plan.made = Some(worktree.time(&source)?);
+        if let (Some(skip), Some(reason)) = (&self.skip, &self.reason) {
+            plan = plan.skipping(rules.environment(&self.environment)?, skip, reason)?;
+        }
         if !cx.proceed(&plan) {
             return Ok(Verdict::Ok);
         }
@@ -82,14 +98,13 @@ impl Arguments {
         };
         // What was built now can only have a signature if it was built like this before, and signed since.
         cx.signed(&images.values().cloned().collect::<Vec<_>>()).await?;
-        let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
-        let declared = declared.as_ref().map(|declared| &declared.services);
-        evidence.images = release::contents::differences(&reader, declared, &images).await;
-        let Desk { state, forge, me, registries } = &desk;
-        let outcome =
-            proposal::propose(state, (&**forge, registries), me, &plan, images, evidence, self.message).await?;
-        cx.report(&report::proposed(&plan, outcome));
-        Ok(Verdict::Ok)
+        let state = desk.state.clone();
+        let mut draft = blocking(move || proposal::deployment(&state, &plan, images, evidence)).await?;
+        draft.message = self.message;
+        if let Some(section) = draft.sections.first_mut() {
+            since(&desk.state, &head, declared.as_ref(), section, &worktree, &project.root)?;
+        }
+        proposed::propose(cx, &desk, draft, Merging::Policy).await
     }
 }
 
@@ -105,6 +120,31 @@ async fn credentials(plan: &Plan) -> BTreeMap<String, Credentials> {
         }
     }
     found
+}
+
+/// Adds the project's commits since what the environment runs, and where they are looked at.
+fn since(
+    state: &State,
+    head: &Commit,
+    declared: Option<&AppState>,
+    section: &mut Section,
+    worktree: &Worktree,
+    root: &Path,
+) -> Result<(), Failure> {
+    let (app, environment) = (&section.app, &section.trailers.environment);
+    let said = match declared {
+        Some(declared) => provenance::said_of(state, head, environment, app, &declared.services)?,
+        None => None,
+    };
+    let previous = said.and_then(|said| said.source);
+    let directory = root.strip_prefix(&worktree.root).unwrap_or(Path::new("")).display().to_string();
+    if let Some(previous) = previous {
+        // A commit that is not here, in a shallow clone or after a forced push, is one that nothing is since.
+        section.background.commits = worktree.log(&directory, Some(&previous), COMMITS).unwrap_or_default();
+    }
+    let origin = worktree.remote("origin")?.and_then(|url| url.parse::<RepoUrl>().ok());
+    section.background.pages = origin.as_ref().and_then(Pages::of);
+    Ok(())
 }
 
 /// What `onramp test` found on exactly this code.
