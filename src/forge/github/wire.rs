@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::forge::{Comment, Person, PullRequest, Standing};
+use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
 use crate::git::Commit;
 
 pub(super) fn person(login: String) -> Person {
@@ -76,6 +76,55 @@ pub(super) struct RawSha {
 #[derive(Deserialize)]
 pub(super) struct RawMerge {
     pub(super) sha: Commit,
+}
+
+/// `GET /repos/{owner}/{repo}/commits/{ref}/check-runs`
+#[derive(Deserialize)]
+pub(super) struct RawChecks {
+    pub(super) total_count: u64,
+    pub(super) check_runs: Vec<RawCheck>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawCheck {
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+}
+
+/// `GET /repos/{owner}/{repo}/commits/{ref}/status`
+#[derive(Deserialize)]
+pub(super) struct RawStatuses {
+    pub(super) total_count: u64,
+    pub(super) statuses: Vec<RawStatus>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawStatus {
+    context: String,
+    state: String,
+}
+
+impl From<RawCheck> for Check {
+    fn from(raw: RawCheck) -> Self {
+        let outcome = match (raw.status.as_str(), raw.conclusion.as_deref()) {
+            ("completed", Some("success" | "neutral" | "skipped")) => Outcome::Passed,
+            ("completed", _) => Outcome::Failed,
+            _ => Outcome::Running,
+        };
+        Self { name: raw.name, outcome }
+    }
+}
+
+impl From<RawStatus> for Check {
+    fn from(raw: RawStatus) -> Self {
+        let outcome = match raw.state.as_str() {
+            "success" => Outcome::Passed,
+            "pending" => Outcome::Running,
+            _ => Outcome::Failed,
+        };
+        Self { name: raw.context, outcome }
+    }
 }
 
 /// GitHub calls the author of a deleted account ghost.
