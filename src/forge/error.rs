@@ -108,6 +108,14 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
+    /// Somebody proposed the same branch between our look and our proposal.
+    #[error("{host} has a pull request of this branch by now: {detail}")]
+    Exists {
+        /// The forge's host.
+        host: String,
+        /// The forge's own messages.
+        detail: String,
+    },
     /// The forge does not accept what we sent.
     #[error("{host} refused to {what}: {detail} (HTTP {status})")]
     Invalid {
@@ -142,13 +150,26 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The same, but for the refusal of a second pull request of one branch: 422 of GitHub, 409 of the others, each in words
+    /// that say so.
+    pub(super) fn or_exists(self) -> Self {
+        match self {
+            Self::Invalid { host, status: 409 | 422, detail, .. } if detail.contains("already exists") => {
+                Self::Exists { host, detail }
+            }
+            other => other,
+        }
+    }
+}
+
 impl Fault for Error {
     fn class(&self) -> Class {
         match self {
             Self::Git(error) => error.class(),
             Self::Record(error) => error.class(),
             Self::NoPull { .. } | Self::Full { .. } => Class::Usage,
-            Self::NotOpen { .. } | Self::Moved { .. } => Class::Conflict,
+            Self::NotOpen { .. } | Self::Moved { .. } | Self::Exists { .. } => Class::Conflict,
             Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
             Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
@@ -166,6 +187,7 @@ impl Fault for Error {
                 token::variables(*kind, host).join(", "),
                 token::program(*kind)
             )),
+            Self::Exists { .. } => Some("the same command finds it now, and brings it up to date".to_owned()),
             Self::NotFound { .. } => {
                 Some("a private repository looks like this to a token without the right to see it".to_owned())
             }
@@ -184,7 +206,7 @@ impl Fault for Error {
     fn next(&self) -> Vec<String> {
         match self {
             Self::Git(error) => error.next(),
-            Self::NoPull { .. } => vec!["onramp pr list".to_owned()],
+            Self::NoPull { .. } | Self::Exists { .. } => vec!["onramp pr list".to_owned()],
             Self::NotOpen { number, .. } | Self::Moved { number, .. } => vec![format!("onramp pr show {number}")],
             Self::NoToken { kind, host } | Self::Refused { kind, host, .. } => vec![token::login(*kind, Some(host))],
             Self::Forbidden { kind, host, .. } | Self::NotFound { kind, host, .. } => {

@@ -148,8 +148,8 @@ impl Forge for Gitea {
         Box::pin(async move {
             let Proposal { title, body, head_branch, base_branch } = proposal;
             let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
-            let pull: RawPull = self.http.send(Method::POST, &["pulls"], "open a pull request", &request).await?;
-            Ok(pull.into())
+            let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
+            Ok(sent.map_err(Error::or_exists)?.into())
         })
     }
 
@@ -229,10 +229,10 @@ impl Forge for Gitea {
     }
 }
 
-/// The server's own words: `message`, and lists of `errors`.
+/// The server's own words: `message`, and lists of `errors`; or nothing but a text.
 fn words(answer: &Value) -> Vec<String> {
     let errors = answer["errors"].as_array().into_iter().flatten();
-    std::iter::once(&answer["message"]).chain(errors).filter_map(Value::as_str).map(str::to_owned).collect()
+    [answer, &answer["message"]].into_iter().chain(errors).filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -245,6 +245,7 @@ mod tests {
             json!({"message": "pull request already exists for these targets [id: 1]", "url": "https://h/api/swagger"});
         assert_eq!(words(&answer), ["pull request already exists for these targets [id: 1]"]);
         assert_eq!(words(&json!({"message": "no", "errors": ["user does not exist"]})), ["no", "user does not exist"]);
+        assert_eq!(words(&json!("Please try again later")), ["Please try again later"]);
         assert!(words(&Value::Null).is_empty());
     }
 }

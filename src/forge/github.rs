@@ -162,8 +162,8 @@ impl Forge for GitHub {
         Box::pin(async move {
             let Proposal { title, body, head_branch, base_branch } = proposal;
             let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
-            let pull: RawPull = self.http.send(Method::POST, &["pulls"], "open a pull request", &request).await?;
-            Ok(pull.into())
+            let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
+            Ok(sent.map_err(Error::or_exists)?.into())
         })
     }
 

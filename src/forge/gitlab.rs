@@ -4,8 +4,8 @@
 //! path under `/projects/{id}`.
 //!
 //! An approval on GitLab is of the merge request, whatever it holds by then. Here it is of what the merge request held when
-//! it was approved: GitLab keeps the times of approvals and of the versions that were pushed. One whose time it does not
-//! tell (before 17.6) counts for nothing that can be pushed over.
+//! it was approved: GitLab keeps the times of approvals and of the versions that were pushed. Older servers tell an
+//! approval's time in a note of their own only; one without any time is of nothing.
 
 mod wire;
 
@@ -60,21 +60,35 @@ impl GitLab {
     async fn with_approvals(&self, raw: RawMergeRequest) -> Result<PullRequest, Error> {
         let number = raw.iid;
         let what = format!("list the approvals of merge request {number}");
-        let raw_approvals: RawApprovals = self.http.get(self.at(number, &["approvals"]), &what).await?;
+        let pull = raw.pull().ok_or_else(|| self.http.unreachable(&what, "it names no commit"))?;
+        let given: RawApprovals = self.http.get(self.at(number, &["approvals"]), &what).await?;
+        if given.approved_by.is_empty() {
+            return Ok(pull);
+        }
+        let mut url = self.at(number, &["versions"]);
+        url.query_pairs_mut().append_pair("per_page", "100");
+        let versions: Vec<RawVersion> = self.http.pages(url, &what).await?;
+        let untimed = given.approved_by.iter().any(|approval| approval.approved_at.is_none());
+        let notes = if untimed { self.notes(number).await? } else { Vec::new() };
         let mut approvals = Vec::new();
-        if !raw_approvals.approved_by.is_empty() {
-            let mut url = self.at(number, &["versions"]);
-            url.query_pairs_mut().append_pair("per_page", "100");
-            let versions: Vec<RawVersion> = self.http.pages(url, &what).await?;
-            for approval in raw_approvals.approved_by {
-                let before = |version: &&RawVersion| approval.approved_at.is_some_and(|at| version.created_at <= at);
-                if let Some(seen) = versions.iter().filter(before).max_by_key(|version| version.created_at) {
-                    approvals.push(Approval { by: person(&approval.user), commit: seen.head_commit_sha.clone() });
-                }
+        for approval in given.approved_by {
+            let noted = || notes.iter().filter(|note| note.approves(&approval.user)).map(|note| note.created_at).max();
+            let Some(at) = approval.approved_at.or_else(noted) else { continue };
+            let seen = versions.iter().filter(|version| version.created_at <= at);
+            if let Some(version) = seen.max_by_key(|version| version.created_at) {
+                approvals.push(Approval { by: person(&approval.user), commit: version.head_commit_sha.clone() });
             }
         }
-        let pull = raw.pull().ok_or_else(|| self.http.unreachable(&what, "it names no commit"))?;
         Ok(PullRequest { approvals, ..pull })
+    }
+
+    /// `GET …/merge_requests/{iid}/notes`: the latest hundred, newest first.
+    async fn notes(&self, number: u64) -> Result<Vec<RawNote>, Error> {
+        let mut url = self.at(number, &["notes"]);
+        for (key, value) in [("sort", "desc"), ("order_by", "created_at"), ("per_page", "100")] {
+            url.query_pairs_mut().append_pair(key, value);
+        }
+        self.http.get(url, &format!("list the notes of merge request {number}")).await
     }
 
     async fn one(&self, number: u64) -> Result<PullRequest, Error> {
@@ -193,7 +207,8 @@ impl Forge for GitLab {
                 "title": title, "description": body, "source_branch": head_branch, "target_branch": base_branch,
             });
             let what = "open a merge request";
-            let raw: RawMergeRequest = self.http.send(Method::POST, &["merge_requests"], what, &request).await?;
+            let sent = self.http.send(Method::POST, &["merge_requests"], what, &request).await;
+            let raw: RawMergeRequest = sent.map_err(Error::or_exists)?;
             // The commit of a new one may not be known yet.
             match raw.pull() {
                 Some(pull) => Ok(pull),
@@ -216,13 +231,10 @@ impl Forge for GitLab {
         Box::pin(async move { self.ask(number, &Reviewer::logins_and_teams(&reviewers).0).await })
     }
 
-    /// `GET …/merge_requests/{iid}/notes`: the latest, without what GitLab itself notes.
+    /// Without what GitLab itself notes.
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
         Box::pin(async move {
-            let mut url = self.at(number, &["notes"]);
-            url.query_pairs_mut().append_pair("sort", "desc").append_pair("order_by", "created_at");
-            url.query_pairs_mut().append_pair("per_page", "100");
-            let notes: Vec<RawNote> = self.http.get(url, &format!("list the notes of merge request {number}")).await?;
+            let notes = self.notes(number).await?;
             Ok(notes.into_iter().rev().filter(|note| !note.system).map(Comment::from).collect())
         })
     }

@@ -69,9 +69,16 @@ pub(super) struct RawVersion {
 #[derive(Deserialize)]
 pub(super) struct RawNote {
     author: RawUser,
-    created_at: Timestamp,
+    pub(super) created_at: Timestamp,
     body: String,
     pub(super) system: bool,
+}
+
+impl RawNote {
+    /// Whether GitLab notes here that this person approved. Nobody else can write such a note.
+    pub(super) fn approves(&self, user: &RawUser) -> bool {
+        self.system && self.author.id == user.id && self.body == "approved this merge request"
+    }
 }
 
 #[derive(Deserialize)]
