@@ -3,7 +3,7 @@
 use super::{Standing, token};
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
-use crate::git;
+use crate::git::{self, Commit};
 use crate::settings::ForgeKind;
 
 /// What can go wrong with a forge.
@@ -52,6 +52,19 @@ pub enum Error {
         /// What changed.
         detail: String,
     },
+    /// Its checks did not all pass, or not in time.
+    #[error("the checks of {} in pull request {number} have not all passed; {detail}", commit.short())]
+    Unchecked {
+        /// Its number.
+        number: u64,
+        /// The commit that they are of.
+        commit: Commit,
+        /// Which.
+        detail: String,
+    },
+    /// Nothing checks commits there.
+    #[error("the local forge has no checks to wait for")]
+    NoChecks,
     /// The settings name no forge that can be talked to.
     #[error("the forge cannot be used: {detail}")]
     Setting {
@@ -168,7 +181,8 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.class(),
             Self::Record(error) => error.class(),
-            Self::NoPull { .. } | Self::Full { .. } => Class::Usage,
+            Self::NoPull { .. } | Self::Full { .. } | Self::NoChecks => Class::Usage,
+            Self::Unchecked { .. } => Class::Failed,
             Self::NotOpen { .. } | Self::Moved { .. } | Self::Exists { .. } => Class::Conflict,
             Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
@@ -181,6 +195,10 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.hint(),
             Self::Record(error) => error.hint(),
+            Self::Unchecked { .. } => {
+                Some("nothing was merged; --timeout says how long to wait for checks that are not done".to_owned())
+            }
+            Self::NoChecks => Some("leave --wait out".to_owned()),
             Self::Moved { .. } => Some("nothing was merged; look at it again, then merge".to_owned()),
             Self::NoToken { kind, host } => Some(format!(
                 "looked in {}, in {}'s settings and in git's credential helpers",
@@ -207,7 +225,9 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.next(),
             Self::NoPull { .. } | Self::Exists { .. } => vec!["onramp pr list".to_owned()],
-            Self::NotOpen { number, .. } | Self::Moved { number, .. } => vec![format!("onramp pr show {number}")],
+            Self::NotOpen { number, .. } | Self::Moved { number, .. } | Self::Unchecked { number, .. } => {
+                vec![format!("onramp pr show {number}")]
+            }
             Self::NoToken { kind, host } | Self::Refused { kind, host, .. } => vec![token::login(*kind, Some(host))],
             Self::Forbidden { kind, host, .. } | Self::NotFound { kind, host, .. } => {
                 vec![token::status(*kind, host)]

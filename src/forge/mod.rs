@@ -3,7 +3,7 @@
 //! [`github`], [`gitlab`] and [`gitea`] (and Forgejo) speak to a server's API through `http`; [`local`] needs no server
 //! because it keeps its pull requests in the state repository itself.
 
-mod checks;
+pub mod checks;
 mod error;
 pub mod gitea;
 pub mod github;

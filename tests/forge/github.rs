@@ -14,7 +14,8 @@ use crate::prism::{Prism, home, status_of};
 use crate::proposal;
 use crate::server::{answer, scripted};
 
-fn github(port: u16) -> GitHub {
+/// The forge at a server of this machine.
+pub fn github(port: u16) -> GitHub {
     let api = format!("http://127.0.0.1:{port}");
     let repository = format!("{api}/acme/state.git").parse().unwrap();
     let place = Place::of(onramp::settings::ForgeKind::Github, Some(&api), &repository).unwrap();
@@ -43,7 +44,8 @@ fn contract(prefer: Option<&'static str>) -> GitHub {
     github(prefer.map_or_else(|| prism().port, |prefer| prism().preferring(prefer)))
 }
 
-const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+/// The head of its pull requests.
+pub const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 
 #[tokio::test]
 async fn every_request_is_one_that_github_describes() {

@@ -6,6 +6,7 @@ mod github;
 mod gitlab;
 mod prism;
 mod server;
+mod waits;
 
 use onramp::forge::Proposal;
 

@@ -55,6 +55,8 @@ fn the_policy_of_production_is_enforced() {
     dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "X"));
     dev.commit("X");
     dev.in_shop("deploy production").ok();
+    let waits = dev.onramp("pr merge 1 --wait").fails(Class::Usage);
+    assert!(waits.stderr.contains("the local forge has no checks to wait for"), "{waits}");
     let refused = dev.onramp("pr merge 1").fails(Class::Security);
     for lack in ["approv", "unit", "smoke", "staging"] {
         assert!(refused.stderr.contains(lack), "{lack}: {refused}");
