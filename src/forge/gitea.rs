@@ -174,6 +174,16 @@ impl Forge for Gitea {
         })
     }
 
+    /// `POST …/issues/{index}/labels`, which takes names.
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let what = format!("label pull request {number}");
+            let segments = ["issues", &number.to_string(), "labels"];
+            self.http.tell(Method::POST, &segments, &what, &json!({ "labels": labels })).await?;
+            self.one(number).await
+        })
+    }
+
     /// `GET …/issues/{index}/comments`, which has no pages.
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
         Box::pin(async move {

@@ -188,6 +188,16 @@ impl Forge for GitHub {
         })
     }
 
+    /// `POST /repos/{owner}/{repo}/issues/{issue_number}/labels`
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let what = format!("label pull request {number}");
+            let segments = ["issues", &number.to_string(), "labels"];
+            self.http.tell(Method::POST, &segments, &what, &json!({ "labels": labels })).await?;
+            self.one(number).await
+        })
+    }
+
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
         Box::pin(async move { self.said(&self.raw(number).await?).await })
     }

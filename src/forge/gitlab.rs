@@ -172,17 +172,9 @@ impl GitLab {
             self.http.send(Method::PUT, &segments, &what, &body).await.map_err(|error| match error {
                 // 405: not mergeable now; 406 and 422: conflicts; 409: its head moved.
                 Error::Invalid { status: 405 | 406 | 409 | 422, detail, .. } => Error::Moved { number, detail },
-                other => self.not_allowed(other, &what),
+                other => not_allowed(other, &what),
             })?;
         Ok(merged.merge_commit_sha.or(merged.squash_commit_sha).unwrap_or(checked.head))
-    }
-
-    /// GitLab answers 401 to whom it knows well, but does not let do this. The token was just good for a question.
-    fn not_allowed(&self, error: Error, what: &str) -> Error {
-        match error {
-            Error::Refused { kind, host, detail, .. } => Error::Forbidden { kind, host, what: what.to_owned(), detail },
-            other => other,
-        }
     }
 }
 
@@ -231,6 +223,13 @@ impl Forge for GitLab {
         Box::pin(async move { self.ask(number, &Reviewer::logins_and_teams(&reviewers).0).await })
     }
 
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let what = format!("label merge request {number}");
+            self.change(number, &what, &json!({ "add_labels": labels.join(",") })).await
+        })
+    }
+
     /// Without what GitLab itself notes.
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
         Box::pin(async move {
@@ -277,7 +276,7 @@ impl Forge for GitLab {
             let told = self.http.tell(Method::POST, &segments, &what, &json!({ "sha": commit })).await;
             told.map_err(|error| match error {
                 Error::Invalid { status: 409, detail, .. } => Error::Moved { number, detail },
-                other => self.not_allowed(other, &what),
+                other => not_allowed(other, &what),
             })?;
             self.one(number).await
         })
@@ -285,6 +284,14 @@ impl Forge for GitLab {
 
     fn merge(&self, number: u64, checked: Checked) -> Answer<'_, Commit> {
         Box::pin(self.merge_checked(number, checked))
+    }
+}
+
+/// GitLab answers 401 to whom it knows well, but does not let do this. The token was just good for a question.
+fn not_allowed(error: Error, what: &str) -> Error {
+    match error {
+        Error::Refused { kind, host, detail, .. } => Error::Forbidden { kind, host, what: what.to_owned(), detail },
+        other => other,
     }
 }
 

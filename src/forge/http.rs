@@ -140,7 +140,7 @@ impl Http {
             }
             let failure = match request.send().await {
                 Ok(response) if response.status().is_server_error() => format!("HTTP {}", response.status().as_u16()),
-                Ok(response) => match self.soon(&response).filter(|_| attempt < TRIES) {
+                Ok(response) => match soon(&response).filter(|_| attempt < TRIES) {
                     Some(wait) => {
                         tokio::time::sleep(wait).await;
                         attempt += 1;
@@ -156,13 +156,6 @@ impl Http {
             tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
             attempt += 1;
         }
-    }
-
-    /// How long until the limit ends that an answer tells of, where that is soon.
-    fn soon(&self, response: &Response) -> Option<Duration> {
-        let limited = matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
-        let seconds = number(response.headers(), RETRY_AFTER.as_str()).filter(|_| limited)?;
-        (0..=PATIENCE).contains(&seconds).then(|| Duration::from_secs(seconds.unsigned_abs()))
     }
 
     /// An answer that is none of our mistakes, or the error that it means.
@@ -241,6 +234,13 @@ impl Http {
     pub(super) fn unreachable(&self, what: &str, detail: &str) -> Error {
         Error::Unreachable { host: self.place.host.clone(), what: what.to_owned(), detail: detail.to_owned() }
     }
+}
+
+/// How long until the limit ends that an answer tells of, where that is soon.
+fn soon(response: &Response) -> Option<Duration> {
+    let limited = matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
+    let seconds = number(response.headers(), RETRY_AFTER.as_str()).filter(|_| limited)?;
+    (0..=PATIENCE).contains(&seconds).then(|| Duration::from_secs(seconds.unsigned_abs()))
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<i64> {

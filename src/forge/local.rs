@@ -50,6 +50,8 @@ struct Record {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reviewers: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     approval: Vec<Approval>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     comment: Vec<Comment>,
@@ -103,6 +105,7 @@ impl Local {
             state: record.state,
             approvals: record.approval.clone(),
             reviewers: record.reviewers.clone(),
+            labels: record.labels.clone(),
             url: format!("onramp pr show {number}"),
             created: record.created,
             updated,
@@ -182,6 +185,7 @@ impl Local {
                 created: Timestamp::now(),
                 author: self.me(),
                 reviewers: Vec::new(),
+                labels: Vec::new(),
                 approval: Vec::new(),
                 comment: Vec::new(),
             };
@@ -213,6 +217,16 @@ impl Local {
         }
         record.reviewers.append(&mut new);
         self.push(&pull, &data, &record, "Ask for reviews")
+    }
+
+    fn label_now(&self, number: u64, mut labels: Vec<String>) -> Result<PullRequest, Error> {
+        let (mut record, pull, data) = self.open(number)?;
+        labels.retain(|label| !record.labels.contains(label));
+        if labels.is_empty() {
+            return Ok(pull);
+        }
+        record.labels.append(&mut labels);
+        self.push(&pull, &data, &record, "Label")
     }
 
     fn words(&self, body: String) -> Comment {
@@ -303,6 +317,10 @@ impl Forge for Local {
 
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
         self.answer(move |this| this.ask_review_now(number, &reviewers))
+    }
+
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        self.answer(move |this| this.label_now(number, labels))
     }
 
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {

@@ -3,6 +3,7 @@
 //! [`github`], [`gitlab`] and [`gitea`] (and Forgejo) speak to a server's API through `http`; [`local`] needs no server
 //! because it keeps its pull requests in the state repository itself.
 
+pub mod asking;
 pub mod checks;
 mod error;
 pub mod gitea;
@@ -10,6 +11,7 @@ pub mod github;
 pub mod gitlab;
 mod http;
 pub mod local;
+pub mod owners;
 mod place;
 pub mod token;
 
@@ -94,6 +96,8 @@ pub struct PullRequest {
     pub approvals: Vec<Approval>,
     /// Who is asked to look at it.
     pub reviewers: Vec<String>,
+    /// What it is labelled with.
+    pub labels: Vec<String>,
     /// Where a person looks at it: a page, or for the local forge a command.
     pub url: String,
     /// When it was proposed.
@@ -172,6 +176,12 @@ impl Reviewer {
     }
 }
 
+/// Whether this is a label that every forge takes: one line of at most fifty signs, without a comma.
+pub fn is_label(text: &str) -> bool {
+    let fits = |sign: char| sign != ',' && !sign.is_control();
+    text.trim() == text && (1..=50).contains(&text.chars().count()) && text.chars().all(fits)
+}
+
 /// What a new pull request says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
@@ -219,6 +229,9 @@ pub trait Forge: Send + Sync {
     /// Asks people and teams to look at an open pull request, beside those who were asked before. Whom this forge cannot
     /// ask is not in the answer's `reviewers`.
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest>;
+
+    /// Labels a pull request with these, beside what it is labelled with.
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest>;
 
     /// What was said about a pull request, oldest first. Of very many only the latest.
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>>;

@@ -123,7 +123,7 @@ fn origin(repository: &RepoUrl, host: &str) -> String {
     own.map_or_else(|| format!("https://{host}"), |url| url.origin().ascii_serialization())
 }
 
-/// A repository's path on a forge that lies below a path of its host: https://acme.test/gitlab/group/state. Addresses for
+/// A repository's path on a forge that lies below a path of its host: `https://acme.test/gitlab/group/state`. Addresses for
 /// ssh do not have that path.
 fn below<'a>(api: &Url, repository: &RepoUrl, path: &'a str) -> &'a str {
     let root = api.path().trim_matches('/');

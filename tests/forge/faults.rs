@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use onramp::error::{Class, Fault};
 use onramp::forge::gitea::Gitea;
 use onramp::forge::github::GitHub;
@@ -41,7 +42,7 @@ async fn asked(kind: ForgeKind, given: String) -> (Error, usize) {
 #[tokio::test]
 async fn each_refusal_has_its_class() {
     let words = r#"{"message":"Not so"}"#;
-    for kind in SERVERS {
+    join_all(SERVERS.map(async |kind| {
         for (status, class, times) in [
             ("401 Unauthorized", Class::Auth, 1),
             ("403 Forbidden", Class::Auth, 1),
@@ -64,7 +65,8 @@ async fn each_refusal_has_its_class() {
             "gh"
         };
         assert!(error.next()[0].starts_with(&format!("{program} ")), "{:?}", error.next());
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -87,7 +89,7 @@ async fn an_answer_that_is_none_is_told_as_such() {
 
 #[tokio::test]
 async fn what_could_happen_twice_is_asked_once_and_what_passes_is_asked_again() {
-    for kind in SERVERS {
+    join_all(SERVERS.map(async |kind| {
         let server = scripted(vec![answer("502 Bad Gateway", "", "")]);
         let error = forge(kind, &server).create(proposal()).await.unwrap_err();
         assert_eq!((error.class(), server.lines().len()), (Class::Net, 1), "{kind:?}");
@@ -99,7 +101,8 @@ async fn what_could_happen_twice_is_asked_once_and_what_passes_is_asked_again() 
         let server = scripted(vec![limited, answer("403 Forbidden", "", "{}")]);
         let error = forge(kind, &server).create(proposal()).await.unwrap_err();
         assert_eq!((error.class(), server.lines().len()), (Class::Auth, 2), "{kind:?}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -53,6 +53,7 @@ async fn every_request_is_one_that_gitea_describes() {
     assert_eq!(gitea.comments(7).await.unwrap()[0].body, "Why?");
     gitea.comment(7, "Superseded by #8".into()).await.unwrap();
     assert_eq!(gitea.close(7, "Superseded by #8".into()).await.unwrap().number, 7);
+    assert_eq!(gitea.label(7, vec!["urgent".into(), "shop".into()]).await.unwrap().labels, ["urgent"]);
     let checks = gitea.checks(&pull).await.unwrap();
     let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
     assert_eq!(checks, [("lint", Outcome::Passed), ("state", Outcome::Running)]);

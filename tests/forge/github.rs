@@ -69,6 +69,7 @@ async fn every_request_is_one_that_github_describes() {
     assert!(!pull.reviewers.contains(&"ana@acme.test".to_owned()));
     assert_eq!(github.approve(1347, &HEAD.parse().unwrap()).await.unwrap().number, 1347);
 
+    assert_eq!(github.label(1347, vec!["bug".into()]).await.unwrap().labels, ["bug"]);
     let checks = github.checks(&pull).await.unwrap();
     let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
     let names = ["mighty_readme", "continuous-integration/jenkins", "security/brakeman"];

@@ -52,6 +52,7 @@ async fn every_request_is_one_that_gitlab_documents() {
     assert_eq!(said.iter().map(|comment| comment.body.as_str()).collect::<Vec<_>>(), ["Why?"]);
     gitlab.comment(7, "Superseded by !8".into()).await.unwrap();
     assert_eq!(gitlab.close(7, "Superseded by !8".into()).await.unwrap().number, 7);
+    assert_eq!(gitlab.label(7, vec!["urgent".into(), "shop".into()]).await.unwrap().labels, ["urgent"]);
     let checks = gitlab.checks(&pull).await.unwrap();
     let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
     assert_eq!(checks, [("lint", Outcome::Passed), ("state", Outcome::Running), ("pipeline", Outcome::Passed)]);

@@ -43,7 +43,7 @@ async fn waited(
     (checks::wait(&github, &pull, limit, &Silent).await, server)
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn checks_that_run_are_waited_for() {

@@ -54,7 +54,12 @@ fn the_policy_of_production_is_enforced() {
     dev.shop();
     dev.write("shop/src/index.php", dev.read("shop/src/index.php").replace("Our products", "X"));
     dev.commit("X");
-    dev.in_shop("deploy production").ok();
+    dev.own("environments/production/ @acme/ops\n");
+    let nobody = dev.in_shop("deploy production --reviewer a/b/c").fails(Class::Usage);
+    assert!(nobody.stderr.contains("--reviewer `a/b/c` is nobody"), "{nobody}");
+    dev.in_shop("deploy production --reviewer @hopper --label urgent").ok();
+    let shown = dev.onramp("pr show 1").ok();
+    assert!(shown.stdout.contains("approved by nobody yet, asked: hopper, ops, labelled: urgent"), "{shown}");
     let waits = dev.onramp("pr merge 1 --wait").fails(Class::Usage);
     assert!(waits.stderr.contains("the local forge has no checks to wait for"), "{waits}");
     let refused = dev.onramp("pr merge 1").fails(Class::Security);

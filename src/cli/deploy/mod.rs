@@ -5,18 +5,20 @@ mod report;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::asking::Asking;
 use super::context::Context;
 use super::failure::Failure;
-use super::forge::Desk;
+use super::forge::{Desk, headline};
 use super::output::Verdict;
 use crate::engine::Credentials;
 use crate::files::FileError;
+use crate::forge::checks;
 use crate::images::contents::Reader;
 use crate::name::Name;
 use crate::project::Lock;
 use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan};
 use crate::release::image::Workshop;
-use crate::release::proposal;
+use crate::release::proposal::{self, Outcome};
 use crate::release::{self, provenance};
 use crate::sandbox::record::Record;
 use crate::task::blocking;
@@ -31,6 +33,8 @@ use crate::{images, registry};
   onramp deploy test
   onramp deploy production --message 'Faster search'
   onramp deploy test --dry-run
+  onramp deploy production --reviewer @acme/platform --label urgent
+  onramp deploy test --wait --timeout 30m
 ")]
 pub struct Arguments {
     /// The environment, as state.toml names it
@@ -38,6 +42,11 @@ pub struct Arguments {
     /// Why, for the pull request and the commit
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
+    /// Wait until every check that the forge has of the proposed commit has passed, as long as --timeout says
+    #[arg(long)]
+    wait: bool,
 }
 
 impl Arguments {
@@ -46,6 +55,7 @@ impl Arguments {
         if cx.offline {
             return Err(Failure::usage("`deploy` pushes an image and a branch; --offline forbids it"));
         }
+        self.asking.check()?;
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
         // Of the same moment as the source: later edits are not what is deployed.
@@ -86,8 +96,16 @@ impl Arguments {
         let declared = declared.as_ref().map(|declared| &declared.services);
         evidence.images = release::contents::differences(&reader, declared, &images).await;
         let Desk { state, forge, me, registries } = &desk;
-        let outcome =
+        let mut outcome =
             proposal::propose(state, (&**forge, registries), me, &plan, images, evidence, self.message).await?;
+        if let Outcome::Proposed { pull, merged: None, .. } = &mut outcome {
+            **pull = self.asking.about(cx, &desk, (**pull).clone(), head, &plan.file).await?;
+            if self.wait {
+                // Whoever ends the wait knows where it is.
+                cx.observer.note(&format!("proposed: {}", headline(pull)));
+                checks::wait(&*desk.forge, pull, cx.timeout, &*cx.observer).await?;
+            }
+        }
         cx.report(&report::proposed(&plan, outcome));
         Ok(Verdict::Ok)
     }

@@ -70,9 +70,11 @@ impl Report for Shown {
         let approvals: Vec<String> = pull.approved_by().map(|person| neutral_line(&person.name, 40)).collect();
         let reviewers: Vec<String> = pull.reviewers.iter().map(|name| neutral_line(name, 60)).collect();
         let reviewers = if reviewers.is_empty() { String::new() } else { format!(", asked: {}", reviewers.join(", ")) };
+        let labels: Vec<String> = pull.labels.iter().map(|label| neutral_line(label, 60)).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!(", labelled: {}", labels.join(", ")) };
         let approvals = if approvals.is_empty() { "nobody yet".to_owned() } else { approvals.join(", ") };
         format!(
-            "{}\n  by {} from {} into {}\n  approved by {approvals}{reviewers}\n{}\n{}\n\n{}{}",
+            "{}\n  by {} from {} into {}\n  approved by {approvals}{reviewers}{labels}\n{}\n{}\n\n{}{}",
             headline(pull),
             neutral_line(&pull.author.name, 60),
             neutral_line(&pull.head_branch, 120),

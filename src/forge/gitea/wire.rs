@@ -41,6 +41,13 @@ pub(super) struct RawPull {
     requested_reviewers: Option<Vec<RawUser>>,
     #[serde(default)]
     requested_reviewers_teams: Option<Vec<RawTeam>>,
+    #[serde(default)]
+    labels: Option<Vec<RawLabel>>,
+}
+
+#[derive(Deserialize)]
+struct RawLabel {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +148,7 @@ impl From<RawPull> for PullRequest {
             state,
             approvals: Vec::new(),
             reviewers: people.chain(teams).collect(),
+            labels: raw.labels.into_iter().flatten().map(|label| label.name).collect(),
             url: raw.html_url,
             created: raw.created_at,
             updated: raw.updated_at,

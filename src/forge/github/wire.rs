@@ -30,6 +30,8 @@ pub(super) struct RawPull {
     pub(super) requested_reviewers: Option<Vec<RawUser>>,
     #[serde(default)]
     pub(super) requested_teams: Option<Vec<RawTeam>>,
+    #[serde(default)]
+    pub(super) labels: Option<Vec<RawLabel>>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,11 @@ pub(super) struct RawTeam {
 #[derive(Deserialize)]
 pub(super) struct RawUser {
     pub(super) login: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawLabel {
+    pub(super) name: String,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +156,7 @@ impl From<RawPull> for PullRequest {
         let teams = raw.requested_teams.into_iter().flatten().map(|team| team.slug);
         Self {
             reviewers: people.chain(teams).collect(),
+            labels: raw.labels.into_iter().flatten().map(|label| label.name).collect(),
             number: raw.number,
             title: raw.title,
             body: raw.body.unwrap_or_default(),

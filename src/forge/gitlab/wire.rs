@@ -37,6 +37,8 @@ pub(super) struct RawMergeRequest {
     #[serde(default)]
     pub(super) reviewers: Option<Vec<RawUser>>,
     #[serde(default)]
+    labels: Vec<String>,
+    #[serde(default)]
     pub(super) detailed_merge_status: Option<String>,
     #[serde(default)]
     pub(super) head_pipeline: Option<RawPipeline>,
@@ -144,6 +146,7 @@ impl RawMergeRequest {
             state,
             approvals: Vec::new(),
             reviewers: self.reviewers.iter().flatten().map(|user| user.username.clone()).collect(),
+            labels: self.labels.clone(),
             url: self.web_url.clone(),
             created: self.created_at,
             updated: self.updated_at,
