@@ -2,6 +2,7 @@
 //!
 //! <https://docs.github.com/en/rest/pulls/pulls>, `/pulls/reviews` and `/branches/branches`; each call names its path.
 
+pub mod app;
 mod organisation;
 mod wire;
 

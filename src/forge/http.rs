@@ -89,7 +89,18 @@ impl Http {
         what: &str,
         body: &Value,
     ) -> Result<T, Error> {
-        self.parsed(self.call(method, self.place.url(segments), what, Some(body)).await?, what).await
+        self.send_to(method, self.place.url(segments), what, body).await
+    }
+
+    /// The same, of what is under no repository's URL.
+    pub(super) async fn send_to<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: Url,
+        what: &str,
+        body: &Value,
+    ) -> Result<T, Error> {
+        self.parsed(self.call(method, url, what, Some(body)).await?, what).await
     }
 
     /// The same, where nothing in the answer matters.

@@ -270,7 +270,14 @@ pub async fn connect(
         return Err(Error::Offline);
     }
     let place = Place::of(kind, setting.api.as_deref(), mirror.url())?;
-    let token = token_for(&place, variable).await?;
+    let app = match kind {
+        ForgeKind::Github => github::app::token(&place, timeout, variable).await?,
+        _ => None,
+    };
+    let token = match app {
+        Some(token) => token,
+        None => token_for(&place, variable).await?,
+    };
     Ok(match kind {
         ForgeKind::Gitlab => Box::new(gitlab::GitLab::new(place, token, timeout)?),
         ForgeKind::Gitea => Box::new(gitea::Gitea::new(place, token, timeout)?),

@@ -88,6 +88,11 @@ impl Place {
         self.path.rsplit_once('/').map_or(&self.path, |(owner, _)| owner)
     }
 
+    /// The name of the repository, without its owner.
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit_once('/').map_or(&self.path, |(_, name)| name)
+    }
+
     /// The URL of a path under the repository's, each segment escaped.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         let repository: Vec<&str> = match self.kind {

@@ -1,14 +1,18 @@
 //! GitHub's API as GitHub itself describes it: Prism serves its `OpenAPI` description, refuses requests that do not match
 //! it, and answers with its examples. Faults that an example cannot show come from a small server in the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use onramp::error::{Class, Fault};
-use onramp::forge::github::GitHub;
+use onramp::forge::github::{GitHub, app};
 use onramp::forge::token::Token;
 use onramp::forge::{Checked, Error, Forge, Outcome, Place, Reviewer, Standing};
+use onramp::settings::ForgeKind;
 
 use crate::prism::{Prism, home, status_of};
 use crate::proposal;
@@ -18,7 +22,7 @@ use crate::server::{answer, scripted};
 pub fn github(port: u16) -> GitHub {
     let api = format!("http://127.0.0.1:{port}");
     let repository = format!("{api}/acme/state.git").parse().unwrap();
-    let place = Place::of(onramp::settings::ForgeKind::Github, Some(&api), &repository).unwrap();
+    let place = Place::of(ForgeKind::Github, Some(&api), &repository).unwrap();
     let token = Token::new("ghp_secret", "GH_TOKEN").unwrap();
     GitHub::new(place, token, Duration::from_secs(20)).unwrap()
 }
@@ -261,19 +265,88 @@ async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
     assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));
 }
 
-#[tokio::test]
-async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
-    let setting = onramp::settings::Forge {
-        kind: onramp::settings::ForgeKind::Github,
-        api: Some("https://git.nowhere.test/api/v3".to_owned()),
+/// A new RSA key, as GitHub gives apps one, and its public half.
+fn app_key(directory: &Path) -> PathBuf {
+    let openssl = |arguments: &[&str]| {
+        let status = Command::new("openssl").current_dir(directory).args(arguments).stderr(Stdio::null()).status();
+        assert!(status.expect("openssl is needed: apt-get install openssl").success(), "openssl {arguments:?}");
     };
+    openssl(&["genrsa", "-traditional", "-out", "app.pem", "2048"]);
+    openssl(&["rsa", "-in", "app.pem", "-pubout", "-out", "app.pub"]);
+    directory.join("app.pem")
+}
+
+#[tokio::test]
+async fn an_app_gets_a_token_of_one_repository_for_what_its_key_signs() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = app_key(directory.path());
+    let place = |port: u16| {
+        let api = format!("http://127.0.0.1:{port}");
+        Place::of(ForgeKind::Github, Some(&api), &format!("{api}/acme/state.git").parse().unwrap()).unwrap()
+    };
+    let limit = Duration::from_secs(20);
+    let token = app::of(&place(prism().port), "1234", &key, limit).await.unwrap();
+    assert_eq!(token.origin, "the GitHub App 1234");
+
+    let server = scripted(vec![answer("200 OK", "", r#"{"id":7}"#), answer("201 Created", "", r#"{"token":"ghs_x"}"#)]);
+    app::of(&place(server.port), "1234", &key, limit).await.unwrap();
+    assert_eq!(server.lines(), ["GET /repos/acme/state/installation", "POST /app/installations/7/access_tokens"]);
+    // What was sent is what the key signed: openssl says so.
+    let head = server.requests.lock().unwrap()[0].clone();
+    let signed = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap();
+    let (text, signature) = signed.rsplit_once('.').unwrap();
+    std::fs::write(directory.path().join("text"), text).unwrap();
+    std::fs::write(directory.path().join("signature"), URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+    let verify = ["dgst", "-sha256", "-verify", "app.pub", "-signature", "signature", "text"];
+    let verified = Command::new("openssl").current_dir(directory.path()).args(verify).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&verified.stdout), "Verified OK\n");
+    let claims = text.split_once('.').unwrap().1;
+    let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert_eq!(claims["iss"], "1234");
+    assert_eq!(
+        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+        600,
+        "GitHub takes ten minutes at most"
+    );
+
+    let error = app::of(&place(1), "1234", &directory.path().join("app.pub"), limit).await.unwrap_err();
+    assert_eq!(error.to_string(), "the forge cannot be used: ONRAMP_GITHUB_APP_KEY leads to no RSA key in PEM");
+    assert_eq!(app::of(&place(1), "12/34", &key, limit).await.unwrap_err().class(), Class::Config);
+}
+
+/// What connecting to a forge at `https://git.nowhere.test` comes to.
+async fn connected(kind: ForgeKind, variables: &[(&str, &str)]) -> Result<(), Error> {
+    let setting = onramp::settings::Forge { kind, api: Some("https://git.nowhere.test/api/v3".to_owned()) };
     let cache = tempfile::tempdir().unwrap();
     let url = "https://git.nowhere.test/acme/state.git".parse().unwrap();
     let mirror = onramp::git::Mirror::new(cache.path(), url, onramp::git::Wanted::Branches);
     let me = onramp::git::Identity { name: "Ada".to_owned(), email: "ada@acme.test".to_owned() };
-    let connected = onramp::forge::connect(&setting, &mirror, &me, false, Duration::from_secs(5), &|_| None).await;
-    let error = connected.err().expect("there is no token for a host that is nowhere");
-    assert_eq!(error.class(), Class::Auth);
-    assert!(error.to_string().contains("git.nowhere.test"), "{error}");
-    assert!(!error.next().is_empty(), "{error}");
+    let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+    onramp::forge::connect(&setting, &mirror, &me, false, Duration::from_secs(5), &variable).await.map(drop)
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
+    for (kind, cure) in [
+        (ForgeKind::Github, "gh auth login --hostname git.nowhere.test"),
+        (ForgeKind::Gitlab, "glab auth login --hostname git.nowhere.test"),
+        (ForgeKind::Gitea, "tea login add --url https://git.nowhere.test"),
+    ] {
+        // Those of other servers do not count.
+        let others =
+            [("GH_TOKEN", "x"), ("GITLAB_TOKEN", "x"), ("GITEA_SERVER_TOKEN", "x"), ("ONRAMP_GITHUB_APP_ID", "1")];
+        let error = connected(kind, &others).await.expect_err("there is no token for a host that is nowhere");
+        assert_eq!((error.class(), error.next()), (Class::Auth, vec![cure.to_owned()]), "{error}");
+        assert_eq!(error.to_string(), "there is no token for git.nowhere.test");
+    }
+    for (kind, variables) in [
+        (ForgeKind::Github, [("GH_ENTERPRISE_TOKEN", "x"), ("", "")]),
+        (ForgeKind::Gitlab, [("GITLAB_TOKEN", "x"), ("GITLAB_HOST", "git.nowhere.test")]),
+        (ForgeKind::Gitea, [("GITEA_SERVER_TOKEN", "x"), ("GITEA_SERVER_URL", "https://git.nowhere.test")]),
+    ] {
+        connected(kind, &variables).await.unwrap();
+    }
+    let half = [("ONRAMP_GITHUB_APP_ID", "1"), ("ONRAMP_GITHUB_APP_HOST", "git.nowhere.test")];
+    let error = connected(ForgeKind::Github, &half).await.unwrap_err();
+    assert!(error.to_string().ends_with("ONRAMP_GITHUB_APP_ID and ONRAMP_GITHUB_APP_KEY go together"), "{error}");
 }
