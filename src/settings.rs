@@ -20,15 +20,41 @@ use crate::text;
 pub enum ForgeKind {
     /// GitHub, or a GitHub Enterprise server.
     Github,
+    /// GitLab, the public one or a company's own.
+    Gitlab,
+    /// Gitea or Forgejo, which has the same API.
+    #[serde(alias = "forgejo")]
+    Gitea,
     /// No server: pull requests are kept in the state repository itself.
     Local,
 }
 
 impl ForgeKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Github, Self::Gitlab, Self::Gitea, Self::Local];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = if name == "forgejo" { "gitea" } else { name };
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// As people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Github => "GitHub",
+            Self::Gitlab => "GitLab",
+            Self::Gitea => "Gitea or Forgejo",
+            Self::Local => "local forge",
+        }
+    }
+
     /// The name that files and `ONRAMP_FORGE` use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Gitea => "gitea",
             Self::Local => "local",
         }
     }
@@ -87,7 +113,7 @@ pub fn mirrors<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Mi
 pub struct Forge {
     /// Its kind.
     pub kind: ForgeKind,
-    /// Base URL of its API; GitHub's public one when absent.
+    /// Base URL of its API. When absent it is GitHub's public one, or the one at the host of the state repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
 }
@@ -235,7 +261,7 @@ pub const VARIABLES: [(&str, &str); 6] = [
     ("ONRAMP_CATALOG", "URL of the catalog"),
     ("ONRAMP_REGISTRY", "host[:port] of the registry"),
     ("ONRAMP_STATE", "URL of the state repository"),
-    ("ONRAMP_FORGE", "kind of the forge: github or local"),
+    ("ONRAMP_FORGE", "kind of the forge: github, gitlab, gitea (Forgejo, too) or local"),
     ("ONRAMP_CACHE_LIMIT", "how much the cache of image layers may hold: 10 GB"),
     ("ONRAMP_HOSTNAMES_PORT", "the loopback port that services are reached at by name: 8443"),
 ];
@@ -257,14 +283,16 @@ impl Settings {
         };
         let forge_kind = match variable("ONRAMP_FORGE").as_deref() {
             None | Some("") => None,
-            Some("github") => Some(ForgeKind::Github),
-            Some("local") => Some(ForgeKind::Local),
+            Some(name) if ForgeKind::named(name).is_some() => ForgeKind::named(name),
             Some(other) => {
                 return Err(document::wrong_at(
                     std::path::Path::new("ONRAMP_FORGE"),
                     other,
                     other,
-                    format!("`{}` is no kind of forge: github or local", crate::text::neutral_line(other, 40)),
+                    format!(
+                        "`{}` is no kind of forge: github, gitlab, gitea or local",
+                        crate::text::neutral_line(other, 40)
+                    ),
                 ));
             }
         };
@@ -385,7 +413,12 @@ mod tests {
         assert_eq!(settings.state().unwrap(), "/other.git");
         assert_eq!(settings.state.unwrap().origin, "ONRAMP_STATE");
         assert_eq!(settings.registry.unwrap().origin, paths.settings.display().to_string());
-        assert!(Settings::resolve(&paths, |n| (n == "ONRAMP_FORGE").then(|| "svn".into())).is_err());
+        let forge = |name: &str| {
+            let settings = Settings::resolve(&paths, |n| (n == "ONRAMP_FORGE").then(|| name.into()));
+            settings.map(|settings| settings.forge.unwrap().value.kind)
+        };
+        assert_eq!((forge("gitlab").unwrap(), forge("forgejo").unwrap()), (ForgeKind::Gitlab, ForgeKind::Gitea));
+        assert!(forge("svn").is_err());
         std::fs::write(&paths.settings, "schema = 1\n[cache]\nlimit = \"2 GB\"\n").unwrap();
         let limit = |variable: Option<&str>| {
             let read = |name: &str| variable.filter(|_| name == "ONRAMP_CACHE_LIMIT").map(str::to_owned);

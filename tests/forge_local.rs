@@ -49,6 +49,10 @@ async fn a_pull_request_lives_from_proposal_to_merge() {
     assert_eq!(ada.find_open("deploy/test/shop").await.unwrap().as_ref(), Some(&pull));
     assert_eq!(ada.find_open("deploy/test/other").await.unwrap(), None);
 
+    ada.label(1, vec!["urgent".into(), "shop".into()]).await.unwrap();
+    let labelled = bob.label(1, vec!["shop".into(), "late".into()]).await.unwrap();
+    assert_eq!(labelled.labels, ["urgent", "shop", "late"]);
+
     let approved = bob.approve(1, &commit).await.unwrap();
     let people: Vec<&str> = approved.approved_by().map(|person| person.id.as_str()).collect();
     assert_eq!(people, ["bob@acme.test"]);
@@ -71,7 +75,7 @@ async fn a_pull_request_lives_from_proposal_to_merge() {
     let history = company.git(&["log", "--format=%an %s", "refs/pull/1/data"]);
     assert_eq!(
         history.lines().map(|line| line.rsplit_once(' ').map_or(line, |(a, _)| a).to_owned()).collect::<Vec<_>>(),
-        ["ada Merge as", "bob Approve", "bob Approve", "ada Propose: Change"]
+        ["ada Merge as", "bob Approve", "bob Approve", "bob", "ada", "ada Propose: Change"]
     );
     let error = bob.approve(1, &commit).await.unwrap_err();
     assert!(matches!(error, Error::NotOpen { number: 1, state: Standing::Merged }));

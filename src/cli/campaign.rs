@@ -16,8 +16,8 @@ use crate::campaign::journal::{Begin, Journal};
 use crate::campaign::report::Campaign;
 use crate::campaign::{Doing, Goal, Outcome, Place, Run, Stop, Target, Waves, target};
 use crate::files;
-use crate::forge::github::{self, GitHub};
-use crate::forge::{self, token};
+use crate::forge;
+use crate::forge::github::GitHub;
 use crate::git::{Identity, Mirror, Snapshot, Wanted};
 use crate::settings::ForgeKind;
 use crate::task::blocking;
@@ -216,10 +216,8 @@ async fn organisation_of(cx: &Context, organisation: &str) -> Result<Vec<Target>
     }
     let setting = cx.settings.forge.as_ref().map(|setting| &setting.value);
     let api = setting.filter(|setting| setting.kind == ForgeKind::Github).and_then(|setting| setting.api.as_deref());
-    let place = github::Place::of_organisation(api, organisation)?;
-    let variable = |name: &str| std::env::var(name).ok();
-    let token = token::find(place.host(), &variable).await;
-    let token = token.ok_or_else(|| forge::Error::NoToken { host: place.host().to_owned() })?;
+    let place = forge::Place::of_organisation(api, organisation)?;
+    let token = forge::token_for(&place, &|name| std::env::var(name).ok()).await?;
     let github = GitHub::new(place, token, cx.timeout)?;
     let repositories = cx.waiting("list the organisation's repositories", github.repositories(organisation)).await?;
     if repositories.is_empty() {

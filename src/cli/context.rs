@@ -365,7 +365,7 @@ impl Context {
         Ok(())
     }
 
-    /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent.
+    /// Whether the forge can be talked to with what is set: a token was found. Nothing is sent, but what asks for an app's token.
     pub async fn forge_access(&self) -> Result<(), String> {
         let (Some(forge), Some(state)) = (&self.settings.forge, &self.settings.state) else { return Ok(()) };
         let url: RepoUrl = state.value.parse().map_err(|error: crate::git::Error| error.to_string())?;

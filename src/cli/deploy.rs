@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::asking::Asking;
 use super::context::Context;
 use super::failure::Failure;
 use super::forge::Desk;
@@ -11,8 +12,11 @@ use super::proposed;
 use crate::engine::Credentials;
 use crate::files::FileError;
 use crate::git::{Commit, RepoUrl, Worktree};
+use crate::images::about;
 use crate::name::Name;
 use crate::project::Lock;
+use crate::reference::Digest;
+use crate::registry::Registry;
 use crate::release::background::Pages;
 use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan, Reason};
 use crate::release::draft::Section;
@@ -36,7 +40,10 @@ const COMMITS: usize = 50;
   onramp deploy test
   onramp deploy production --message 'Faster search'
   onramp deploy test --dry-run
+  onramp deploy test --image sha256:…                     what CI built and pushed
   onramp deploy production --skip staging --reason 'Logins fail since 10:30'
+  onramp deploy production --reviewer @acme/platform --label urgent
+  onramp deploy test --wait --timeout 30m
 ")]
 pub struct Arguments {
     /// The environment, as state.toml names it
@@ -44,12 +51,17 @@ pub struct Arguments {
     /// Why, for the pull request and the commit
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    /// What was pushed under this digest, instead of building this commit
+    #[arg(long, value_name = "sha256:…")]
+    image: Option<Digest>,
     /// A hotfix: leave out the environment before, where the policy has `hotfix = true`
     #[arg(long, value_name = "ENV", requires = "reason")]
     skip: Option<Name>,
     /// Why it is left out: one line, kept in the commit
     #[arg(long, value_name = "TEXT", requires = "skip")]
     reason: Option<Reason>,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Arguments {
@@ -58,10 +70,11 @@ impl Arguments {
         if cx.offline {
             return Err(Failure::usage("`deploy` pushes an image and a branch; --offline forbids it"));
         }
+        self.asking.check()?;
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
         // Of the same moment as the source: later edits are not what is deployed.
-        let evidence = evidence(cx, &project.root).await?;
+        let mut evidence = evidence(cx, &project.root).await?;
         let desk = Desk::open(cx).await?;
         let head = desk.head()?;
         let app = &project.manifest.name;
@@ -78,6 +91,19 @@ impl Arguments {
             built: &provenance::built_from(&desk.state, &head, app, &source)?,
         })?;
         plan.made = Some(worktree.time(&source)?);
+        if let Some(digest) = &self.image {
+            plan = plan.given(digest)?;
+            for image in plan.reused.values() {
+                // What nobody can pull is no deployment, and what was made of another commit was not tested by this one's tests.
+                let registry = Registry::of_user(image.registry(), &cx.registries).await?;
+                let facts = cx.waiting(&format!("look for {}", image.path()), registry.facts(image)).await?;
+                if facts.labels.get(about::REVISION).map(String::as_str) != Some(source.as_str()) {
+                    cx.observer
+                        .note("the image does not say that it is of this commit, so what tests found here is not told");
+                    evidence = Evidence::default();
+                }
+            }
+        }
         if let (Some(skip), Some(reason)) = (&self.skip, &self.reason) {
             plan = plan.skipping(rules.environment(&self.environment)?, skip, reason)?;
         }
@@ -104,7 +130,7 @@ impl Arguments {
         if let Some(section) = draft.sections.first_mut() {
             since(&desk.state, &head, declared.as_ref(), section, &worktree, &project.root)?;
         }
-        proposed::propose(cx, &desk, draft, Merging::Policy).await
+        proposed::propose(cx, &desk, draft, Merging::Policy, &self.asking).await
     }
 }
 

@@ -60,6 +60,19 @@ impl Desk {
         Place { state, forge: &**forge, registries, me, secrets }
     }
 
+    /// The state repository and a pull request as they are by now: others merge and approve while one waits. A pull request
+    /// that proposes something else by now is a conflict.
+    pub async fn again(&self, cx: &Context, pull: &PullRequest) -> Result<PullRequest, Failure> {
+        let (state, offline) = (self.state.clone(), cx.offline);
+        cx.waiting("fetch the state repository", blocking(move || state.refresh(offline))).await?;
+        let now = self.forge.get(pull.number).await?;
+        if now.head_commit != pull.head_commit {
+            let detail = format!("it proposes {} now, not {}", now.head_commit.short(), pull.head_commit.short());
+            return Err(forge::Error::Moved { number: pull.number, detail }.into());
+        }
+        Ok(now)
+    }
+
     /// Holds a pull request against the policy of its base branch.
     pub async fn examine(&self, pull: &PullRequest) -> Result<Gate, Failure> {
         Ok(gate::examine(&self.state, &self.me, pull, &self.registries, jiff::Timestamp::now()).await?)

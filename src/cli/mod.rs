@@ -2,6 +2,7 @@
 
 mod add;
 mod adopt;
+mod asking;
 mod attest;
 mod block;
 mod campaign;

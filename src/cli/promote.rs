@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::asking::Asking;
 use super::context::Context;
 use super::failure::Failure;
 use super::forge::Desk;
@@ -37,6 +38,8 @@ pub struct Arguments {
     /// Why, for the pull request and the commit
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Arguments {
@@ -51,6 +54,7 @@ impl Arguments {
             Err(none) if none.is_empty() => Which::One(cx.project()?.manifest.name),
             Err(apps) => Which::These(apps.into_iter().collect::<BTreeSet<_>>()),
         };
+        self.asking.check()?;
         let desk = Desk::open(cx).await?;
         let (state, head) = (desk.state.clone(), desk.head()?);
         let route = Route { from: self.from, at: head.clone(), to: self.to };
@@ -61,6 +65,6 @@ impl Arguments {
             return Ok(Verdict::Ok);
         }
         cx.signed(&draft.images()).await?;
-        proposed::propose(cx, &desk, draft, Merging::Policy).await
+        proposed::propose(cx, &desk, draft, Merging::Policy, &self.asking).await
     }
 }

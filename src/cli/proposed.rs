@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::asking::Asking;
 use super::context::Context;
 use super::failure::Failure;
 use super::forge::{Desk, headline, missing};
@@ -35,11 +36,22 @@ struct Proposed {
 }
 
 /// Proposes a draft that was shown, and reports. With [`Merging::Now`] what is not let through is an error, and stays proposed.
-pub async fn propose(cx: &Context, desk: &Desk, mut draft: Draft, merging: Merging) -> Result<Verdict, Failure> {
+pub async fn propose(
+    cx: &Context,
+    desk: &Desk,
+    mut draft: Draft,
+    merging: Merging,
+    asking: &Asking,
+) -> Result<Verdict, Failure> {
     let reader = Reader::new(&cx.paths.cache, false, &cx.registries, cx.observer.clone());
     cx.waiting("compare images", contents::compare(&reader, &mut draft)).await;
     let nothing = nothing(&draft);
-    let outcome = proposal::propose(&desk.place(), draft, merging).await?;
+    let files = draft.sections.iter().map(|section| section.file.clone()).collect();
+    let mut outcome = proposal::propose(&desk.place(), draft, merging).await?;
+    if let Outcome::Proposed { pull, merged: None, .. } = &mut outcome {
+        **pull = asking.about(cx, desk, (**pull).clone(), files).await?;
+        asking.waited(cx, desk, pull).await?;
+    }
     let refused = match &outcome {
         Outcome::Proposed { pull, gate, merged: None, .. } if merging == Merging::Now => gate.require(pull.number),
         _ => Ok(()),

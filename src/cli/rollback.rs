@@ -1,5 +1,6 @@
 //! `onramp rollback`
 
+use super::asking::Asking;
 use super::context::Context;
 use super::failure::Failure;
 use super::forge::Desk;
@@ -35,6 +36,8 @@ pub struct Arguments {
     /// Why, for the pull request and the commit
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Arguments {
@@ -47,6 +50,7 @@ impl Arguments {
             Some(app) => app,
             None => cx.project()?.manifest.name,
         };
+        self.asking.check()?;
         let desk = Desk::open(cx).await?;
         let (state, head, environment) = (desk.state.clone(), desk.head()?, self.environment);
         let mut draft = blocking(move || rollback::draft(&state, &head, &environment, &app, &self.to)).await?;
@@ -56,6 +60,6 @@ impl Arguments {
         }
         cx.signed(&draft.images()).await?;
         let merging = if self.now { Merging::Now } else { Merging::Policy };
-        proposed::propose(cx, &desk, draft, merging).await
+        proposed::propose(cx, &desk, draft, merging, &self.asking).await
     }
 }

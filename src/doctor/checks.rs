@@ -171,12 +171,13 @@ pub(super) async fn state(machine: &Machine) -> Option<Finding> {
 /// The forge.
 pub(super) async fn forge(machine: &Machine, access: impl Future<Output = Result<(), String>>) -> Option<Finding> {
     let set = &machine.settings.forge.as_ref()?.value;
+    let (name, cure) = (set.kind.name(), forge::token::login(set.kind, None));
     let look = async {
         match (set.kind, access.await) {
             (ForgeKind::Local, _) => Finding::well("forge", "local: pull requests are kept in the state repository"),
-            (ForgeKind::Github, Ok(())) => Finding::well("forge", "github, with a token"),
-            (ForgeKind::Github, Err(why)) => Finding::ill("forge", format!("github: {why}"), "gh auth login"),
+            (_, Ok(())) => Finding::well("forge", format!("{name}, with a token")),
+            (_, Err(why)) => Finding::ill("forge", format!("{name}: {why}"), &*cure),
         }
     };
-    Some(limited("forge", "gh auth login", look).await)
+    Some(limited("forge", &cure, look).await)
 }

@@ -2,182 +2,54 @@
 //!
 //! <https://docs.github.com/en/rest/pulls/pulls>, `/pulls/reviews` and `/branches/branches`; each call names its path.
 
+pub mod app;
 mod organisation;
-mod place;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::Once;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER, USER_AGENT};
-use reqwest::{Client, Method, Response, StatusCode, Url};
-use serde::de::DeserializeOwned;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use wire::{RawBranch, RawComment, RawMerge, RawPull, RawReview, person};
+use wire::{RawBranch, RawChecks, RawComment, RawMerge, RawPull, RawReview, RawStatuses, person};
 
+use super::http::{Dialect, Http};
 use super::token::Token;
-pub use place::Place;
-use place::is_loopback;
-
-use super::{Answer, Approval, Checked, Comment, Error, Forge, Proposal, PullRequest, Reviewer, Standing};
+use super::{
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
+    as_checked,
+};
 use crate::git::Commit;
 use crate::text::neutral_line;
 
-/// The most of one answer that is read, in bytes.
-const PAGE_CAP: usize = 4 * 1024 * 1024;
-const PAGE_CAP_SHOWN: &str = "4 MiB";
-/// The most pages of a list, at 100 entries each.
-const PAGES: usize = 10;
-const PAGES_SHOWN: &str = "1000 entries";
 /// Entries on a page.
 const PER_PAGE: u64 = 100;
-/// How often a call that changes nothing twice is tried when the server fails.
-const TRIES: u32 = 3;
 /// Calls at once, for lists whose entries need one each.
 const AT_ONCE: usize = 8;
 
 /// One repository on a GitHub.
 pub struct GitHub {
-    place: Place,
-    token: Token,
-    client: Client,
-    headers: HeaderMap,
+    http: Http,
 }
 
 impl GitHub {
     /// Talks about the repository at `place` with `token`. `timeout` is for each call.
     pub fn new(place: Place, token: Token, timeout: Duration) -> Result<Self, Error> {
-        // reqwest is built without a crypto provider of its own; whoever installs one first has done it for all.
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let mut builder = Client::builder().timeout(timeout).redirect(reqwest::redirect::Policy::none());
-        if is_loopback(place.api.host_str().unwrap_or_default()) {
-            builder = builder.no_proxy();
-        }
-        let client = builder
-            .build()
-            .map_err(|error| Error::Setting { detail: neutral_line(&crate::error::chain(&error), 300) })?;
-        let headers = [
-            (ACCEPT, HeaderValue::from_static("application/json")),
-            (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28")),
-            (USER_AGENT, HeaderValue::from_static(concat!("onramp/", env!("CARGO_PKG_VERSION")))),
-        ];
-        Ok(Self { place, token, client, headers: headers.into_iter().collect() })
-    }
-
-    /// One call. Failures that may pass are tried again, unless the call is a POST: what it made may be there already.
-    async fn call(&self, method: Method, url: Url, what: &str, body: Option<&Value>) -> Result<Response, Error> {
-        if !self.place.owns(&url) {
-            return Err(self.unreachable(what, "it sent us to another host"));
-        }
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", self.token.secret()))
-            .map_err(|_| self.unreachable(what, "the token cannot stand in a header"))?;
-        authorization.set_sensitive(true);
-        let tries = if method == Method::POST { 1 } else { TRIES };
-        let mut attempt = 1;
-        loop {
-            let mut request = self.client.request(method.clone(), url.clone()).headers(self.headers.clone());
-            request = request.header(AUTHORIZATION, authorization.clone());
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let failure = match request.send().await {
-                Ok(response) if response.status().is_server_error() => format!("HTTP {}", response.status().as_u16()),
-                Ok(response) => return self.sort(response, what).await,
-                Err(error) => neutral_line(&crate::error::chain(&error.without_url()), 300),
-            };
-            if attempt == tries {
-                return Err(self.unreachable(what, &failure));
-            }
-            tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
-            attempt += 1;
-        }
-    }
-
-    /// An answer that is none of our mistakes, or the error that it means.
-    async fn sort(&self, response: Response, what: &str) -> Result<Response, Error> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let host = self.place.host.clone();
-        let what = what.to_owned();
-        if matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
-            && let Some(reset) = limit(status, response.headers())
-        {
-            return Err(Error::Limited { host, reset });
-        }
-        if status.is_redirection() {
-            let detail = format!("{}/{} has moved; set its new URL", self.place.owner, self.place.name);
-            return Err(Error::Setting { detail });
-        }
-        let detail = match self.read(response, &what).await {
-            Ok(bytes) => said(&bytes),
-            Err(_) => "its words cannot be read".to_owned(),
+        let dialect = Dialect {
+            headers: &[("x-github-api-version", "2022-11-28")],
+            limit: ("x-ratelimit-remaining", "x-ratelimit-reset"),
+            words,
         };
-        Err(match status {
-            StatusCode::UNAUTHORIZED => Error::Refused { host, origin: self.token.origin.clone(), detail },
-            StatusCode::FORBIDDEN => Error::Forbidden { host, what, detail },
-            StatusCode::NOT_FOUND => {
-                Error::NotFound { host, what: format!("{}/{} to {what}", self.place.owner, self.place.name) }
-            }
-            _ => Error::Invalid { host, what, status: status.as_u16(), detail },
-        })
-    }
-
-    async fn read(&self, mut response: Response, what: &str) -> Result<Vec<u8>, Error> {
-        let too_much = || Error::TooMuch { host: self.place.host.clone(), what: what.to_owned(), cap: PAGE_CAP_SHOWN };
-        let mut bytes = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if bytes.len() + chunk.len() > PAGE_CAP => return Err(too_much()),
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Ok(None) => return Ok(bytes),
-                Err(error) => {
-                    let detail = crate::error::chain(&error.without_url());
-                    return Err(self.unreachable(what, &neutral_line(&detail, 300)));
-                }
-            }
-        }
-    }
-
-    async fn parsed<T: DeserializeOwned>(&self, response: Response, what: &str) -> Result<T, Error> {
-        let bytes = self.read(response, what).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| self.unreachable(what, &neutral_line(&format!("its answer cannot be read: {error}"), 300)))
-    }
-
-    /// A whole list, page after page.
-    async fn pages<T: DeserializeOwned>(&self, first: Url, what: &str) -> Result<Vec<T>, Error> {
-        let mut all = Vec::new();
-        let mut next = Some(first);
-        for _ in 0..PAGES {
-            let Some(url) = next else { return Ok(all) };
-            let response = self.call(Method::GET, url, what, None).await?;
-            next = next_page(response.headers());
-            all.extend(self.parsed::<Vec<T>>(response, what).await?);
-        }
-        match next {
-            None => Ok(all),
-            Some(_) => Err(Error::TooMuch { host: self.place.host.clone(), what: what.to_owned(), cap: PAGES_SHOWN }),
-        }
-    }
-
-    fn unreachable(&self, what: &str, detail: &str) -> Error {
-        Error::Unreachable { host: self.place.host.clone(), what: what.to_owned(), detail: detail.to_owned() }
+        Ok(Self { http: Http::new(place, token, timeout, dialect)? })
     }
 
     /// `GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews`: each person's last word.
     async fn with_reviews(&self, pull: RawPull) -> Result<PullRequest, Error> {
-        let mut url = self.place.url(&["pulls", &pull.number.to_string(), "reviews"]);
+        let mut url = self.http.place.url(&["pulls", &pull.number.to_string(), "reviews"]);
         url.query_pairs_mut().append_pair("per_page", "100");
-        let reviews: Vec<RawReview> = self.pages(url, "list reviews").await?;
+        let reviews: Vec<RawReview> = self.http.pages(url, "list reviews").await?;
         let mut last: BTreeMap<String, Option<Commit>> = BTreeMap::new();
         for review in reviews {
             let Some(user) = review.user else { continue };
@@ -194,13 +66,13 @@ impl GitHub {
     }
 
     async fn open_pulls(&self, head: Option<&str>) -> Result<Vec<PullRequest>, Error> {
-        let mut url = self.place.url(&["pulls"]);
+        let mut url = self.http.place.url(&["pulls"]);
         url.query_pairs_mut().append_pair("state", "open").append_pair("per_page", "100");
         if let Some(branch) = head {
             // With its owner: a branch of that name in somebody's fork is not ours.
-            url.query_pairs_mut().append_pair("head", &format!("{}:{branch}", self.place.owner));
+            url.query_pairs_mut().append_pair("head", &format!("{}:{branch}", self.http.place.owner()));
         }
-        let pulls: Vec<RawPull> = self.pages(url, "list pull requests").await?;
+        let pulls: Vec<RawPull> = self.http.pages(url, "list pull requests").await?;
         futures_util::stream::iter(pulls.into_iter().map(|pull| self.with_reviews(pull)))
             .buffered(AT_ONCE)
             .try_collect()
@@ -209,8 +81,8 @@ impl GitHub {
 
     async fn raw(&self, number: u64) -> Result<RawPull, Error> {
         let what = format!("show pull request {number}");
-        let url = self.place.url(&["pulls", &number.to_string()]);
-        self.parsed(self.call(Method::GET, url, &what, None).await?, &what).await
+        let url = self.http.place.url(&["pulls", &number.to_string()]);
+        self.http.get(url, &what).await
     }
 
     async fn one(&self, number: u64) -> Result<PullRequest, Error> {
@@ -221,36 +93,27 @@ impl GitHub {
     async fn said(&self, pull: &RawPull) -> Result<Vec<Comment>, Error> {
         let Some(count) = pull.comments.filter(|count| *count > 0) else { return Ok(Vec::new()) };
         let what = format!("list the comments of pull request {}", pull.number);
-        let mut url = self.place.url(&["issues", &pull.number.to_string(), "comments"]);
+        let mut url = self.http.place.url(&["issues", &pull.number.to_string(), "comments"]);
         let last = count.div_ceil(PER_PAGE).to_string();
         url.query_pairs_mut().append_pair("per_page", &PER_PAGE.to_string()).append_pair("page", &last);
-        let comments: Vec<RawComment> = self.parsed(self.call(Method::GET, url, &what, None).await?, &what).await?;
+        let comments: Vec<RawComment> = self.http.get(url, &what).await?;
         Ok(comments.into_iter().map(Comment::from).collect())
     }
 
-    async fn say(&self, number: u64, body: &str) -> Result<(), Error> {
-        let what = format!("comment on pull request {number}");
-        let segments = ["issues", &number.to_string(), "comments"];
-        self.send(Method::POST, &segments, &what, &json!({ "body": body })).await?;
-        Ok(())
-    }
-
-    async fn close_saying(&self, number: u64, comment: &str) -> Result<PullRequest, Error> {
-        let pull = self.raw(number).await?;
-        if pull.state != "open" {
-            return self.with_reviews(pull).await;
+    /// `GET /repos/{owner}/{repo}/commits/{ref}/check-runs`, of which the description has pages of objects, and `…/status`.
+    async fn checked_by(&self, commit: &Commit) -> Result<Vec<Check>, Error> {
+        let what = format!("list the checks of {}", commit.short());
+        let url = |last: &str| {
+            let mut url = self.http.place.url(&["commits", commit.as_str(), last]);
+            url.query_pairs_mut().append_pair("per_page", &PER_PAGE.to_string());
+            url
+        };
+        let runs: RawChecks = self.http.get(url("check-runs"), &what).await?;
+        let statuses: RawStatuses = self.http.get(url("status"), &what).await?;
+        if runs.total_count.max(statuses.total_count) > PER_PAGE {
+            return Err(Error::TooMuch { host: self.http.place.host().to_owned(), what, cap: "100 entries" });
         }
-        if !Comment::among(&self.said(&pull).await?, comment) {
-            self.say(number, comment).await?;
-        }
-        let what = format!("close pull request {number}");
-        let request = json!({ "state": "closed" });
-        let response = self.send(Method::PATCH, &["pulls", &number.to_string()], &what, &request).await?;
-        self.with_reviews(self.parsed(response, &what).await?).await
-    }
-
-    async fn send(&self, method: Method, segments: &[&str], what: &str, body: &Value) -> Result<Response, Error> {
-        self.call(method, self.place.url(segments), what, Some(body)).await
+        Ok(runs.check_runs.into_iter().map(Check::from).chain(statuses.statuses.into_iter().map(Check::from)).collect())
     }
 
     async fn merge_checked(&self, number: u64, checked: Checked) -> Result<Commit, Error> {
@@ -260,26 +123,26 @@ impl GitHub {
         }
         // GitHub pins the head by itself; that the base is what was checked is asked right before.
         let what = format!("look at branch {}", neutral_line(&pull.base_branch, 80));
-        let url = self.place.url(&["branches", &pull.base_branch]);
-        let branch: RawBranch = self.parsed(self.call(Method::GET, url, &what, None).await?, &what).await?;
-        if branch.commit.sha != checked.base {
-            let detail = format!("{} is at {} now", neutral_line(&pull.base_branch, 80), branch.commit.sha.short());
-            return Err(Error::Moved { number, detail });
-        }
+        let branch: RawBranch = self.http.get(self.http.place.url(&["branches", &pull.base_branch]), &what).await?;
+        as_checked(&pull, &branch.commit.sha, &checked)?;
         let (title, message) = checked.message.split_once('\n').unwrap_or((&checked.message, ""));
         let body = json!({
             "sha": checked.head, "merge_method": "merge", "commit_title": title, "commit_message": message.trim_start(),
         });
         let what = format!("merge pull request {number}");
-        let number_text = number.to_string();
-        let answer = self.send(Method::PUT, &["pulls", &number_text, "merge"], &what, &body).await;
-        let response = answer.map_err(|error| match error {
-            // 405: not mergeable; 409: its head moved. Both say so in GitHub's words.
-            Error::Invalid { status: 405 | 409, detail, .. } => Error::Moved { number, detail },
-            other => other,
-        })?;
-        let merged: RawMerge = self.parsed(response, &what).await?;
+        let segments = ["pulls", &number.to_string(), "merge"];
+        let merged: RawMerge =
+            self.http.send(Method::PUT, &segments, &what, &body).await.map_err(|error| match error {
+                // 405: not mergeable; 409: its head moved. Both say so in GitHub's words.
+                Error::Invalid { status: 405 | 409, detail, .. } => Error::Moved { number, detail },
+                other => other,
+            })?;
         Ok(merged.sha)
+    }
+
+    async fn change(&self, number: u64, what: &str, body: &Value) -> Result<PullRequest, Error> {
+        let pull = self.http.send(Method::PATCH, &["pulls", &number.to_string()], what, body).await?;
+        self.with_reviews(pull).await
     }
 }
 
@@ -300,37 +163,39 @@ impl Forge for GitHub {
         Box::pin(async move {
             let Proposal { title, body, head_branch, base_branch } = proposal;
             let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
-            let what = "open a pull request";
-            let response = self.send(Method::POST, &["pulls"], what, &request).await?;
-            Ok(self.parsed::<RawPull>(response, what).await?.into())
+            let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
+            Ok(sent.map_err(Error::or_exists)?.into())
         })
     }
 
     fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
         Box::pin(async move {
             let what = format!("change pull request {number}");
-            let request = json!({ "title": title, "body": body });
-            let response = self.send(Method::PATCH, &["pulls", &number.to_string()], &what, &request).await?;
-            self.with_reviews(self.parsed(response, &what).await?).await
+            self.change(number, &what, &json!({ "title": title, "body": body })).await
         })
     }
 
     /// `POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers`
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
         Box::pin(async move {
-            let pick = |wanted: fn(&Reviewer) -> bool| -> Vec<&str> {
-                reviewers.iter().filter(|reviewer| wanted(reviewer)).map(Reviewer::name).collect()
-            };
-            let logins = pick(|reviewer| matches!(reviewer, Reviewer::Login(_)));
-            let teams = pick(|reviewer| matches!(reviewer, Reviewer::Team(_)));
+            let (logins, teams) = Reviewer::logins_and_teams(&reviewers);
             if logins.is_empty() && teams.is_empty() {
                 return self.one(number).await;
             }
             let what = format!("ask for reviews of pull request {number}");
             let request = json!({ "reviewers": logins, "team_reviewers": teams });
             let segments = ["pulls", &number.to_string(), "requested_reviewers"];
-            let response = self.send(Method::POST, &segments, &what, &request).await?;
-            self.with_reviews(self.parsed(response, &what).await?).await
+            self.with_reviews(self.http.send(Method::POST, &segments, &what, &request).await?).await
+        })
+    }
+
+    /// `POST /repos/{owner}/{repo}/issues/{issue_number}/labels`
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let what = format!("label pull request {number}");
+            let segments = ["issues", &number.to_string(), "labels"];
+            self.http.tell(Method::POST, &segments, &what, &json!({ "labels": labels })).await?;
+            self.one(number).await
         })
     }
 
@@ -340,18 +205,28 @@ impl Forge for GitHub {
 
     /// `POST /repos/{owner}/{repo}/issues/{issue_number}/comments`
     fn comment(&self, number: u64, body: String) -> Answer<'_, ()> {
-        Box::pin(async move { self.say(number, &body).await })
+        Box::pin(async move {
+            let what = format!("comment on pull request {number}");
+            let segments = ["issues", &number.to_string(), "comments"];
+            self.http.tell(Method::POST, &segments, &what, &json!({ "body": body })).await
+        })
     }
 
     fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest> {
-        Box::pin(async move { self.close_saying(number, &comment).await })
+        Box::pin(super::close(self, number, comment, async move {
+            self.change(number, &format!("close pull request {number}"), &json!({ "state": "closed" })).await
+        }))
+    }
+
+    fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>> {
+        Box::pin(self.checked_by(&pull.head_commit))
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {
         Box::pin(async move {
             let what = format!("approve pull request {number}");
             let request = json!({ "commit_id": commit, "event": "APPROVE" });
-            self.send(Method::POST, &["pulls", &number.to_string(), "reviews"], &what, &request).await?;
+            self.http.tell(Method::POST, &["pulls", &number.to_string(), "reviews"], &what, &request).await?;
             self.one(number).await
         })
     }
@@ -361,24 +236,8 @@ impl Forge for GitHub {
     }
 }
 
-/// When a limit ends, where an answer speaks of one.
-fn limit(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-    if let Some(seconds) = number(RETRY_AFTER.as_str()) {
-        return Some(format!("in {seconds} s"));
-    }
-    let used_up = number("x-ratelimit-remaining") == Some(0);
-    let reset = number("x-ratelimit-reset").and_then(|at| Timestamp::from_second(at).ok());
-    match (used_up, reset) {
-        (true, Some(at)) => Some(format!("at {at}")),
-        (true, None) => Some("within the hour".to_owned()),
-        (false, _) => (status == StatusCode::TOO_MANY_REQUESTS).then(|| "in a minute".to_owned()),
-    }
-}
-
 /// GitHub's own words about a refusal, its validation messages among them.
-fn said(bytes: &[u8]) -> String {
-    let answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
+fn words(answer: &Value) -> Vec<String> {
     let mut words: Vec<String> = answer["message"].as_str().map(str::to_owned).into_iter().collect();
     for error in answer["errors"].as_array().into_iter().flatten() {
         let text = |key: &str| error[key].as_str().unwrap_or_default();
@@ -389,15 +248,7 @@ fn said(bytes: &[u8]) -> String {
         };
         words.push(word);
     }
-    words.retain(|word| !word.is_empty());
-    if words.is_empty() { "without words".to_owned() } else { neutral_line(&words.join(": "), 500) }
-}
-
-/// The `rel="next"` of a `Link` header (RFC 8288).
-fn next_page(headers: &HeaderMap) -> Option<Url> {
-    let links = headers.get(LINK)?.to_str().ok()?;
-    let link = links.split(',').find(|link| link.split(';').skip(1).any(|p| p.trim() == "rel=\"next\""))?;
-    Url::parse(link.split(';').next()?.trim().strip_prefix('<')?.strip_suffix('>')?).ok()
+    words
 }
 
 #[cfg(test)]
@@ -405,20 +256,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_is_the_link_that_says_so() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(next_page(&headers), None);
-        let links = "<https://h/p?page=1>; rel=\"prev\", <https://h/p?page=3>; rel=\"next\", <https://h/p?page=9>; rel=\"last\"";
-        headers.insert(LINK, HeaderValue::from_static(links));
-        assert_eq!(next_page(&headers).unwrap().as_str(), "https://h/p?page=3");
-        headers.insert(LINK, HeaderValue::from_static("<https://h/p?page=9>; rel=\"last\""));
-        assert_eq!(next_page(&headers), None);
-    }
-
-    #[test]
     fn refusals_are_told_in_their_own_words() {
-        let body = br#"{"message":"Validation Failed","errors":[{"resource":"PullRequest","code":"custom","message":"A pull request already exists for acme:x."},{"field":"head","code":"invalid"}]}"#;
-        assert_eq!(said(body), "Validation Failed: A pull request already exists for acme:x.: head invalid");
-        assert_eq!(said(b"<html>"), "without words");
+        let answer = json!({"message":"Validation Failed","errors":[
+            {"resource":"PullRequest","code":"custom","message":"A pull request already exists for acme:x."},
+            {"field":"head","code":"invalid"},
+        ]});
+        assert_eq!(words(&answer), ["Validation Failed", "A pull request already exists for acme:x.", "head invalid"]);
+        assert!(words(&Value::Null).is_empty());
     }
 }

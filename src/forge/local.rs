@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Approval, Checked, Comment, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing};
+use super::{
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing,
+};
 use crate::document::{self, SCHEMA};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
@@ -47,6 +49,8 @@ struct Record {
     author: Person,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reviewers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     approval: Vec<Approval>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +105,7 @@ impl Local {
             state: record.state,
             approvals: record.approval.clone(),
             reviewers: record.reviewers.clone(),
+            labels: record.labels.clone(),
             url: format!("onramp pr show {number}"),
             created: record.created,
             updated,
@@ -180,6 +185,7 @@ impl Local {
                 created: Timestamp::now(),
                 author: self.me(),
                 reviewers: Vec::new(),
+                labels: Vec::new(),
                 approval: Vec::new(),
                 comment: Vec::new(),
             };
@@ -211,6 +217,16 @@ impl Local {
         }
         record.reviewers.append(&mut new);
         self.push(&pull, &data, &record, "Ask for reviews")
+    }
+
+    fn label_now(&self, number: u64, mut labels: Vec<String>) -> Result<PullRequest, Error> {
+        let (mut record, pull, data) = self.open(number)?;
+        labels.retain(|label| !record.labels.contains(label));
+        if labels.is_empty() {
+            return Ok(pull);
+        }
+        record.labels.append(&mut labels);
+        self.push(&pull, &data, &record, "Label")
     }
 
     fn words(&self, body: String) -> Comment {
@@ -303,6 +319,10 @@ impl Forge for Local {
         self.answer(move |this| this.ask_review_now(number, &reviewers))
     }
 
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        self.answer(move |this| this.label_now(number, labels))
+    }
+
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
         self.answer(move |this| Ok(this.fresh(number)?.0.comment))
     }
@@ -313,6 +333,11 @@ impl Forge for Local {
 
     fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest> {
         self.answer(move |this| this.close_now(number, comment))
+    }
+
+    /// Nobody checks anything here.
+    fn checks<'a>(&'a self, _: &'a PullRequest) -> Answer<'a, Vec<Check>> {
+        Box::pin(std::future::ready(Err(Error::NoChecks)))
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {

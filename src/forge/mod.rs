@@ -1,10 +1,18 @@
 //! The forge: where changes to the state repository are proposed, approved and merged, in our words.
 //!
-//! Two kinds: [`github`], through GitHub's REST API, and [`local`], which needs no server because it keeps its pull
-//! requests in the state repository itself.
+//! [`github`], [`gitlab`] and [`gitea`] (and Forgejo) speak to a server's API through `http`; [`local`] needs no server
+//! because it keeps its pull requests in the state repository itself.
 
+pub mod asking;
+pub mod checks;
+mod error;
+pub mod gitea;
 pub mod github;
+pub mod gitlab;
+mod http;
 pub mod local;
+pub mod owners;
+mod place;
 pub mod token;
 
 use std::future::Future;
@@ -14,9 +22,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::DocumentError;
-use crate::error::{Class, Fault};
-use crate::git::{self, Commit, Identity, Mirror, Wanted};
+pub use checks::{Check, Outcome};
+pub use error::Error;
+pub use place::Place;
+use token::Token;
+
+use crate::git::{Commit, Identity, Mirror, Wanted};
 use crate::settings::{self, ForgeKind};
 
 /// Who somebody is to a forge.
@@ -85,6 +96,8 @@ pub struct PullRequest {
     pub approvals: Vec<Approval>,
     /// Who is asked to look at it.
     pub reviewers: Vec<String>,
+    /// What it is labelled with.
+    pub labels: Vec<String>,
     /// Where a person looks at it: a page, or for the local forge a command.
     pub url: String,
     /// When it was proposed.
@@ -110,13 +123,6 @@ pub struct Comment {
     pub at: Timestamp,
     /// Markdown.
     pub body: String,
-}
-
-impl Comment {
-    /// Whether these words were said before. Forges drop white space at the ends.
-    pub(crate) fn among(said: &[Self], body: &str) -> bool {
-        said.iter().any(|comment| comment.body.trim() == body.trim())
-    }
 }
 
 /// Who is asked to look at a change.
@@ -149,12 +155,31 @@ impl Reviewer {
         }
     }
 
+    /// Those of them whom a server knows: people by login, and teams.
+    fn logins_and_teams(these: &[Self]) -> (Vec<&str>, Vec<&str>) {
+        let (mut logins, mut teams) = (Vec::new(), Vec::new());
+        for reviewer in these {
+            match reviewer {
+                Self::Login(name) => logins.push(name.as_str()),
+                Self::Team(name) => teams.push(name.as_str()),
+                Self::Mail(_) => {}
+            }
+        }
+        (logins, teams)
+    }
+
     /// As a person reads it.
     pub fn name(&self) -> &str {
         match self {
             Self::Login(name) | Self::Team(name) | Self::Mail(name) => name,
         }
     }
+}
+
+/// Whether this is a label that every forge takes: one line of at most fifty signs, without a comma.
+pub fn is_label(text: &str) -> bool {
+    let fits = |sign: char| sign != ',' && !sign.is_control();
+    text.trim() == text && (1..=50).contains(&text.chars().count()) && text.chars().all(fits)
 }
 
 /// What a new pull request says.
@@ -205,6 +230,9 @@ pub trait Forge: Send + Sync {
     /// ask is not in the answer's `reviewers`.
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest>;
 
+    /// Labels a pull request with these, beside what it is labelled with.
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest>;
+
     /// What was said about a pull request, oldest first. Of very many only the latest.
     fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>>;
 
@@ -214,6 +242,9 @@ pub trait Forge: Send + Sync {
     /// Gives an open pull request up, saying why first. One that is closed or merged stays as it is, and nothing is said.
     /// Where an earlier call said why and came no further, it is not said twice.
     fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest>;
+
+    /// What the checks of the forge say about the commit that an open pull request proposes.
+    fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>>;
 
     /// Approves the commit that was looked at, as who we are here.
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest>;
@@ -231,199 +262,72 @@ pub async fn connect(
     timeout: Duration,
     variable: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Box<dyn Forge>, Error> {
-    match setting.kind {
-        ForgeKind::Local => Ok(Box::new(local::Local::new(mirror.clone(), me.clone(), offline))),
-        ForgeKind::Github if offline => Err(Error::Offline),
-        ForgeKind::Github => {
-            let place = github::Place::of(setting.api.as_deref(), mirror.url())?;
-            let token = token::find(place.host(), variable).await;
-            let token = token.ok_or_else(|| Error::NoToken { host: place.host().to_owned() })?;
-            Ok(Box::new(github::GitHub::new(place, token, timeout)?))
-        }
+    let kind = setting.kind;
+    if kind == ForgeKind::Local {
+        return Ok(Box::new(local::Local::new(mirror.clone(), me.clone(), offline)));
     }
+    if offline {
+        return Err(Error::Offline);
+    }
+    let place = Place::of(kind, setting.api.as_deref(), mirror.url())?;
+    let app = match kind {
+        ForgeKind::Github => github::app::token(&place, timeout, variable).await?,
+        _ => None,
+    };
+    let token = match app {
+        Some(token) => token,
+        None => token_for(&place, variable).await?,
+    };
+    Ok(match kind {
+        ForgeKind::Gitlab => Box::new(gitlab::GitLab::new(place, token, timeout)?),
+        ForgeKind::Gitea => Box::new(gitea::Gitea::new(place, token, timeout)?),
+        ForgeKind::Github | ForgeKind::Local => Box::new(github::GitHub::new(place, token, timeout)?),
+    })
+}
+
+/// The token for a place, or the error that says where one was looked for.
+pub async fn token_for(place: &Place, variable: &(dyn Fn(&str) -> Option<String> + Sync)) -> Result<Token, Error> {
+    let (kind, host) = (place.kind, place.host());
+    token::find(kind, host, variable).await.ok_or_else(|| Error::NoToken { kind, host: host.to_owned() })
+}
+
+/// Says why, once, then lets `end` end it: how a pull request is closed where that takes two requests.
+async fn close(
+    forge: &dyn Forge,
+    number: u64,
+    comment: String,
+    end: impl Future<Output = Result<PullRequest, Error>>,
+) -> Result<PullRequest, Error> {
+    let pull = forge.get(number).await?;
+    if pull.state != Standing::Open {
+        return Ok(pull);
+    }
+    // Forges drop white space at the ends.
+    if !forge.comments(number).await?.iter().any(|said| said.body.trim() == comment.trim()) {
+        forge.comment(number, comment).await?;
+    }
+    end.await
+}
+
+/// What is asked before a merge, right before: that it is open, and that what was checked stands where it stood. The head
+/// is pinned by the forge as well.
+fn as_checked(pull: &PullRequest, base_now: &Commit, checked: &Checked) -> Result<(), Error> {
+    let number = pull.number;
+    let moved = |detail| Err(Error::Moved { number, detail });
+    if pull.head_commit != checked.head {
+        return moved(format!("it proposes {} now, not {}", pull.head_commit.short(), checked.head.short()));
+    }
+    if *base_now != checked.base {
+        return moved(format!("{} is at {} now", crate::text::neutral_line(&pull.base_branch, 80), base_now.short()));
+    }
+    Ok(())
 }
 
 /// Which refs of the state repository a forge of this kind needs.
 pub fn wanted(kind: ForgeKind) -> Wanted {
     match kind {
         ForgeKind::Local => Wanted::BranchesAndPulls,
-        ForgeKind::Github => Wanted::Branches,
-    }
-}
-
-/// What can go wrong with a forge.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] git::Error),
-    /// The local forge's record of a pull request is damaged.
-    #[error(transparent)]
-    Record(#[from] DocumentError),
-    /// `--offline`, and the forge is on the network.
-    #[error("--offline forbids talking to the forge")]
-    Offline,
-    /// There is no such pull request.
-    #[error("there is no pull request {number}")]
-    NoPull {
-        /// What was asked for.
-        number: u64,
-    },
-    /// It is merged or closed.
-    #[error("pull request {number} is {}", state.as_str())]
-    NotOpen {
-        /// Its number.
-        number: u64,
-        /// Where it stands.
-        state: Standing,
-    },
-    /// The local forge keeps no more about it.
-    #[error("pull request {number} holds more than 1 MiB of words with this")]
-    Full {
-        /// Its number.
-        number: u64,
-    },
-    /// Who proposed it wants to approve it.
-    #[error("pull request {number} is your own; somebody else approves it")]
-    Own {
-        /// Its number.
-        number: u64,
-    },
-    /// Its commit, or the base branch, is not what was checked.
-    #[error("pull request {number} changed meanwhile: {detail}")]
-    Moved {
-        /// Its number.
-        number: u64,
-        /// What changed.
-        detail: String,
-    },
-    /// The settings name no forge that can be talked to.
-    #[error("the forge cannot be used: {detail}")]
-    Setting {
-        /// Why.
-        detail: String,
-    },
-    /// Nobody gave a token.
-    #[error("there is no token for {host}")]
-    NoToken {
-        /// The forge's host.
-        host: String,
-    },
-    /// The forge does not take the token.
-    #[error("{host} refused the token from {origin}: {detail}")]
-    Refused {
-        /// The forge's host.
-        host: String,
-        /// Where the token came from.
-        origin: String,
-        /// The forge's words.
-        detail: String,
-    },
-    /// The token may not do this.
-    #[error("{host} does not let you {what}: {detail}")]
-    Forbidden {
-        /// The forge's host.
-        host: String,
-        /// What was tried.
-        what: String,
-        /// The forge's words.
-        detail: String,
-    },
-    /// Too many requests.
-    #[error("{host} takes no more requests now; it does again {reset}")]
-    Limited {
-        /// The forge's host.
-        host: String,
-        /// When: `in 60 s` or `at 2026-…`.
-        reset: String,
-    },
-    /// It is not there, or not for us.
-    #[error("{host} has no {what} that this token may see")]
-    NotFound {
-        /// The forge's host.
-        host: String,
-        /// What was asked for.
-        what: String,
-    },
-    /// The forge does not accept what we sent.
-    #[error("{host} refused to {what}: {detail} (HTTP {status})")]
-    Invalid {
-        /// The forge's host.
-        host: String,
-        /// What was tried.
-        what: String,
-        /// HTTP status.
-        status: u16,
-        /// The forge's own messages.
-        detail: String,
-    },
-    /// The forge is down, or something between is.
-    #[error("{host} did not answer as it should when asked to {what}: {detail}")]
-    Unreachable {
-        /// The forge's host.
-        host: String,
-        /// What was asked.
-        what: String,
-        /// What happened.
-        detail: String,
-    },
-    /// More than any honest answer holds.
-    #[error("{host} answered {what} with more than {cap}")]
-    TooMuch {
-        /// The forge's host.
-        host: String,
-        /// What was asked.
-        what: String,
-        /// The cap: `4 MiB`, `1000 entries`.
-        cap: &'static str,
-    },
-}
-
-impl Fault for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Git(error) => error.class(),
-            Self::Record(error) => error.class(),
-            Self::NoPull { .. } | Self::Full { .. } => Class::Usage,
-            Self::NotOpen { .. } | Self::Moved { .. } => Class::Conflict,
-            Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
-            Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
-            Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
-            Self::TooMuch { .. } | Self::Own { .. } => Class::Security,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Git(error) => error.hint(),
-            Self::Record(error) => error.hint(),
-            Self::Moved { .. } => Some("nothing was merged; look at it again, then merge".to_owned()),
-            Self::NoToken { host } => Some(format!(
-                "looked in {}, in gh's settings and in git's credential helpers",
-                token::variables(host).join(", ")
-            )),
-            Self::NotFound { .. } => {
-                Some("a private repository looks like this to a token without the right to see it".to_owned())
-            }
-            Self::Forbidden { .. } => {
-                Some("the token needs the repository's rights \"Contents\" and \"Pull requests\": write".to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    fn next(&self) -> Vec<String> {
-        match self {
-            Self::Git(error) => error.next(),
-            Self::NoPull { .. } => vec!["onramp pr list".to_owned()],
-            Self::NotOpen { number, .. } | Self::Moved { number, .. } => vec![format!("onramp pr show {number}")],
-            Self::NoToken { host } | Self::Refused { host, .. } => vec![format!("gh auth login --hostname {host}")],
-            Self::Forbidden { host, .. } | Self::NotFound { host, .. } => {
-                vec![format!("gh auth status --hostname {host}")]
-            }
-            Self::Setting { .. } => vec!["onramp doctor".to_owned()],
-            _ => Vec::new(),
-        }
+        ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea => Wanted::Branches,
     }
 }
 

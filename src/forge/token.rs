@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::settings::ForgeKind;
+
 /// How long another program may take to say a token.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,26 +40,83 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The variables that hold a token for a host, first one first, as `gh` reads them: a token for github.com is never
-/// given to another server.
-pub fn variables(host: &str) -> [&'static str; 2] {
-    if host == "github.com" || host.ends_with(".ghe.com") {
-        ["GH_TOKEN", "GITHUB_TOKEN"]
-    } else {
-        ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"]
+/// The variables that hold a token for a host, first one first: a token is never given to another server than the one that
+/// it is for. gh tells that by the variable's name, glab and tea by a second variable, which names the server.
+pub fn variables(kind: ForgeKind, host: &str) -> Vec<&'static str> {
+    match kind {
+        ForgeKind::Github if host == "github.com" || host.ends_with(".ghe.com") => vec!["GH_TOKEN", "GITHUB_TOKEN"],
+        ForgeKind::Github => vec!["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
+        ForgeKind::Gitlab if host == GITLAB => vec!["GITLAB_TOKEN"],
+        ForgeKind::Gitlab => vec!["GITLAB_TOKEN (with GITLAB_HOST)"],
+        ForgeKind::Gitea => vec!["GITEA_SERVER_TOKEN (with GITEA_SERVER_URL)"],
+        ForgeKind::Local => Vec::new(),
     }
 }
 
-/// Finds the token for a host: variables, then `gh`, then git's credential helpers. `host` may carry a port.
-pub async fn find(host: &str, variable: &(dyn Fn(&str) -> Option<String> + Sync)) -> Option<Token> {
-    let set = |name: &&str| Token::new(&variable(name)?, *name);
-    if let Some(token) = variables(host).iter().find_map(set) {
+/// The program that signs people in at this kind of forge.
+pub fn program(kind: ForgeKind) -> &'static str {
+    match kind {
+        ForgeKind::Gitlab => "glab",
+        ForgeKind::Gitea => "tea",
+        ForgeKind::Github | ForgeKind::Local => "gh",
+    }
+}
+
+/// The command that signs in, at `host` where one is known.
+pub fn login(kind: ForgeKind, host: Option<&str>) -> String {
+    match (kind, host) {
+        (ForgeKind::Gitea, Some(host)) => format!("tea login add --url https://{host}"),
+        (ForgeKind::Gitea, None) => "tea login add".to_owned(),
+        (_, Some(host)) => format!("{} auth login --hostname {host}", program(kind)),
+        (_, None) => format!("{} auth login", program(kind)),
+    }
+}
+
+/// The command that says who one is signed in as.
+pub fn status(kind: ForgeKind, host: &str) -> String {
+    match kind {
+        ForgeKind::Gitea => "tea login list".to_owned(),
+        _ => format!("{} auth status --hostname {host}", program(kind)),
+    }
+}
+
+const GITLAB: &str = "gitlab.com";
+
+/// A token for a forge's host: from the environment (`variable` reads it), from the forge's own program, from git's
+/// credential helpers. `host` may carry a port.
+pub async fn find(kind: ForgeKind, host: &str, variable: &(dyn Fn(&str) -> Option<String> + Sync)) -> Option<Token> {
+    if let Some(token) = set(kind, host, variable) {
         return Some(token);
     }
-    if let Some(token) = gh(host).await {
-        return Some(token);
+    let own = match kind {
+        ForgeKind::Github => gh(host).await,
+        ForgeKind::Gitlab => glab(host).await,
+        ForgeKind::Gitea => tea(host).await,
+        ForgeKind::Local => None,
+    };
+    match own {
+        Some(token) => Some(token),
+        None => credential(host).await,
     }
-    credential(host).await
+}
+
+/// What the environment has for this host.
+fn set(kind: ForgeKind, host: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Token> {
+    let names: &[&str] = match kind {
+        ForgeKind::Github => return variables(kind, host).iter().find_map(|name| Token::new(&variable(name)?, *name)),
+        ForgeKind::Gitlab if names_host(variable("GITLAB_HOST").as_deref().unwrap_or(GITLAB), host) => {
+            &["GITLAB_TOKEN"]
+        }
+        ForgeKind::Gitea if names_host(&variable("GITEA_SERVER_URL")?, host) => &["GITEA_SERVER_TOKEN"],
+        _ => &[],
+    };
+    names.iter().find_map(|name| Token::new(&variable(name)?, *name))
+}
+
+/// Whether a server's name or URL is this host.
+fn names_host(server: &str, host: &str) -> bool {
+    let bare = server.trim().trim_start_matches("https://").trim_start_matches("http://");
+    bare.split('/').next().is_some_and(|name| name.eq_ignore_ascii_case(host))
 }
 
 /// What `gh auth login` keeps, in its own file or the system's key ring.
@@ -71,6 +130,25 @@ async fn gh(host: &str) -> Option<Token> {
     Token::new(&ask(command, "").await?, "gh")
 }
 
+/// What `glab auth login` keeps for this host.
+async fn glab(host: &str) -> Option<Token> {
+    let mut command = Command::new("glab");
+    command.args(["config", "get", "token", "--host", host]);
+    // As with gh.
+    for name in ["GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN"] {
+        command.env_remove(name);
+    }
+    Token::new(&ask(command, "").await?, "glab")
+}
+
+/// What `tea login add` keeps for this host: tea is a credential helper of git's, whether git was told so or not.
+async fn tea(host: &str) -> Option<Token> {
+    let mut command = Command::new("tea");
+    command.args(["login", "helper", "get"]).env_remove("GITEA_SERVER_TOKEN");
+    let answer = ask(command, &format!("protocol=https\nhost={host}\n\n")).await?;
+    Token::new(password(&answer)?, "tea")
+}
+
 /// What git would use to push over https; never asks anybody.
 async fn credential(host: &str) -> Option<Token> {
     let mut command = Command::new("git");
@@ -80,8 +158,12 @@ async fn credential(host: &str) -> Option<Token> {
         .env_remove("GIT_ASKPASS")
         .env_remove("SSH_ASKPASS");
     let answer = ask(command, &format!("protocol=https\nhost={host}\n\n")).await?;
-    let password = answer.lines().find_map(|line| line.strip_prefix("password="))?;
-    Token::new(password, "git's credential helper")
+    Token::new(password(&answer)?, "git's credential helper")
+}
+
+/// The password in what a credential helper says.
+fn password(answer: &str) -> Option<&str> {
+    answer.lines().find_map(|line| line.strip_prefix("password="))
 }
 
 /// A program's answer to one question, if it has one within a few seconds.
@@ -111,10 +193,31 @@ mod tests {
             "GH_ENTERPRISE_TOKEN" => Some("for-acme".to_owned()),
             _ => None,
         };
-        let found = |host| async move { find(host, &both).await.map(|t| (t.secret().to_owned(), t.origin)) };
+        let found =
+            |host| async move { find(ForgeKind::Github, host, &both).await.map(|t| (t.secret().to_owned(), t.origin)) };
         assert_eq!(found("github.com").await.unwrap(), ("for-github".into(), "GITHUB_TOKEN".into()));
         assert_eq!(found("git.acme.test").await.unwrap(), ("for-acme".into(), "GH_ENTERPRISE_TOKEN".into()));
         assert_eq!(found("github.com.evil.test").await.unwrap().0, "for-acme");
+    }
+
+    #[test]
+    fn the_tokens_of_glab_and_tea_are_for_the_server_that_is_named() {
+        let with = |kind, host: &str, variables: &[(&str, &str)]| {
+            let variable =
+                |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            set(kind, host, &variable).map(|token| token.origin)
+        };
+        let (gitlab, gitea) = (ForgeKind::Gitlab, ForgeKind::Gitea);
+        let token = ("GITLAB_TOKEN", "secret");
+        assert_eq!(with(gitlab, "gitlab.com", &[token]).unwrap(), "GITLAB_TOKEN");
+        assert_eq!(with(gitlab, "git.acme.test", &[token]), None);
+        assert!(with(gitlab, "git.acme.test", &[token, ("GITLAB_HOST", "https://git.acme.test/")]).is_some());
+        assert_eq!(with(gitlab, "gitlab.com", &[token, ("GITLAB_HOST", "git.acme.test")]), None);
+        let token = ("GITEA_SERVER_TOKEN", "secret");
+        assert_eq!(with(gitea, "git.acme.test:3000", &[token]), None);
+        let url = ("GITEA_SERVER_URL", "https://git.acme.test:3000/");
+        assert!(with(gitea, "git.acme.test:3000", &[token, url]).is_some());
+        assert_eq!(with(gitea, "git.acme.test.evil.test:3000", &[token, url]), None);
     }
 
     #[test]

@@ -94,6 +94,17 @@ impl Developer {
         self.git("", &["--git-dir", state.to_str().unwrap(), "show", &format!("main:{path}")])
     }
 
+    /// Gives the state repository's default branch a CODEOWNERS file.
+    pub fn own(&self, text: &str) {
+        let state = self.elsewhere("state.git");
+        self.git("", &["clone", "--quiet", state.to_str().unwrap(), "owned"]);
+        self.write("owned/CODEOWNERS", text);
+        self.git("owned", &["add", "CODEOWNERS"]);
+        self.git("owned", &["commit", "--quiet", "--message", "Owners"]);
+        self.git("owned", &["push", "--quiet"]);
+        self.remove("owned");
+    }
+
     /// Changes a file in the state repository's default branch.
     pub fn declare(&self, path: &str, change: impl FnOnce(String) -> String) {
         let state = self.elsewhere("state.git");

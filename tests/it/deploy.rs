@@ -53,6 +53,14 @@ fn a_tested_commit_becomes_one_line_of_the_declared_state() {
     let took = &dev.onramp("release history shop test --json").ok().json()["history"][0]["lead"];
     assert!(took.is_i64(), "from the project's commit to `test`: {took}");
     dev.git("shop", &["reset", "-q", "--hard", "HEAD~1"]);
+    // By its digest, to the next environment: what is not there cannot be deployed.
+    let image = after.split('"').find(|text| text.contains("/apps/shop@sha256:")).unwrap();
+    let digest = image.split('@').nth(1).unwrap();
+    let missing = format!("sha256:{}", "0".repeat(64));
+    let missing = dev.in_shop("deploy staging --image").arg(missing).fails(Class::Config).stderr;
+    assert!(missing.contains("apps/shop"), "{missing}");
+    let plan = dev.in_shop("deploy staging --dry-run --json --image").arg(digest).ok().json();
+    assert_eq!((&plan["builds"], &plan["reused"]["web"]), (&serde_json::json!([]), &image.into()));
     let nothing = dev.in_shop("deploy test").ok();
     assert!(nothing.stdout.contains("nothing to propose"), "{nothing}");
     let status = dev.onramp("release status").ok();
@@ -69,7 +77,14 @@ fn the_policy_of_production_is_enforced() {
     let hotfix = dev.in_shop("deploy production --skip staging --reason").arg("Logins fail").fails(Class::Security);
     assert!(hotfix.stderr.contains("production takes no hotfix: its policy has no `hotfix = true`"), "{hotfix}");
     dev.in_shop("deploy production --skip test --reason").arg("Logins fail").fails(Class::Usage);
-    dev.in_shop("deploy production").ok();
+    dev.own("environments/production/ @acme/ops\n");
+    let nobody = dev.in_shop("deploy production --reviewer a/b/c").fails(Class::Usage);
+    assert!(nobody.stderr.contains("--reviewer `a/b/c` is nobody"), "{nobody}");
+    dev.in_shop("deploy production --reviewer @hopper --label urgent").ok();
+    let shown = dev.onramp("pr show 1").ok();
+    assert!(shown.stdout.contains("approved by nobody yet, asked: hopper, ops, labelled: urgent"), "{shown}");
+    let waits = dev.onramp("pr merge 1 --wait").fails(Class::Usage);
+    assert!(waits.stderr.contains("the local forge has no checks to wait for"), "{waits}");
     let refused = dev.onramp("pr merge 1").fails(Class::Security);
     for lack in ["approv", "unit", "smoke", "staging"] {
         assert!(refused.stderr.contains(lack), "{lack}: {refused}");

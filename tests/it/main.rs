@@ -25,6 +25,7 @@ mod egress;
 mod elsewhere;
 mod engine;
 mod evidence;
+mod forges;
 mod formats;
 mod full_disk;
 mod history;

@@ -8,7 +8,8 @@ use super::plan::{Contribution, LeftOut, Taken};
 use super::together;
 use crate::blocks::{Block, Error, Layer, manifest};
 use crate::catalog::backstage;
-use crate::forge::{self, Forge, PullRequest, Reviewer};
+use crate::forge::asking::{self, Asked};
+use crate::forge::{self, Forge, PullRequest};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
 use crate::task::blocking;
 use crate::text::{neutral_line, shorten, slug};
@@ -310,30 +311,7 @@ pub async fn propose(
         Some(open) => (forge.update(open.number, title, body).await?, false),
         None => (forge.create(forge::Proposal { title, body, head_branch: branch, base_branch }).await?, true),
     };
-    let (mut wanted, mut unasked) = (Vec::new(), Vec::new());
-    for name in &fitted.reviewers {
-        match Reviewer::of(name) {
-            Some(reviewer) if reviewer.name() == pull.author.id => {}
-            Some(reviewer) => wanted.push(reviewer),
-            None => unasked.push(neutral_line(name, 80)),
-        }
-    }
-    wanted.sort();
-    wanted.dedup();
-    let mut asked = Vec::new();
-    if !wanted.is_empty() {
-        match forge.ask_review(pull.number, wanted.clone()).await {
-            Ok(now) => {
-                let (yes, no) =
-                    wanted.iter().map(|r| r.name().to_owned()).partition(|name| now.reviewers.contains(name));
-                asked = yes;
-                let no: Vec<String> = no;
-                unasked.extend(no);
-            }
-            // The pull request is there; who looks at it can be said by hand.
-            Err(error) => unasked.extend(wanted.iter().map(|r| format!("{} ({error})", r.name()))),
-        }
-    }
+    let Asked { asked, unasked } = asking::ask(forge, &pull, &fitted.reviewers).await;
     Ok(Proposed { pull, new, asked, unasked })
 }
 

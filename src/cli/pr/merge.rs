@@ -8,6 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::forge::{Desk, headline};
 use crate::cli::output::{Report, Verdict};
 use crate::error::Class;
+use crate::forge::checks;
 use crate::forge::{Checked, Error, PullRequest, Standing};
 use crate::git::Commit;
 use crate::release::gate;
@@ -16,15 +17,20 @@ use crate::text::neutral_line;
 /// Merge a pull request that lacks nothing its environments' policy asks for.
 ///
 /// The policy is the one in state.toml on the base branch. Refused as SECURITY, naming what is missing and the command
-/// that would satisfy it.
+/// that would satisfy it. What is judged and merged is the commit that was proposed when the command began: one that is
+/// pushed meanwhile is a CONFLICT.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp pr show 3
   onramp pr merge 3
+  onramp pr merge 3 --wait --timeout 30m
 ")]
 pub struct Arguments {
     /// Its number
     number: u64,
+    /// Wait until every check that the forge has of the proposed commit has passed, as long as --timeout says
+    #[arg(long)]
+    wait: bool,
 }
 
 #[derive(Serialize)]
@@ -38,9 +44,13 @@ impl Arguments {
     /// Examines, then merges exactly what was examined.
     pub async fn run(self, cx: &Context, of: Of) -> Result<Verdict, Failure> {
         let desk = Desk::open(cx).await?;
-        let pull = desk.forge.get(self.number).await?;
+        let mut pull = desk.forge.get(self.number).await?;
         if pull.state != Standing::Open {
             return Err(Error::NotOpen { number: pull.number, state: pull.state }.into());
+        }
+        if self.wait && !cx.dry_run {
+            checks::wait(&*desk.forge, &pull, cx.timeout, &*cx.observer).await?;
+            pull = desk.again(cx, &pull).await?;
         }
         let gate = match of {
             Of::State => Some(desk.examine(&pull).await?),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::forge::{Comment, Person, PullRequest, Standing};
+use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
 use crate::git::Commit;
 
 pub(super) fn person(login: String) -> Person {
@@ -30,6 +30,8 @@ pub(super) struct RawPull {
     pub(super) requested_reviewers: Option<Vec<RawUser>>,
     #[serde(default)]
     pub(super) requested_teams: Option<Vec<RawTeam>>,
+    #[serde(default)]
+    pub(super) labels: Option<Vec<RawLabel>>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,11 @@ pub(super) struct RawTeam {
 #[derive(Deserialize)]
 pub(super) struct RawUser {
     pub(super) login: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawLabel {
+    pub(super) name: String,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +85,55 @@ pub(super) struct RawMerge {
     pub(super) sha: Commit,
 }
 
+/// `GET /repos/{owner}/{repo}/commits/{ref}/check-runs`
+#[derive(Deserialize)]
+pub(super) struct RawChecks {
+    pub(super) total_count: u64,
+    pub(super) check_runs: Vec<RawCheck>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawCheck {
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+}
+
+/// `GET /repos/{owner}/{repo}/commits/{ref}/status`
+#[derive(Deserialize)]
+pub(super) struct RawStatuses {
+    pub(super) total_count: u64,
+    pub(super) statuses: Vec<RawStatus>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawStatus {
+    context: String,
+    state: String,
+}
+
+impl From<RawCheck> for Check {
+    fn from(raw: RawCheck) -> Self {
+        let outcome = match (raw.status.as_str(), raw.conclusion.as_deref()) {
+            ("completed", Some("success" | "neutral" | "skipped")) => Outcome::Passed,
+            ("completed", _) => Outcome::Failed,
+            _ => Outcome::Running,
+        };
+        Self { name: raw.name, outcome }
+    }
+}
+
+impl From<RawStatus> for Check {
+    fn from(raw: RawStatus) -> Self {
+        let outcome = match raw.state.as_str() {
+            "success" => Outcome::Passed,
+            "pending" => Outcome::Running,
+            _ => Outcome::Failed,
+        };
+        Self { name: raw.context, outcome }
+    }
+}
+
 /// GitHub calls the author of a deleted account ghost.
 fn author(user: Option<RawUser>) -> Person {
     person(user.map_or_else(|| "ghost".to_owned(), |user| user.login))
@@ -100,6 +156,7 @@ impl From<RawPull> for PullRequest {
         let teams = raw.requested_teams.into_iter().flatten().map(|team| team.slug);
         Self {
             reviewers: people.chain(teams).collect(),
+            labels: raw.labels.into_iter().flatten().map(|label| label.name).collect(),
             number: raw.number,
             title: raw.title,
             body: raw.body.unwrap_or_default(),

@@ -1,118 +1,70 @@
 //! GitHub's API as GitHub itself describes it: Prism serves its `OpenAPI` description, refuses requests that do not match
 //! it, and answers with its examples. Faults that an example cannot show come from a small server in the test.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use onramp::error::{Class, Fault};
-use onramp::forge::github::{GitHub, Place};
+use onramp::forge::github::{GitHub, app};
 use onramp::forge::token::Token;
-use onramp::forge::{Checked, Error, Forge, Proposal, Reviewer, Standing};
+use onramp::forge::{Checked, Error, Forge, Outcome, Place, Reviewer, Standing};
+use onramp::settings::ForgeKind;
 
-fn github(port: u16) -> GitHub {
+use crate::prism::{Prism, home, status_of};
+use crate::proposal;
+use crate::server::{answer, scripted};
+
+/// The forge at a server of this machine.
+pub fn github(port: u16) -> GitHub {
     let api = format!("http://127.0.0.1:{port}");
     let repository = format!("{api}/acme/state.git").parse().unwrap();
-    let place = Place::of(Some(&api), &repository).unwrap();
+    let place = Place::of(ForgeKind::Github, Some(&api), &repository).unwrap();
     let token = Token::new("ghp_secret", "GH_TOKEN").unwrap();
     GitHub::new(place, token, Duration::from_secs(20)).unwrap()
 }
 
-/// Prism with GitHub Enterprise's description; one for all tests, ended with the test process.
-struct Prism {
-    port: u16,
-    _child: Mutex<Child>,
-}
-
 fn prism() -> &'static Prism {
     static PRISM: OnceLock<Prism> = OnceLock::new();
-    PRISM.get_or_init(|| {
-        let home = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/prism");
-        let program = home.join("node_modules/.bin/prism");
-        if !program.exists() {
-            let install = ["install", "--no-audit", "--no-fund", "@stoplight/prism-cli", "@octokit/openapi"];
-            let status = Command::new("npm").args(install).arg("--prefix").arg(&home).status();
-            assert!(status.expect("npm is needed: apt-get install npm").success(), "npm could not install Prism");
-        }
-        // Free at this moment; nobody else is told about it.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // `exec` under a shell that goes when our end of its pipe closes, so that no Prism outlives a killed test.
-        let script = r#""$0" mock -h 127.0.0.1 -p "$1" "$2" & prism=$!; read _; kill $prism"#;
-        let mut child = Command::new("sh")
-            .args(["-c", script])
-            .arg(&program)
-            .arg(port.to_string())
-            .arg(description(&home))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Prism is listening"));
-        assert!(ready, "Prism ended before it was ready");
-        // What it says later is read and dropped, so that it never waits on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Prism { port, _child: Mutex::new(child) }
-    })
+    PRISM.get_or_init(|| Prism::start(&description()))
 }
 
-/// GitHub Enterprise's description, but for one thing: the example of a `Link` header, which sends every reader of page
-/// one to a next page on api.github.com.
-fn description(home: &Path) -> PathBuf {
-    let original = home.join("node_modules/@octokit/openapi/generated/ghes-3.19.json");
+/// What onramp asks for, of the more than six hundred paths that Prism would read for ten seconds. A path that is not among
+/// them does not answer.
+const USED: [&str; 8] = [
+    "/repos/{owner}/{repo}/pulls",
+    "/repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "/repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "/repos/{owner}/{repo}/branches/{branch}",
+    "/repos/{owner}/{repo}/commits/{ref}/",
+    "/repos/{owner}/{repo}/installation",
+    "/orgs/{org}/repos",
+    "/app/installations/{installation_id}/access_tokens",
+];
+
+/// GitHub Enterprise's description of these paths, but for one thing: the example of a `Link` header, which sends every
+/// reader of page one to a next page on api.github.com.
+fn description() -> PathBuf {
+    let original = home().join("node_modules/@octokit/openapi/generated/ghes-3.19.json");
     let mut description: serde_json::Value = serde_json::from_slice(&std::fs::read(original).unwrap()).unwrap();
     let link = description["components"]["headers"]["link"].as_object_mut().unwrap();
     assert!(link.remove("example").is_some());
-    let path = home.join("ghes-3.19-without-link-example.json");
+    description["paths"].as_object_mut().unwrap().retain(|path, _| USED.iter().any(|used| path.starts_with(used)));
+    description.as_object_mut().unwrap().remove("x-webhooks");
+    let path = home().join("ghes-3.19-as-used.json");
     std::fs::write(&path, serde_json::to_vec(&description).unwrap()).unwrap();
     path
 }
 
 fn contract(prefer: Option<&'static str>) -> GitHub {
-    github(prefer.map_or_else(|| prism().port, gateway))
+    github(prefer.map_or_else(|| prism().port, |prefer| prism().preferring(prefer)))
 }
 
-/// A gateway before Prism that adds one header to every request: the one that tells Prism what to answer.
-fn gateway(prefer: &'static str) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
-            let mut server = TcpStream::connect(("127.0.0.1", prism().port)).unwrap();
-            let head = head_of(&mut client);
-            let line = head.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-            server.write_all(&head[..line]).unwrap();
-            server.write_all(format!("prefer: {prefer}\r\nconnection: close\r\n").as_bytes()).unwrap();
-            server.write_all(&head[line..]).unwrap();
-            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
-            let _ = std::io::copy(&mut server, &mut client);
-            let _ = client.shutdown(Shutdown::Both);
-        }
-    });
-    port
-}
-
-/// A request up to its body.
-fn head_of(stream: &mut TcpStream) -> Vec<u8> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-        head.push(byte[0]);
-    }
-    head
-}
-
-fn proposal() -> Proposal {
-    Proposal { title: "T".into(), body: "B".into(), head_branch: "deploy/test/shop".into(), base_branch: "main".into() }
-}
-
-const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+/// The head of its pull requests.
+pub const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 
 #[tokio::test]
 async fn every_request_is_one_that_github_describes() {
@@ -136,6 +88,12 @@ async fn every_request_is_one_that_github_describes() {
     assert!(!pull.reviewers.contains(&"ana@acme.test".to_owned()));
     assert_eq!(github.approve(1347, &HEAD.parse().unwrap()).await.unwrap().number, 1347);
 
+    assert_eq!(github.label(1347, vec!["bug".into()]).await.unwrap().labels, ["bug"]);
+    let checks = github.checks(&pull).await.unwrap();
+    let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
+    let names = ["mighty_readme", "continuous-integration/jenkins", "security/brakeman"];
+    assert_eq!(checks, names.map(|name| (name, Outcome::Passed)));
+
     let said = github.comments(1347).await.unwrap();
     assert_eq!((said[0].by.id.as_str(), said[0].body.as_str()), ("octocat", "Me too"));
     github.comment(1347, "Superseded by #1348".into()).await.unwrap();
@@ -153,30 +111,42 @@ fn pull(state: &str, comments: usize) -> String {
 #[tokio::test]
 async fn closing_says_why_first_and_once() {
     let nothing = || answer("200 OK", "", "[]");
-    let lines = |server: &Scripted| -> Vec<String> {
-        let requests = server.requests.lock().unwrap();
-        requests.iter().map(|head| head.split(" HTTP").next().unwrap().to_owned()).collect()
-    };
     let said = r#"[{"user":null,"created_at":"2026-01-01T00:00:00Z","body":"Superseded by #2"}]"#;
     // Killed between the words and the end: the next one goes on where that one ended. 250 comments are three pages.
-    let server = scripted(vec![pull("open", 250), answer("200 OK", "", said), pull("closed", 250), nothing()]);
+    let server = scripted(vec![
+        pull("open", 250),
+        nothing(),
+        pull("open", 250),
+        answer("200 OK", "", said),
+        pull("closed", 250),
+        nothing(),
+    ]);
     let closed = github(server.port).close(1, "Superseded by #2\n".into()).await.unwrap();
     assert_eq!(closed.state, Standing::Closed);
     assert_eq!(
-        lines(&server),
+        server.lines(),
         [
+            "GET /repos/acme/state/pulls/1",
+            "GET /repos/acme/state/pulls/1/reviews?per_page=100",
             "GET /repos/acme/state/pulls/1",
             "GET /repos/acme/state/issues/1/comments?per_page=100&page=3",
             "PATCH /repos/acme/state/pulls/1",
             "GET /repos/acme/state/pulls/1/reviews?per_page=100",
         ]
     );
-    let server = scripted(vec![pull("open", 0), answer("201 Created", "", "{}"), pull("closed", 1), nothing()]);
+    let server = scripted(vec![
+        pull("open", 0),
+        nothing(),
+        pull("open", 0),
+        answer("201 Created", "", "{}"),
+        pull("closed", 1),
+        nothing(),
+    ]);
     github(server.port).close(1, "Superseded by #2".into()).await.unwrap();
-    assert_eq!(lines(&server)[1..3], ["POST /repos/acme/state/issues/1/comments", "PATCH /repos/acme/state/pulls/1"]);
+    assert_eq!(server.lines()[3..5], ["POST /repos/acme/state/issues/1/comments", "PATCH /repos/acme/state/pulls/1"]);
     let server = scripted(vec![pull("closed", 1), nothing()]);
     assert_eq!(github(server.port).close(1, "Again".into()).await.unwrap().state, Standing::Closed);
-    assert!(lines(&server).iter().all(|line| line.starts_with("GET ")), "nothing is said or done");
+    assert!(server.lines().iter().all(|line| line.starts_with("GET ")), "nothing is said or done");
 }
 
 #[tokio::test]
@@ -205,15 +175,7 @@ async fn an_organisation_tells_its_repositories() {
 async fn a_request_that_github_does_not_describe_is_refused_by_the_contract() {
     // The same server that accepts ours: without this, the test above would pass against anything.
     let url = format!("http://127.0.0.1:{}/repos/acme/state/pulls", prism().port);
-    let answer = reqwest_post(&url, r#"{"title":"no head, no base"}"#).await;
-    assert_eq!(answer, 422);
-}
-
-async fn reqwest_post(url: &str, body: &'static str) -> u16 {
-    // A client of ours has installed the provider that reqwest needs.
-    contract(None);
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url);
-    request.header("content-type", "application/json").body(body).send().await.unwrap().status().as_u16()
+    assert_eq!(status_of(&url, r#"{"title":"no head, no base"}"#).await, 422);
 }
 
 #[tokio::test]
@@ -255,34 +217,6 @@ async fn example_base() -> String {
     value["commit"]["sha"].as_str().unwrap().to_owned()
 }
 
-/// A server that gives these answers in turn, the last one for ever, and keeps the requests' heads. `PORT` in an answer is
-/// its own.
-struct Scripted {
-    port: u16,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-fn scripted(answers: Vec<String>) -> Scripted {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let kept = requests.clone();
-    std::thread::spawn(move || {
-        for (i, stream) in listener.incoming().enumerate() {
-            let mut stream = stream.unwrap();
-            let head = head_of(&mut stream);
-            kept.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
-            let answer = answers[i.min(answers.len() - 1)].replace("PORT", &port.to_string());
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    Scripted { port, requests }
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
-}
-
 #[tokio::test]
 async fn a_used_up_limit_says_when_it_ends() {
     let cases = [
@@ -309,31 +243,6 @@ async fn a_refused_token_is_named_by_its_origin_and_never_shown() {
     assert_eq!(error.class(), Class::Auth);
     assert!(!format!("{error:?}").contains("ghp_secret"));
     assert!(server.requests.lock().unwrap()[0].contains("Bearer ghp_secret"));
-}
-
-#[tokio::test]
-async fn the_token_follows_nobody_elsewhere() {
-    let other = scripted(vec![answer("200 OK", "", "[]")]);
-    let link = format!("link: <http://127.0.0.1:{}/steal>; rel=\"next\"\r\n", other.port);
-    let server = scripted(vec![answer("200 OK", &link, "[]")]);
-    let error = github(server.port).list().await.unwrap_err();
-    assert!(error.to_string().contains("another host"), "{error}");
-    let location = format!("location: http://127.0.0.1:{}/steal\r\n", other.port);
-    let server = scripted(vec![answer("301 Moved Permanently", &location, "")]);
-    let error = github(server.port).list().await.unwrap_err();
-    assert!(matches!(error, Error::Setting { .. }), "{error}");
-    assert_eq!(other.requests.lock().unwrap().len(), 0);
-}
-
-#[tokio::test]
-async fn a_server_that_stumbles_is_asked_again_unless_that_could_do_a_thing_twice() {
-    let server = scripted(vec![answer("502 Bad Gateway", "", ""), answer("200 OK", "", "[]")]);
-    assert_eq!(github(server.port).list().await.unwrap(), []);
-    assert_eq!(server.requests.lock().unwrap().len(), 2);
-    let server = scripted(vec![answer("502 Bad Gateway", "", "")]);
-    let error = github(server.port).create(proposal()).await.unwrap_err();
-    assert_eq!(error.class(), Class::Net);
-    assert_eq!(server.requests.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -371,19 +280,88 @@ async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
     assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));
 }
 
-#[tokio::test]
-async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
-    let setting = onramp::settings::Forge {
-        kind: onramp::settings::ForgeKind::Github,
-        api: Some("https://git.nowhere.test/api/v3".to_owned()),
+/// A new RSA key, as GitHub gives apps one, and its public half.
+fn app_key(directory: &Path) -> PathBuf {
+    let openssl = |arguments: &[&str]| {
+        let status = Command::new("openssl").current_dir(directory).args(arguments).stderr(Stdio::null()).status();
+        assert!(status.expect("openssl is needed: apt-get install openssl").success(), "openssl {arguments:?}");
     };
+    openssl(&["genrsa", "-traditional", "-out", "app.pem", "2048"]);
+    openssl(&["rsa", "-in", "app.pem", "-pubout", "-out", "app.pub"]);
+    directory.join("app.pem")
+}
+
+#[tokio::test]
+async fn an_app_gets_a_token_of_one_repository_for_what_its_key_signs() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = app_key(directory.path());
+    let place = |port: u16| {
+        let api = format!("http://127.0.0.1:{port}");
+        Place::of(ForgeKind::Github, Some(&api), &format!("{api}/acme/state.git").parse().unwrap()).unwrap()
+    };
+    let limit = Duration::from_secs(20);
+    let token = app::of(&place(prism().port), "1234", &key, limit).await.unwrap();
+    assert_eq!(token.origin, "the GitHub App 1234");
+
+    let server = scripted(vec![answer("200 OK", "", r#"{"id":7}"#), answer("201 Created", "", r#"{"token":"ghs_x"}"#)]);
+    app::of(&place(server.port), "1234", &key, limit).await.unwrap();
+    assert_eq!(server.lines(), ["GET /repos/acme/state/installation", "POST /app/installations/7/access_tokens"]);
+    // What was sent is what the key signed: openssl says so.
+    let head = server.requests.lock().unwrap()[0].clone();
+    let signed = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap();
+    let (text, signature) = signed.rsplit_once('.').unwrap();
+    std::fs::write(directory.path().join("text"), text).unwrap();
+    std::fs::write(directory.path().join("signature"), URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+    let verify = ["dgst", "-sha256", "-verify", "app.pub", "-signature", "signature", "text"];
+    let verified = Command::new("openssl").current_dir(directory.path()).args(verify).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&verified.stdout), "Verified OK\n");
+    let claims = text.split_once('.').unwrap().1;
+    let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert_eq!(claims["iss"], "1234");
+    assert_eq!(
+        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+        600,
+        "GitHub takes ten minutes at most"
+    );
+
+    let error = app::of(&place(1), "1234", &directory.path().join("app.pub"), limit).await.unwrap_err();
+    assert_eq!(error.to_string(), "the forge cannot be used: ONRAMP_GITHUB_APP_KEY leads to no RSA key in PEM");
+    assert_eq!(app::of(&place(1), "12/34", &key, limit).await.unwrap_err().class(), Class::Config);
+}
+
+/// What connecting to a forge at `https://git.nowhere.test` comes to.
+async fn connected(kind: ForgeKind, variables: &[(&str, &str)]) -> Result<(), Error> {
+    let setting = onramp::settings::Forge { kind, api: Some("https://git.nowhere.test/api/v3".to_owned()) };
     let cache = tempfile::tempdir().unwrap();
     let url = "https://git.nowhere.test/acme/state.git".parse().unwrap();
     let mirror = onramp::git::Mirror::new(cache.path(), url, onramp::git::Wanted::Branches);
     let me = onramp::git::Identity { name: "Ada".to_owned(), email: "ada@acme.test".to_owned() };
-    let connected = onramp::forge::connect(&setting, &mirror, &me, false, Duration::from_secs(5), &|_| None).await;
-    let error = connected.err().expect("there is no token for a host that is nowhere");
-    assert_eq!(error.class(), Class::Auth);
-    assert!(error.to_string().contains("git.nowhere.test"), "{error}");
-    assert!(!error.next().is_empty(), "{error}");
+    let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+    onramp::forge::connect(&setting, &mirror, &me, false, Duration::from_secs(5), &variable).await.map(drop)
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
+    for (kind, cure) in [
+        (ForgeKind::Github, "gh auth login --hostname git.nowhere.test"),
+        (ForgeKind::Gitlab, "glab auth login --hostname git.nowhere.test"),
+        (ForgeKind::Gitea, "tea login add --url https://git.nowhere.test"),
+    ] {
+        // Those of other servers do not count.
+        let others =
+            [("GH_TOKEN", "x"), ("GITLAB_TOKEN", "x"), ("GITEA_SERVER_TOKEN", "x"), ("ONRAMP_GITHUB_APP_ID", "1")];
+        let error = connected(kind, &others).await.expect_err("there is no token for a host that is nowhere");
+        assert_eq!((error.class(), error.next()), (Class::Auth, vec![cure.to_owned()]), "{error}");
+        assert_eq!(error.to_string(), "there is no token for git.nowhere.test");
+    }
+    for (kind, variables) in [
+        (ForgeKind::Github, [("GH_ENTERPRISE_TOKEN", "x"), ("", "")]),
+        (ForgeKind::Gitlab, [("GITLAB_TOKEN", "x"), ("GITLAB_HOST", "git.nowhere.test")]),
+        (ForgeKind::Gitea, [("GITEA_SERVER_TOKEN", "x"), ("GITEA_SERVER_URL", "https://git.nowhere.test")]),
+    ] {
+        connected(kind, &variables).await.unwrap();
+    }
+    let half = [("ONRAMP_GITHUB_APP_ID", "1"), ("ONRAMP_GITHUB_APP_HOST", "git.nowhere.test")];
+    let error = connected(ForgeKind::Github, &half).await.unwrap_err();
+    assert!(error.to_string().ends_with("ONRAMP_GITHUB_APP_ID and ONRAMP_GITHUB_APP_KEY go together"), "{error}");
 }

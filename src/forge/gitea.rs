@@ -1,0 +1,261 @@
+//! Gitea and Forgejo, through the API that both have, version 1.
+//!
+//! Each server describes it at `/api/swagger`; each call names its path under `/repos/{owner}/{repo}`.
+
+mod wire;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+
+use wire::{RawBranch, RawComment, RawPull, RawReview, RawStatuses, person};
+
+use super::http::{Dialect, Http};
+use super::token::Token;
+use super::{
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
+    as_checked,
+};
+use crate::git::Commit;
+use crate::text::neutral_line;
+
+/// Entries on a page: the most that a server gives unless it was told otherwise.
+const PER_PAGE: &str = "50";
+/// Calls at once, for lists whose entries need one each.
+const AT_ONCE: usize = 4;
+/// How often a merge is tried while the server is still finding out whether it can be.
+const TRIES: u32 = 8;
+
+/// One repository on a Gitea or Forgejo.
+pub struct Gitea {
+    http: Http,
+}
+
+impl Gitea {
+    /// Talks about the repository at `place` with `token`. `timeout` is for each call.
+    pub fn new(place: Place, token: Token, timeout: Duration) -> Result<Self, Error> {
+        // Neither has limits of its own; what stands before them tells theirs by Retry-After.
+        let dialect = Dialect { headers: &[], limit: ("x-ratelimit-remaining", "x-ratelimit-reset"), words };
+        Ok(Self { http: Http::new(place, token, timeout, dialect)? })
+    }
+
+    /// The URL of a pull request, or of something of it.
+    fn at(&self, number: u64, then: &[&str]) -> Url {
+        let number = number.to_string();
+        let segments: Vec<&str> = ["pulls", &number].into_iter().chain(then.iter().copied()).collect();
+        self.http.place.url(&segments)
+    }
+
+    async fn raw(&self, number: u64) -> Result<RawPull, Error> {
+        self.http.get(self.at(number, &[]), &format!("show pull request {number}")).await
+    }
+
+    /// `GET …/pulls/{index}/reviews`: each person's last word.
+    async fn with_reviews(&self, raw: RawPull) -> Result<PullRequest, Error> {
+        let mut url = self.at(raw.number, &["reviews"]);
+        url.query_pairs_mut().append_pair("limit", PER_PAGE);
+        let reviews: Vec<RawReview> = self.http.pages(url, "list reviews").await?;
+        let mut last: BTreeMap<String, Option<Commit>> = BTreeMap::new();
+        for review in reviews {
+            let Some(user) = review.user else { continue };
+            match review.state.as_str() {
+                "APPROVED" if !review.dismissed => last.insert(user.login, review.commit_id),
+                "APPROVED" | "REQUEST_CHANGES" => last.insert(user.login, None),
+                // A comment, or being asked, takes no approval back.
+                _ => None,
+            };
+        }
+        let approval =
+            |(login, commit): (String, Option<Commit>)| Some(Approval { by: person(login), commit: commit? });
+        Ok(PullRequest { approvals: last.into_iter().filter_map(approval).collect(), ..raw.into() })
+    }
+
+    async fn one(&self, number: u64) -> Result<PullRequest, Error> {
+        self.with_reviews(self.raw(number).await?).await
+    }
+
+    /// `GET …/pulls`, which cannot be asked for one branch.
+    async fn open_pulls(&self, head: Option<&str>) -> Result<Vec<PullRequest>, Error> {
+        let mut url = self.http.place.url(&["pulls"]);
+        url.query_pairs_mut().append_pair("state", "open").append_pair("limit", PER_PAGE);
+        let mut pulls: Vec<RawPull> = self.http.pages(url, "list pull requests").await?;
+        // A branch of that name in somebody's fork is not ours.
+        pulls.retain(|pull| head.is_none_or(|branch| pull.head.r#ref == branch && pull.is_of_its_repository()));
+        pulls.sort_by_key(|pull| std::cmp::Reverse(pull.number));
+        futures_util::stream::iter(pulls.into_iter().map(|pull| self.with_reviews(pull)))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// `PATCH …/pulls/{index}`
+    async fn change(&self, number: u64, what: &str, body: &Value) -> Result<PullRequest, Error> {
+        let pull = self.http.send(Method::PATCH, &["pulls", &number.to_string()], what, body).await?;
+        self.with_reviews(pull).await
+    }
+
+    /// `POST …/pulls/{index}/merge`, with the head that the server merges or nothing.
+    async fn merge_checked(&self, number: u64, checked: Checked) -> Result<Commit, Error> {
+        let what = format!("merge pull request {number}");
+        let (title, message) = checked.message.split_once('\n').unwrap_or((&checked.message, ""));
+        let body = json!({
+            "Do": "merge", "head_commit_id": checked.head,
+            "MergeTitleField": title, "MergeMessageField": message.trim_start(),
+        });
+        let segments = ["pulls", &number.to_string(), "merge"];
+        for attempt in 1.. {
+            let pull = PullRequest::from(self.raw(number).await?);
+            if pull.state != Standing::Open {
+                return Err(Error::NotOpen { number, state: pull.state });
+            }
+            let look = format!("look at branch {}", neutral_line(&pull.base_branch, 80));
+            let branch: RawBranch = self.http.get(self.http.place.url(&["branches", &pull.base_branch]), &look).await?;
+            as_checked(&pull, &branch.commit.id, &checked)?;
+            match self.http.tell(Method::POST, &segments, &what, &body).await {
+                Ok(()) => break,
+                // The server still compares the branches.
+                Err(Error::Invalid { status: 405, detail, .. }) if attempt < TRIES && detail.contains("try again") => {
+                    tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+                }
+                // 405: not mergeable; 409: its head moved, or conflicts.
+                Err(Error::Invalid { status: 405 | 409, detail, .. }) => return Err(Error::Moved { number, detail }),
+                Err(other) => return Err(other),
+            }
+        }
+        let merged = self.raw(number).await?.merge_commit_sha;
+        merged.ok_or_else(|| self.http.unreachable(&what, "it is merged, and no merge commit is named"))
+    }
+}
+
+impl Forge for Gitea {
+    fn list(&self) -> Answer<'_, Vec<PullRequest>> {
+        Box::pin(self.open_pulls(None))
+    }
+
+    fn find_open<'a>(&'a self, head_branch: &'a str) -> Answer<'a, Option<PullRequest>> {
+        Box::pin(async move { Ok(self.open_pulls(Some(head_branch)).await?.into_iter().next()) })
+    }
+
+    fn get(&self, number: u64) -> Answer<'_, PullRequest> {
+        Box::pin(self.one(number))
+    }
+
+    /// `POST …/pulls`
+    fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let Proposal { title, body, head_branch, base_branch } = proposal;
+            let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
+            let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
+            Ok(sent.map_err(Error::or_exists)?.into())
+        })
+    }
+
+    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let what = format!("change pull request {number}");
+            self.change(number, &what, &json!({ "title": title, "body": body })).await
+        })
+    }
+
+    /// `POST …/pulls/{index}/requested_reviewers`
+    fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let (logins, teams) = Reviewer::logins_and_teams(&reviewers);
+            if !(logins.is_empty() && teams.is_empty()) {
+                let what = format!("ask for reviews of pull request {number}");
+                let request = json!({ "reviewers": logins, "team_reviewers": teams });
+                let segments = ["pulls", &number.to_string(), "requested_reviewers"];
+                self.http.tell(Method::POST, &segments, &what, &request).await?;
+            }
+            self.one(number).await
+        })
+    }
+
+    /// `POST …/issues/{index}/labels`, which takes names.
+    fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
+        Box::pin(async move {
+            let what = format!("label pull request {number}");
+            let segments = ["issues", &number.to_string(), "labels"];
+            self.http.tell(Method::POST, &segments, &what, &json!({ "labels": labels })).await?;
+            self.one(number).await
+        })
+    }
+
+    /// `GET …/issues/{index}/comments`, which has no pages.
+    fn comments(&self, number: u64) -> Answer<'_, Vec<Comment>> {
+        Box::pin(async move {
+            let url = self.http.place.url(&["issues", &number.to_string(), "comments"]);
+            let what = format!("list the comments of pull request {number}");
+            let comments: Vec<RawComment> = self.http.get(url, &what).await?;
+            Ok(comments.into_iter().map(Comment::from).collect())
+        })
+    }
+
+    /// `POST …/issues/{index}/comments`
+    fn comment(&self, number: u64, body: String) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let what = format!("comment on pull request {number}");
+            let segments = ["issues", &number.to_string(), "comments"];
+            self.http.tell(Method::POST, &segments, &what, &json!({ "body": body })).await
+        })
+    }
+
+    fn close(&self, number: u64, comment: String) -> Answer<'_, PullRequest> {
+        Box::pin(super::close(self, number, comment, async move {
+            self.change(number, &format!("close pull request {number}"), &json!({ "state": "closed" })).await
+        }))
+    }
+
+    /// `GET …/commits/{ref}/status`: the last word of each, Actions among them.
+    fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>> {
+        Box::pin(async move {
+            let mut url = self.http.place.url(&["commits", pull.head_commit.as_str(), "status"]);
+            url.query_pairs_mut().append_pair("limit", PER_PAGE);
+            let what = format!("list the checks of {}", pull.head_commit.short());
+            let statuses: RawStatuses = self.http.get(url, &what).await?;
+            let found: Vec<Check> = statuses.statuses.into_iter().flatten().map(Check::from).collect();
+            if statuses.total_count > found.len() as u64 {
+                return Err(Error::TooMuch { host: self.http.place.host().to_owned(), what, cap: "50 entries" });
+            }
+            Ok(found)
+        })
+    }
+
+    /// `POST …/pulls/{index}/reviews`
+    fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {
+        Box::pin(async move {
+            let what = format!("approve pull request {number}");
+            let request = json!({ "commit_id": commit, "event": "APPROVED" });
+            self.http.tell(Method::POST, &["pulls", &number.to_string(), "reviews"], &what, &request).await?;
+            self.one(number).await
+        })
+    }
+
+    fn merge(&self, number: u64, checked: Checked) -> Answer<'_, Commit> {
+        Box::pin(self.merge_checked(number, checked))
+    }
+}
+
+/// The server's own words: `message`, and lists of `errors`; or nothing but a text.
+fn words(answer: &Value) -> Vec<String> {
+    let errors = answer["errors"].as_array().into_iter().flatten();
+    [answer, &answer["message"]].into_iter().chain(errors).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_in_their_own_words() {
+        let answer =
+            json!({"message": "pull request already exists for these targets [id: 1]", "url": "https://h/api/swagger"});
+        assert_eq!(words(&answer), ["pull request already exists for these targets [id: 1]"]);
+        assert_eq!(words(&json!({"message": "no", "errors": ["user does not exist"]})), ["no", "user does not exist"]);
+        assert_eq!(words(&json!("Please try again later")), ["Please try again later"]);
+        assert!(words(&Value::Null).is_empty());
+    }
+}

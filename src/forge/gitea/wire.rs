@@ -1,0 +1,157 @@
+//! What Gitea's and Forgejo's answers hold, as far as onramp reads them.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
+use crate::git::Commit;
+
+pub(super) fn person(login: String) -> Person {
+    Person { name: login.clone(), id: login }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawUser {
+    pub(super) login: String,
+}
+
+#[derive(Deserialize)]
+struct RawTeam {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawPull {
+    pub(super) number: u64,
+    title: String,
+    #[serde(default)]
+    body: Option<String>,
+    html_url: String,
+    state: String,
+    #[serde(default)]
+    merged: bool,
+    #[serde(default)]
+    pub(super) merge_commit_sha: Option<Commit>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    user: Option<RawUser>,
+    pub(super) head: RawEnd,
+    base: RawEnd,
+    #[serde(default)]
+    requested_reviewers: Option<Vec<RawUser>>,
+    #[serde(default)]
+    requested_reviewers_teams: Option<Vec<RawTeam>>,
+    #[serde(default)]
+    labels: Option<Vec<RawLabel>>,
+}
+
+#[derive(Deserialize)]
+struct RawLabel {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawEnd {
+    pub(super) r#ref: String,
+    sha: Commit,
+    #[serde(default)]
+    repo_id: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawReview {
+    pub(super) user: Option<RawUser>,
+    pub(super) state: String,
+    #[serde(default)]
+    pub(super) dismissed: bool,
+    pub(super) commit_id: Option<Commit>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawComment {
+    user: Option<RawUser>,
+    created_at: Timestamp,
+    #[serde(default)]
+    body: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawBranch {
+    pub(super) commit: RawId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawId {
+    pub(super) id: Commit,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawStatuses {
+    #[serde(default)]
+    pub(super) total_count: u64,
+    #[serde(default)]
+    pub(super) statuses: Option<Vec<RawStatus>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawStatus {
+    context: String,
+    status: String,
+}
+
+impl From<RawStatus> for Check {
+    fn from(raw: RawStatus) -> Self {
+        let outcome = match raw.status.as_str() {
+            "success" | "warning" | "skipped" => Outcome::Passed,
+            "pending" => Outcome::Running,
+            _ => Outcome::Failed,
+        };
+        Self { name: raw.context, outcome }
+    }
+}
+
+/// The author of a deleted account is called ghost.
+fn author(user: Option<RawUser>) -> Person {
+    person(user.map_or_else(|| "ghost".to_owned(), |user| user.login))
+}
+
+impl From<RawComment> for Comment {
+    fn from(raw: RawComment) -> Self {
+        Self { by: author(raw.user), at: raw.created_at, body: raw.body }
+    }
+}
+
+impl RawPull {
+    /// Whether its branch is in the repository that it is proposed to.
+    pub(super) fn is_of_its_repository(&self) -> bool {
+        self.head.repo_id == self.base.repo_id
+    }
+}
+
+impl From<RawPull> for PullRequest {
+    fn from(raw: RawPull) -> Self {
+        let state = match (raw.state.as_str(), raw.merged) {
+            ("open", _) => Standing::Open,
+            (_, true) => Standing::Merged,
+            (_, false) => Standing::Closed,
+        };
+        let people = raw.requested_reviewers.into_iter().flatten().map(|user| user.login);
+        let teams = raw.requested_reviewers_teams.into_iter().flatten().map(|team| team.name);
+        Self {
+            number: raw.number,
+            title: raw.title,
+            body: raw.body.unwrap_or_default(),
+            author: author(raw.user),
+            head_branch: raw.head.r#ref,
+            base_branch: raw.base.r#ref,
+            head_commit: raw.head.sha,
+            state,
+            approvals: Vec::new(),
+            reviewers: people.chain(teams).collect(),
+            labels: raw.labels.into_iter().flatten().map(|label| label.name).collect(),
+            url: raw.html_url,
+            created: raw.created_at,
+            updated: raw.updated_at,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Gitea and Forgejo: Prism with what Gitea's description says (gitea.swagger.json), and servers for what examples cannot
+//! show.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use onramp::error::{Class, Fault};
+use onramp::forge::gitea::Gitea;
+use onramp::forge::token::Token;
+use onramp::forge::{Checked, Error, Forge, Outcome, Place, Reviewer, Standing};
+use onramp::settings::ForgeKind;
+
+use crate::prism::{Prism, status_of};
+use crate::proposal;
+use crate::server::{answer, scripted};
+
+const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+const BASE: &str = "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d";
+const MERGED: &str = "c5b97d5ae6c19d5c5df71a34c7fbeeda2479ccbc";
+
+fn gitea(port: u16) -> Gitea {
+    let host = format!("http://127.0.0.1:{port}");
+    let place = Place::of(ForgeKind::Gitea, None, &format!("{host}/acme/state.git").parse().unwrap()).unwrap();
+    Gitea::new(place, Token::new("secret", "GITEA_SERVER_TOKEN").unwrap(), Duration::from_secs(20)).unwrap()
+}
+
+fn prism() -> &'static Prism {
+    static PRISM: OnceLock<Prism> = OnceLock::new();
+    let description = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forge/gitea.swagger.json");
+    PRISM.get_or_init(|| Prism::start(&description))
+}
+
+fn checked(base: &str) -> Checked {
+    Checked { head: HEAD.parse().unwrap(), base: base.parse().unwrap(), message: "M\n\nW".into() }
+}
+
+#[tokio::test]
+async fn every_request_is_one_that_gitea_describes() {
+    let gitea = gitea(prism().port);
+    let listed = gitea.list().await.unwrap();
+    assert_eq!((listed[0].number, listed[0].state, listed[0].head_commit.as_str()), (7, Standing::Open, HEAD));
+    assert_eq!(gitea.find_open("deploy/test/shop").await.unwrap().unwrap().number, 7);
+    assert_eq!(gitea.find_open("deploy/test/other").await.unwrap(), None);
+    let pull = gitea.get(7).await.unwrap();
+    assert_eq!((pull.author.id.as_str(), pull.body.as_str()), ("ana", "Because."));
+    // A comment takes no approval back; a second thought and a dismissal do.
+    assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["bo"]);
+    assert_eq!(gitea.create(proposal()).await.unwrap().number, 7);
+    assert_eq!(gitea.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
+    let asked = vec![Reviewer::Login("bo".into()), Reviewer::Team("platform".into())];
+    assert_eq!(gitea.ask_review(7, asked).await.unwrap().reviewers, ["bo", "platform"]);
+    assert_eq!(gitea.comments(7).await.unwrap()[0].body, "Why?");
+    gitea.comment(7, "Superseded by #8".into()).await.unwrap();
+    assert_eq!(gitea.close(7, "Superseded by #8".into()).await.unwrap().number, 7);
+    assert_eq!(gitea.label(7, vec!["urgent".into(), "shop".into()]).await.unwrap().labels, ["urgent"]);
+    let checks = gitea.checks(&pull).await.unwrap();
+    let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
+    assert_eq!(checks, [("lint", Outcome::Passed), ("state", Outcome::Running)]);
+    assert_eq!(gitea.approve(7, &HEAD.parse().unwrap()).await.unwrap().number, 7);
+    assert_eq!(gitea.merge(7, checked(BASE)).await.unwrap().as_str(), MERGED);
+    let error = gitea.merge(7, checked(HEAD)).await.unwrap_err();
+    assert!(matches!(error, Error::Moved { number: 7, .. }), "{error}");
+    // The same server that accepts ours: without this, the test would pass against anything.
+    let url = format!("http://127.0.0.1:{}/api/v1/repos/a/b/pulls", prism().port);
+    assert_eq!(status_of(&url, r#"{"title":"no branches"}"#).await, 422);
+}
+
+#[tokio::test]
+async fn refusals_are_classed() {
+    let of = |code| gitea(prism().preferring(code));
+    let error = of("code=404").get(7).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    let error = of("code=403").create(proposal()).await.unwrap_err();
+    assert!(matches!(error, Error::Forbidden { .. }), "{error}");
+    let error = of("code=422").create(proposal()).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { status: 422, .. }), "{error}");
+    assert_eq!(error.class(), Class::Config);
+}
+
+#[tokio::test]
+async fn a_merge_waits_until_the_server_has_compared_the_branches() {
+    let pull = |merged: bool| {
+        let end = |name: &str| format!(r#"{{"ref":"{name}","sha":"{HEAD}","repo_id":3}}"#);
+        let state = if merged { "closed" } else { "open" };
+        let body = format!(
+            r#"{{"number":1,"title":"T","html_url":"https://h/1","state":"{state}","merged":{merged},"merge_commit_sha":"{MERGED}","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","user":null,"head":{},"base":{}}}"#,
+            end("h"),
+            end("main")
+        );
+        answer("200 OK", "", &body)
+    };
+    let branch = || answer("200 OK", "", &format!(r#"{{"commit":{{"id":"{BASE}"}}}}"#));
+    let later = answer("405 Method Not Allowed", "", r#"{"message":"Please try again later"}"#);
+    let server =
+        scripted(vec![pull(false), branch(), later, pull(false), branch(), answer("200 OK", "", ""), pull(true)]);
+    assert_eq!(gitea(server.port).merge(1, checked(BASE)).await.unwrap().as_str(), MERGED);
+    assert_eq!(server.lines().len(), 7);
+    let never = answer("405 Method Not Allowed", "", r#"{"message":"The PR is a work in progress"}"#);
+    let server = scripted(vec![pull(false), branch(), never]);
+    let error = gitea(server.port).merge(1, checked(BASE)).await.unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.class()),
+        ("pull request 1 changed meanwhile: The PR is a work in progress", Class::Conflict)
+    );
+    let server = scripted(vec![pull(true)]);
+    let error = gitea(server.port).merge(1, checked(BASE)).await.unwrap_err();
+    assert!(matches!(error, Error::NotOpen { state: Standing::Merged, .. }), "{error}");
+}
