@@ -47,6 +47,7 @@ mod parity;
 mod playground;
 mod podman;
 mod promote;
+mod promote_at_once;
 mod prompts;
 mod pty;
 mod rehearse;
