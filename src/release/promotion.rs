@@ -215,7 +215,9 @@ fn merged(
     let mut settings = Vec::new();
     let mut meant = here.map(|here| here.services.clone()).unwrap_or_default();
     for (name, theirs) in &there.services {
-        if let Some(image) = theirs.image.clone().filter(|image| image.digest().is_none()) {
+        // What is the same already, whatever it is, is not brought.
+        let same = meant.get(name).is_some_and(|ours| ours.image == theirs.image);
+        if let Some(image) = theirs.image.clone().filter(|image| !same && image.digest().is_none()) {
             return Err(Error::NoDigest { app: app.clone(), service: name.clone(), image: Box::new(image) });
         }
         let Some(ours) = meant.get(name) else {
