@@ -12,7 +12,7 @@ use super::forge::{Desk, headline};
 use super::output::Verdict;
 use crate::engine::Credentials;
 use crate::files::FileError;
-use crate::forge::checks;
+use crate::forge::{self, checks};
 use crate::images::contents::Reader;
 use crate::name::Name;
 use crate::project::Lock;
@@ -21,6 +21,7 @@ use crate::release::image::Workshop;
 use crate::release::proposal::{self, Outcome};
 use crate::release::{self, provenance};
 use crate::sandbox::record::Record;
+use crate::settings::ForgeKind;
 use crate::task::blocking;
 use crate::{images, registry};
 
@@ -56,6 +57,9 @@ impl Arguments {
             return Err(Failure::usage("`deploy` pushes an image and a branch; --offline forbids it"));
         }
         self.asking.check()?;
+        if self.wait && cx.settings.forge()?.kind == ForgeKind::Local {
+            return Err(forge::Error::NoChecks.into());
+        }
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
         // Of the same moment as the source: later edits are not what is deployed.
