@@ -4,6 +4,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::forge::{Desk, headline};
 use crate::forge::{self, PullRequest, Reviewer, asking, checks, owners};
+use crate::settings::ForgeKind;
 use crate::task::blocking;
 use crate::text::neutral_line;
 
@@ -22,8 +23,11 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Refuses what no forge takes, before anything is done.
-    pub fn check(&self) -> Result<(), Failure> {
+    /// Refuses what no forge takes, or this one, before anything is done.
+    pub fn check(&self, cx: &Context) -> Result<(), Failure> {
+        if self.wait && cx.settings.forge()?.kind == ForgeKind::Local {
+            return Err(forge::Error::NoChecks.into());
+        }
         if let Some(who) = self.reviewers.iter().find(|who| Reviewer::of(who).is_none()) {
             let shown = neutral_line(who, 80);
             return Err(Failure::usage(format!("--reviewer `{shown}` is nobody: ana, @acme/platform, ana@acme.test")));

@@ -70,7 +70,7 @@ impl Arguments {
         if cx.offline {
             return Err(Failure::usage("`deploy` pushes an image and a branch; --offline forbids it"));
         }
-        self.asking.check()?;
+        self.asking.check(cx)?;
         let project = cx.project()?;
         let (worktree, source) = release::source(&project.root)?;
         // Of the same moment as the source: later edits are not what is deployed.

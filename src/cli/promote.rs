@@ -54,7 +54,7 @@ impl Arguments {
             Err(none) if none.is_empty() => Which::One(cx.project()?.manifest.name),
             Err(apps) => Which::These(apps.into_iter().collect::<BTreeSet<_>>()),
         };
-        self.asking.check()?;
+        self.asking.check(cx)?;
         let desk = Desk::open(cx).await?;
         let (state, head) = (desk.state.clone(), desk.head()?);
         let route = Route { from: self.from, at: head.clone(), to: self.to };

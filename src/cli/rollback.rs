@@ -50,7 +50,7 @@ impl Arguments {
             Some(app) => app,
             None => cx.project()?.manifest.name,
         };
-        self.asking.check()?;
+        self.asking.check(cx)?;
         let desk = Desk::open(cx).await?;
         let (state, head, environment) = (desk.state.clone(), desk.head()?, self.environment);
         let mut draft = blocking(move || rollback::draft(&state, &head, &environment, &app, &self.to)).await?;

@@ -78,6 +78,8 @@ fn the_policy_of_production_is_enforced() {
     assert!(hotfix.stderr.contains("production takes no hotfix: its policy has no `hotfix = true`"), "{hotfix}");
     dev.in_shop("deploy production --skip test --reason").arg("Logins fail").fails(Class::Usage);
     dev.own("environments/production/ @acme/ops\n");
+    let waits = dev.in_shop("deploy production --wait").fails(Class::Usage);
+    assert!(waits.stderr.contains("the local forge has no checks to wait for"), "{waits}");
     let nobody = dev.in_shop("deploy production --reviewer a/b/c").fails(Class::Usage);
     assert!(nobody.stderr.contains("--reviewer `a/b/c` is nobody"), "{nobody}");
     dev.in_shop("deploy production --reviewer @hopper --label urgent").ok();
