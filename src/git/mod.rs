@@ -7,6 +7,7 @@ pub mod bare;
 mod entries;
 pub mod history;
 mod initial;
+mod listing;
 mod mirror;
 mod patch;
 mod program;
