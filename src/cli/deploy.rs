@@ -40,7 +40,7 @@ const COMMITS: usize = 50;
   onramp deploy test
   onramp deploy production --message 'Faster search'
   onramp deploy test --dry-run
-  onramp deploy test --image sha256:…                     what CI built and pushed
+  onramp deploy test --image sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
   onramp deploy production --skip staging --reason 'Logins fail since 10:30'
   onramp deploy production --reviewer @acme/platform --label urgent
   onramp deploy test --wait --timeout 30m
@@ -52,7 +52,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
     /// What was pushed under this digest, instead of building this commit
-    #[arg(long, value_name = "sha256:…")]
+    #[arg(long, value_name = "DIGEST")]
     image: Option<Digest>,
     /// A hotfix: leave out the environment before, where the policy has `hotfix = true`
     #[arg(long, value_name = "ENV", requires = "reason")]

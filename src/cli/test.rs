@@ -41,7 +41,7 @@ const SHOWN: usize = 20;
   onramp test --with auth=pr:12     together with what a pull request proposes for another app
   onramp test --reap                in CI: the sandbox ends, with its data, when the job's shell does
   onramp test --artifacts out       screenshots, coverage: what [tests] names
-  onramp test --image apps/shop@sha256:… --key ci.key    what production may run, signed for its policy
+  onramp test --image registry.acme.test/apps/shop@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 --key ci.key
 ")]
 pub struct Arguments {
     /// Only these tests, and those that they need

@@ -8,6 +8,7 @@ mod changes;
 mod entries;
 pub mod history;
 mod initial;
+mod listing;
 mod mirror;
 mod patch;
 mod program;

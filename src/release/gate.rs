@@ -295,12 +295,14 @@ impl Case<'_> {
 
     /// The facts about the change to one app in one environment.
     fn facts(&self, environment: &Environment, app: &Name) -> Result<Facts, Error> {
-        // What cannot be read is not merged: the error says where.
+        // What cannot be read is not merged: the error says where. A format that the pull request brings does not count yet.
+        let declared =
+            |commit: &Commit, environment: &Name| self.state.declared_in(&self.rules.format, commit, environment, app);
         let services = |commit: &Commit, environment: &Name| -> Result<BTreeMap<Name, Service>, Error> {
-            Ok(self.state.declared(commit, environment, app)?.map(|declared| declared.services).unwrap_or_default())
+            Ok(declared(commit, environment)?.map(|declared| declared.services).unwrap_or_default())
         };
         let old = services(&self.base, &environment.name)?;
-        let proposed = self.state.declared(&self.merged, &environment.name, app)?;
+        let proposed = declared(&self.merged, &environment.name)?;
         let (new, text) = proposed.map(|declared| (declared.services, declared.text)).unwrap_or_default();
         let changes = deployment::changes(Some(&old), &new);
         // What a tag is tomorrow, nobody has tested.

@@ -171,12 +171,23 @@ impl State {
             Err(Error::NoRules { .. }) => Format::default(),
             Err(error) => return Err(error),
         };
+        self.declared_in(&format, commit, environment, app)
+    }
+
+    /// The same in this format, whatever `state.toml` says at the commit: for what is proposed, which is read as what it would replace.
+    pub fn declared_in(
+        &self,
+        format: &Format,
+        commit: &Commit,
+        environment: &Name,
+        app: &Name,
+    ) -> Result<Option<AppState>, Error> {
         let path = format.path(environment, app);
         if let Some(link) = self.mirror.link_on(commit, &path)? {
             return Err(Error::Link { path: shown(&link, commit).display().to_string() });
         }
         let Some(text) = self.text(commit, &path)? else { return Ok(None) };
-        Ok(Some(read(&format, commit, (environment, app), path, text)?))
+        Ok(Some(read(format, commit, (environment, app), path, text)?))
     }
 
     /// The apps that an environment declares at a commit, by name.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use insta::assert_snapshot;
+use onramp::error::Class;
 use onramp::name::Name;
 use onramp::project::service::Service;
 use onramp::reference::{Digest, ImageRef};
@@ -132,6 +134,31 @@ fn puppet_looks_the_image_up() {
         ["lookup", "--confdir", "c", "--vardir", "v", "--hiera_config", "hiera.yaml", "--facts", "facts.yaml"];
     let arguments = [&arguments[..], &["--node", "n", "--render-as", "s", "profile::shop::web::image"]].concat();
     assert_eq!(says(&machine, "after", "puppet", &arguments).trim(), image("new").to_string());
+}
+
+#[test]
+fn lint_tells_what_nobody_can_tell_apart_with_its_line() {
+    let machine = Machine::new();
+    let rules = "schema = 1\n[format]\nkind = \"compose\"\npath = \"{app}/{environment}.yaml\"\n[[environment]]\nname = \"test\"\n";
+    machine.write("state/state.toml", rules);
+    machine.write("state/shop/test.yaml", "services:\r\n  web: { image: 'r.test/apps/shop:1', depends_on: [db] }\r\n");
+    machine.write("state/twice/test.yaml", "services:\n  web:\n    image: r.test/a:1\n    image: r.test/b:1\n");
+    machine.write("state/braces/test.yaml", "services:\n  web:\n    image: {{ .Values.image }}\n");
+    machine.write("state/filled/test.yaml", "services: { web: { image: \"r.test/a:${TAG:-1}\" } }\n");
+    machine.write("state/shop/nowhere.yaml", "services: {}\n");
+    machine.write("state/docs/page.md", "not a declaration\n");
+    machine.write("state/linked/keep", "");
+    std::os::unix::fs::symlink("../shop/test.yaml", machine.path("state/linked/test.yaml")).unwrap();
+    let linted = machine.onramp("state lint state").fails(Class::Failed);
+    assert_snapshot!(linted.stdout, @r"
+    braces/test.yaml:3:1: it is a template (`{{`): what it says is known only once it is rendered
+      hint: name the file of values that it is rendered with
+    filled/test.yaml:1:27: `r.test/a:${TAG:-1}` is another image wherever its variables are others: write the image
+    linked/test.yaml: it is a symbolic link: what it leads to is not read
+    shop/nowhere.yaml: state.toml has no environment `nowhere`: nobody reads this
+    twice/test.yaml:4:5: the key `image` is there twice
+    5 declarations, 5 findings
+    ");
 }
 
 /// Turns the company's state repository into one of Compose files.
