@@ -175,7 +175,7 @@ async fn judge(parts: Vec<Part>, access: &Access) -> Result<(Merge, Vec<Finding>
                 if environment.policy.merge == Merge::Manual {
                     merge = Merge::Manual;
                 }
-                let proofs = proof::find(access, &facts.images.values().cloned().collect(), &wanted).await?;
+                let proofs = proof::find(access, &facts.subjects, &wanted).await?;
                 facts.registered = proofs.images;
                 facts.attested = proofs.tests.into_keys().collect();
                 let mut lacks = unmet(&environment, &facts);
@@ -313,7 +313,10 @@ impl Case<'_> {
                 format!("services.{service}: `{image}` is proposed by its tag: what is merged names its digest");
             return Err(document::wrong_at(path.as_ref(), &text, image.path(), message).into());
         }
-        let images = changes.iter().map(|change| (change.service.clone(), change.to.clone())).collect();
+        let images: BTreeMap<Name, ImageRef> =
+            changes.iter().map(|change| (change.service.clone(), change.to.clone())).collect();
+        let all = || new.values().filter_map(|service| service.image.clone()).filter(|image| image.digest().is_some());
+        let subjects = if images.is_empty() { all().collect() } else { images.values().cloned().collect() };
         let mut before = BTreeMap::new();
         if let Some(after) = &environment.after {
             let there = services(&self.base, after)?;
@@ -327,7 +330,7 @@ impl Case<'_> {
         let tests = self.tests(&environment.name, app, &new, &changes).unwrap_or_default();
         let (authors, approvals) = (self.authors.clone(), self.approvals.clone());
         let (registered, attested) = Default::default();
-        Ok(Facts { authors, approvals, tests, images, registered, attested, before, now: self.now })
+        Ok(Facts { authors, approvals, tests, images, subjects, registered, attested, before, now: self.now })
     }
 
     /// The test results that count for this change: those of exactly the images that it declares.
@@ -357,6 +360,7 @@ impl Case<'_> {
             approvals: self.approvals.clone(),
             tests: BTreeMap::new(),
             images: BTreeMap::new(),
+            subjects: BTreeSet::new(),
             registered: BTreeMap::new(),
             attested: BTreeSet::new(),
             before: BTreeMap::new(),

@@ -23,6 +23,8 @@ pub struct Facts {
     pub tests: BTreeMap<Name, bool>,
     /// The images that the change declares anew, by service.
     pub images: BTreeMap<Name, ImageRef>,
+    /// The images that tests are to have passed on: those, or all of the app where its images stay and something else changes.
+    pub subjects: BTreeSet<ImageRef>,
     /// What their registries say of them, as far as the policy asks.
     pub registered: BTreeMap<ImageRef, Registered>,
     /// The tests that somebody whose word counts says have passed on all of those images together.
@@ -152,7 +154,7 @@ fn evidence(environment: &Environment, facts: &Facts) -> impl Iterator<Item = Un
         if !policy.evidence_by.is_empty() {
             let by = paths(&policy.evidence_by);
             let message = format!("{name} needs {by} to say that the test `{test}` passed on these images; none does");
-            let cure = Cure::Attest(facts.images.values().cloned().collect());
+            let cure = Cure::Attest(facts.subjects.iter().cloned().collect());
             return (!facts.attested.contains(test)).then_some(Unmet { rule: "evidence", message, cure });
         }
         let said = match facts.tests.get(test.as_str()) {
@@ -242,6 +244,7 @@ mod tests {
             approvals: vec!["bob@acme.test".into()],
             tests: [("unit".parse().unwrap(), true)].into(),
             images: [("web".parse().unwrap(), image())].into(),
+            subjects: [image()].into(),
             registered: [(image(), registered())].into(),
             attested: BTreeSet::new(),
             before: [("web".parse().unwrap(), (digest, at("2026-11-23T12:00:00Z")))].into(),

@@ -59,6 +59,15 @@ fn an_environment_takes_the_word_of_its_ci_on_the_very_images() {
     assert!(shown.contains("nothing is missing"), "{shown}");
     dev.onramp("pr merge 1").ok();
     assert!(dev.declared("environments/test/shop.toml").contains(&image));
+
+    // A change by hand, of something else than images, is one to what CI tested.
+    dev.git("policy", &["pull", "--quiet", "--rebase"]);
+    let more =
+        dev.declared("environments/test/shop.toml").replacen("[services.web]\n", "[services.web]\nreplicas = 2\n", 1);
+    dev.write("policy/environments/test/shop.toml", more);
+    dev.git("policy", &["commit", "--quiet", "--all", "--message", "Two of them"]);
+    let checked = dev.onramp("state check policy --base origin/main").ok().stdout;
+    assert!(checked.ends_with("nothing is missing\n"), "{checked}");
 }
 
 #[test]
