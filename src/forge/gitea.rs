@@ -1,14 +1,17 @@
 //! Gitea and Forgejo, through the API that both have, version 1.
 //!
-//! Each server describes it at `/api/swagger`; each call names its path under `/repos/{owner}/{repo}`.
+//! Each server describes it at `/api/swagger`; each call names its path under `/repos/{owner}/{repo}`. What the description
+//! does not say is from Gitea's and Forgejo's sources: `routers/api/v1/repo`, `services/convert`.
 
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use wire::{RawBranch, RawComment, RawPull, RawReview, RawStatuses, person};
@@ -24,6 +27,8 @@ use crate::text::neutral_line;
 
 /// Entries on a page: the most that a server gives unless it was told otherwise.
 const PER_PAGE: &str = "50";
+/// The most pages of a list that has no links to its next ones.
+const PAGES: u32 = 20;
 /// Calls at once, for lists whose entries need one each.
 const AT_ONCE: usize = 4;
 /// How often a merge is tried while the server is still finding out whether it can be.
@@ -53,11 +58,40 @@ impl Gitea {
         self.http.get(self.at(number, &[]), &format!("show pull request {number}")).await
     }
 
-    /// `GET …/pulls/{index}/reviews`: each person's last word.
+    /// In our words, without approvals.
+    fn pull(&self, raw: RawPull) -> Result<PullRequest, Error> {
+        let what = format!("show pull request {}", raw.number);
+        raw.pull().ok_or_else(|| self.http.unreachable(&what, "it names no commit"))
+    }
+
+    /// A whole list that has no links from page to page: until as many are there as the server counts, or nothing new comes.
+    async fn numbered<P: DeserializeOwned, T>(
+        &self,
+        list: &Url,
+        what: &str,
+        entries: impl Fn(P) -> Vec<T>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Vec<T>, Error> {
+        let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+        for page in 1..=PAGES {
+            let mut url = list.clone();
+            url.query_pairs_mut().append_pair("limit", PER_PAGE).append_pair("page", &page.to_string());
+            let (answer, total) = self.http.counted(url, what).await?;
+            let before = all.len();
+            all.extend(entries(answer).into_iter().filter(|entry| seen.insert(key(entry))));
+            if all.len() == before || total.is_some_and(|total| all.len() as u64 >= total) {
+                return Ok(all);
+            }
+        }
+        Err(Error::TooMuch { host: self.http.place.host().to_owned(), what: what.to_owned(), cap: "20 pages" })
+    }
+
+    /// `GET …/pulls/{index}/reviews`, oldest first: each person's last word.
     async fn with_reviews(&self, raw: RawPull) -> Result<PullRequest, Error> {
-        let mut url = self.at(raw.number, &["reviews"]);
-        url.query_pairs_mut().append_pair("limit", PER_PAGE);
-        let reviews: Vec<RawReview> = self.http.pages(url, "list reviews").await?;
+        let url = self.at(raw.number, &["reviews"]);
+        let entries = |reviews: Option<Vec<RawReview>>| reviews.unwrap_or_default();
+        let mut reviews = self.numbered(&url, "list reviews", entries, |review| review.id.to_string()).await?;
+        reviews.sort_by_key(|review| review.id);
         let mut last: BTreeMap<String, Option<Commit>> = BTreeMap::new();
         for review in reviews {
             let Some(user) = review.user else { continue };
@@ -70,7 +104,7 @@ impl Gitea {
         }
         let approval =
             |(login, commit): (String, Option<Commit>)| Some(Approval { by: person(login), commit: commit? });
-        Ok(PullRequest { approvals: last.into_iter().filter_map(approval).collect(), ..raw.into() })
+        Ok(PullRequest { approvals: last.into_iter().filter_map(approval).collect(), ..self.pull(raw)? })
     }
 
     async fn one(&self, number: u64) -> Result<PullRequest, Error> {
@@ -82,7 +116,8 @@ impl Gitea {
         let mut url = self.http.place.url(&["pulls"]);
         url.query_pairs_mut().append_pair("state", "open").append_pair("limit", PER_PAGE);
         let mut pulls: Vec<RawPull> = self.http.pages(url, "list pull requests").await?;
-        // A branch of that name in somebody's fork is not ours.
+        // A branch of that name in somebody's fork is not ours; one whose branch is gone proposes nothing.
+        pulls.retain(|pull| pull.head.sha.is_some());
         pulls.retain(|pull| head.is_none_or(|branch| pull.head.r#ref == branch && pull.is_of_its_repository()));
         pulls.sort_by_key(|pull| std::cmp::Reverse(pull.number));
         futures_util::stream::iter(pulls.into_iter().map(|pull| self.with_reviews(pull)))
@@ -107,7 +142,7 @@ impl Gitea {
         });
         let segments = ["pulls", &number.to_string(), "merge"];
         for attempt in 1.. {
-            let pull = PullRequest::from(self.raw(number).await?);
+            let pull = self.pull(self.raw(number).await?)?;
             if pull.state != Standing::Open {
                 return Err(Error::NotOpen { number, state: pull.state });
             }
@@ -116,11 +151,14 @@ impl Gitea {
             as_checked(&pull, &branch.commit.id, &checked)?;
             match self.http.tell(Method::POST, &segments, &what, &body).await {
                 Ok(()) => break,
-                // The server still compares the branches.
+                // The server still compares the branches; or they conflict, of which it says the same.
                 Err(Error::Invalid { status: 405, detail, .. }) if attempt < TRIES && detail.contains("try again") => {
                     tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
                 }
-                // 405: not mergeable; 409: its head moved, or conflicts.
+                Err(Error::Invalid { status: 405, detail, host, .. }) if detail.contains("not allowed to merge") => {
+                    return Err(Error::Forbidden { kind: self.http.place.kind, host, what, detail });
+                }
+                // 405: its branch's protection, a draft, merged already; 409: its head moved, or conflicts.
                 Err(Error::Invalid { status: 405 | 409, detail, .. }) => return Err(Error::Moved { number, detail }),
                 Err(other) => return Err(other),
             }
@@ -149,7 +187,7 @@ impl Forge for Gitea {
             let Proposal { title, body, head_branch, base_branch } = proposal;
             let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
             let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
-            Ok(sent.map_err(Error::or_exists)?.into())
+            self.pull(sent.map_err(Error::or_exists)?)
         })
     }
 
@@ -174,7 +212,7 @@ impl Forge for Gitea {
         })
     }
 
-    /// `POST …/issues/{index}/labels`, which takes names.
+    /// `POST …/issues/{index}/labels`, by name: a name that is no label's is ignored. Old servers take numbers alone.
     fn label(&self, number: u64, labels: Vec<String>) -> Answer<'_, PullRequest> {
         Box::pin(async move {
             let what = format!("label pull request {number}");
@@ -212,15 +250,20 @@ impl Forge for Gitea {
     /// `GET …/commits/{ref}/status`: the last word of each, Actions among them.
     fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>> {
         Box::pin(async move {
-            let mut url = self.http.place.url(&["commits", pull.head_commit.as_str(), "status"]);
-            url.query_pairs_mut().append_pair("limit", PER_PAGE);
+            let url = self.http.place.url(&["commits", pull.head_commit.as_str(), "status"]);
             let what = format!("list the checks of {}", pull.head_commit.short());
-            let statuses: RawStatuses = self.http.get(url, &what).await?;
-            let found: Vec<Check> = statuses.statuses.into_iter().flatten().map(Check::from).collect();
-            if statuses.total_count > found.len() as u64 {
-                return Err(Error::TooMuch { host: self.http.place.host().to_owned(), what, cap: "50 entries" });
+            let said = AtomicU64::new(0);
+            // Of no checks some servers say null, or nothing.
+            let entries = |answer: Option<RawStatuses>| {
+                said.fetch_max(answer.as_ref().map_or(0, |page| page.total_count), Ordering::Relaxed);
+                answer.and_then(|page| page.statuses).unwrap_or_default()
+            };
+            let found = self.numbered(&url, &what, entries, |status| status.context.clone()).await?;
+            // Some count them, and show none.
+            if said.into_inner() > found.len() as u64 {
+                return Err(self.http.unreachable(&what, "it counts more than it shows"));
             }
-            Ok(found)
+            Ok(found.into_iter().map(Check::from).collect())
         })
     }
 
@@ -239,10 +282,15 @@ impl Forge for Gitea {
     }
 }
 
-/// The server's own words: `message`, and lists of `errors`; or nothing but a text.
+/// The server's own words: `message`, and lists of `errors`; or nothing but a text; or what git said of conflicts.
 fn words(answer: &Value) -> Vec<String> {
     let errors = answer["errors"].as_array().into_iter().flatten();
-    [answer, &answer["message"]].into_iter().chain(errors).filter_map(Value::as_str).map(str::to_owned).collect()
+    [answer, &answer["message"], &answer["StdOut"], &answer["StdErr"]]
+        .into_iter()
+        .chain(errors)
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -139,6 +139,32 @@ impl GitLab {
         self.change(number, &what, &json!({ "reviewer_ids": ids })).await
     }
 
+    async fn tell_approval(&self, number: u64, commit: &Commit) -> Result<(), Error> {
+        let what = format!("approve merge request {number}");
+        let segments = ["merge_requests", &number.to_string(), "approve"];
+        let told = self.http.tell(Method::POST, &segments, &what, &json!({ "sha": commit })).await;
+        told.map_err(|error| match error {
+            Error::Invalid { status: 409, detail, .. } => Error::Moved { number, detail },
+            other => not_allowed(other, &what),
+        })
+    }
+
+    /// Approves what is there now, for whom GitLab holds an approval of what was there before: that one is taken back first,
+    /// `POST …/merge_requests/{iid}/unapprove`. For anybody else it stays refused.
+    async fn approve_again(&self, number: u64, commit: &Commit, refused: Error) -> Result<(), Error> {
+        let what = format!("list the approvals of merge request {number}");
+        let given = self.http.get::<RawApprovals>(self.at(number, &["approvals"]), &what).await;
+        let Some(given) = given.ok().filter(|given| given.user_has_approved) else { return Err(refused) };
+        let known = self.one(number).await?.approvals;
+        if known.len() == given.approved_by.len() && known.iter().all(|approval| approval.commit == *commit) {
+            return Ok(());
+        }
+        let what = format!("take back the approval of merge request {number}");
+        let segments = ["merge_requests", &number.to_string(), "unapprove"];
+        self.http.tell(Method::POST, &segments, &what, &json!({})).await.map_err(|error| not_allowed(error, &what))?;
+        self.tell_approval(number, commit).await
+    }
+
     /// A merge request whose mergeability GitLab knows: it finds that out behind a change's back.
     async fn settled(&self, number: u64) -> Result<RawMergeRequest, Error> {
         let mut raw = self.raw(number).await?;
@@ -271,13 +297,11 @@ impl Forge for GitLab {
     /// `POST …/merge_requests/{iid}/approve`, of the `sha` that was looked at.
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {
         Box::pin(async move {
-            let what = format!("approve merge request {number}");
-            let segments = ["merge_requests", &number.to_string(), "approve"];
-            let told = self.http.tell(Method::POST, &segments, &what, &json!({ "sha": commit })).await;
-            told.map_err(|error| match error {
-                Error::Invalid { status: 409, detail, .. } => Error::Moved { number, detail },
-                other => not_allowed(other, &what),
-            })?;
+            match self.tell_approval(number, commit).await {
+                // So it says to whoever approved already, too, be it what was there before.
+                Err(refused @ Error::Forbidden { .. }) => self.approve_again(number, commit, refused).await,
+                told => told,
+            }?;
             self.one(number).await
         })
     }

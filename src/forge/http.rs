@@ -81,6 +81,15 @@ impl Http {
         self.parsed(self.call(Method::GET, url, what, None).await?, what).await
     }
 
+    /// The same, and how many entries its whole list has, where the answer says so. Nothing is JSON's null.
+    pub(super) async fn counted<T: DeserializeOwned>(&self, url: Url, what: &str) -> Result<(T, Option<u64>), Error> {
+        let response = self.call(Method::GET, url, what, None).await?;
+        let total = number(response.headers(), "x-total-count").and_then(|total| u64::try_from(total).ok());
+        let bytes = self.read(response, what).await?;
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        Ok((self.parse(bytes, what)?, total))
+    }
+
     /// Asks for a change of what is under the repository's URL; the answer.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
@@ -236,8 +245,11 @@ impl Http {
     }
 
     async fn parsed<T: DeserializeOwned>(&self, response: Response, what: &str) -> Result<T, Error> {
-        let bytes = self.read(response, what).await?;
-        serde_json::from_slice(&bytes)
+        self.parse(&self.read(response, what).await?, what)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, bytes: &[u8], what: &str) -> Result<T, Error> {
+        serde_json::from_slice(bytes)
             .map_err(|error| self.unreachable(what, &neutral_line(&format!("its answer cannot be read: {error}"), 300)))
     }
 

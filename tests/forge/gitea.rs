@@ -1,5 +1,5 @@
-//! Gitea and Forgejo: Prism with what Gitea's description says (gitea.swagger.json), and servers for what examples cannot
-//! show.
+//! Gitea and Forgejo: Prism with what onramp uses of Gitea's API (gitea.swagger.json, which says what of it was verified, and
+//! where), and servers for what examples cannot show.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -96,14 +96,60 @@ async fn a_merge_waits_until_the_server_has_compared_the_branches() {
         scripted(vec![pull(false), branch(), later, pull(false), branch(), answer("200 OK", "", ""), pull(true)]);
     assert_eq!(gitea(server.port).merge(1, checked(BASE)).await.unwrap().as_str(), MERGED);
     assert_eq!(server.lines().len(), 7);
-    let never = answer("405 Method Not Allowed", "", r#"{"message":"The PR is a work in progress"}"#);
+    let never = answer("405 Method Not Allowed", "", r#"{"message":"Work in progress PRs cannot be merged"}"#);
     let server = scripted(vec![pull(false), branch(), never]);
     let error = gitea(server.port).merge(1, checked(BASE)).await.unwrap_err();
     assert_eq!(
         (error.to_string().as_str(), error.class()),
-        ("pull request 1 changed meanwhile: The PR is a work in progress", Class::Conflict)
+        ("pull request 1 changed meanwhile: Work in progress PRs cannot be merged", Class::Conflict)
     );
+    let denied = answer("405 Method Not Allowed", "", r#"{"message":"User not allowed to merge PR"}"#);
+    let error = gitea(scripted(vec![pull(false), branch(), denied]).port).merge(1, checked(BASE)).await.unwrap_err();
+    assert!(matches!(error, Error::Forbidden { .. }), "{error}");
+    let conflict = r#"{"Style":"merge","StdOut":"CONFLICT (content): x","StdErr":"","Err":{}}"#;
+    let server = scripted(vec![pull(false), branch(), answer("409 Conflict", "", conflict)]);
+    let error = gitea(server.port).merge(1, checked(BASE)).await.unwrap_err();
+    assert_eq!(error.to_string(), "pull request 1 changed meanwhile: CONFLICT (content): x");
     let server = scripted(vec![pull(true)]);
     let error = gitea(server.port).merge(1, checked(BASE)).await.unwrap_err();
     assert!(matches!(error, Error::NotOpen { state: Standing::Merged, .. }), "{error}");
+}
+
+const PULL: &str = r#"{"number":1,"title":"T","html_url":"https://h/1","state":"open","merged":false,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","user":null,"head":{"ref":"h","sha":"HEAD","repo_id":3},"base":{"ref":"main","sha":"","repo_id":3}}"#;
+
+/// Reviews are counted and have no links to their next page: what takes an approval back may be there.
+#[tokio::test]
+async fn a_later_page_of_reviews_counts() {
+    let review = |id: u64, state: &str, commit: &str| {
+        format!(r#"[{{"id":{id},"user":{{"login":"bo"}},"state":"{state}","dismissed":false,"commit_id":"{commit}"}}]"#)
+    };
+    let page = |body: &str| answer("200 OK", "x-total-count: 2\r\n", body);
+    let pull = answer("200 OK", "", &PULL.replace("HEAD", HEAD));
+    let first = page(&review(1, "APPROVED", HEAD));
+    let server = scripted(vec![pull.clone(), first.clone(), page(&review(2, "REQUEST_CHANGES", HEAD))]);
+    assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 0);
+    assert!(server.lines()[2].ends_with("/pulls/1/reviews?limit=50&page=2"), "{:?}", server.lines());
+    // Of a review that was only asked for there is no commit.
+    let server = scripted(vec![pull, first, page(&review(2, "REQUEST_REVIEW", ""))]);
+    assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 1);
+}
+
+#[tokio::test]
+async fn all_pages_of_checks_count_and_none_are_none() {
+    let reviews = || answer("200 OK", "", "[]");
+    let pull = gitea(scripted(vec![answer("200 OK", "", &PULL.replace("HEAD", HEAD)), reviews()]).port);
+    let pull = pull.get(1).await.unwrap();
+    for none in ["", "null", r#"{"total_count":0,"statuses":null}"#] {
+        assert_eq!(gitea(scripted(vec![answer("200 OK", "", none)]).port).checks(&pull).await.unwrap(), []);
+    }
+    let page = |context: &str, status: &str| {
+        let body = format!(r#"{{"total_count":1,"statuses":[{{"context":"{context}","status":"{status}"}}]}}"#);
+        answer("200 OK", "", &body)
+    };
+    let server = scripted(vec![page("a", "success"), page("b", "failure"), page("b", "failure")]);
+    let checks = gitea(server.port).checks(&pull).await.unwrap();
+    assert_eq!(checks.iter().map(|check| check.outcome).collect::<Vec<_>>(), [Outcome::Passed, Outcome::Failed]);
+    let hidden = answer("200 OK", "", r#"{"total_count":2}"#);
+    let error = gitea(scripted(vec![hidden]).port).checks(&pull).await.unwrap_err();
+    assert!(error.to_string().contains("counts more than it shows"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! GitLab: Prism with what its documentation says (gitlab.openapi.json), and servers for what examples cannot show.
+//! GitLab: Prism with what onramp uses of its API (gitlab.openapi.json, which says what of it was verified, and where), and
+//! servers for what examples cannot show.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -112,6 +113,52 @@ async fn an_approval_is_of_what_was_there_when_it_was_given() {
     let pull = gitlab(server.port).get(1).await.unwrap();
     assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["cy", "di"]);
     assert_eq!((pull.approvals[0].by.id.as_str(), pull.approvals[0].commit.as_str()), ("bo", OLD));
+}
+
+#[tokio::test]
+async fn whoever_approved_what_was_there_before_approves_again() {
+    let refused = || answer("401 Unauthorized", "", r#"{"message":"401 Unauthorized"}"#);
+    let user = r#"{"id":2,"username":"bo","name":"Bo"}"#;
+    let given = |at: &str| {
+        ok(&format!(
+            r#"{{"user_has_approved":true,"approved_by":[{{"user":{user},"approved_at":"2026-01-01T{at}:00Z"}}]}}"#
+        ))
+    };
+    let versions = || {
+        ok(&format!(
+            r#"[{{"head_commit_sha":"{HEAD}","created_at":"2026-01-01T01:00:00Z"}},{{"head_commit_sha":"{OLD}","created_at":"2026-01-01T00:00:00Z"}}]"#
+        ))
+    };
+    let mergeable = || ok(&request(3, "mergeable"));
+    let server = scripted(vec![
+        refused(),
+        given("00:30"),
+        mergeable(),
+        given("00:30"),
+        versions(),
+        ok("{}"),
+        ok("{}"),
+        mergeable(),
+        given("02:00"),
+        versions(),
+    ]);
+    let head = HEAD.parse().unwrap();
+    assert_eq!(gitlab(server.port).approve(1, &head).await.unwrap().approvals[0].commit, head);
+    let path = "/api/v4/projects/acme%2Fops%2Fstate/merge_requests/1";
+    assert_eq!(server.lines()[5..7], [format!("POST {path}/unapprove"), format!("POST {path}/approve")]);
+    // Of this commit already: nothing is taken back.
+    let server = scripted(vec![
+        refused(),
+        given("02:00"),
+        mergeable(),
+        given("02:00"),
+        versions(),
+        mergeable(),
+        given("02:00"),
+        versions(),
+    ]);
+    gitlab(server.port).approve(1, &head).await.unwrap();
+    assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
 }
 
 #[tokio::test]

@@ -1,13 +1,18 @@
 //! What Gitea's and Forgejo's answers hold, as far as onramp reads them.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
 use crate::git::Commit;
 
 pub(super) fn person(login: String) -> Person {
     Person { name: login.clone(), id: login }
+}
+
+/// A commit. Where there is none they say `""`: of a review that was only asked for, of a branch that is gone.
+fn maybe_commit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Commit>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.and_then(|commit| commit.parse().ok()))
 }
 
 #[derive(Deserialize)]
@@ -30,7 +35,7 @@ pub(super) struct RawPull {
     state: String,
     #[serde(default)]
     merged: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe_commit")]
     pub(super) merge_commit_sha: Option<Commit>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -53,17 +58,21 @@ struct RawLabel {
 #[derive(Deserialize)]
 pub(super) struct RawEnd {
     pub(super) r#ref: String,
-    sha: Commit,
+    #[serde(default, deserialize_with = "maybe_commit")]
+    pub(super) sha: Option<Commit>,
+    /// -1 where the repository is gone.
     #[serde(default)]
-    repo_id: Option<u64>,
+    repo_id: Option<i64>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct RawReview {
+    pub(super) id: u64,
     pub(super) user: Option<RawUser>,
     pub(super) state: String,
     #[serde(default)]
     pub(super) dismissed: bool,
+    #[serde(default, deserialize_with = "maybe_commit")]
     pub(super) commit_id: Option<Commit>,
 }
 
@@ -85,6 +94,7 @@ pub(super) struct RawId {
     pub(super) id: Commit,
 }
 
+/// One page. `total_count` is of all pages, or of this one: servers differ.
 #[derive(Deserialize)]
 pub(super) struct RawStatuses {
     #[serde(default)]
@@ -95,7 +105,7 @@ pub(super) struct RawStatuses {
 
 #[derive(Deserialize)]
 pub(super) struct RawStatus {
-    context: String,
+    pub(super) context: String,
     status: String,
 }
 
@@ -126,32 +136,31 @@ impl RawPull {
     pub(super) fn is_of_its_repository(&self) -> bool {
         self.head.repo_id == self.base.repo_id
     }
-}
 
-impl From<RawPull> for PullRequest {
-    fn from(raw: RawPull) -> Self {
-        let state = match (raw.state.as_str(), raw.merged) {
+    /// In our words, without approvals. None where it proposes no commit.
+    pub(super) fn pull(self) -> Option<PullRequest> {
+        let state = match (self.state.as_str(), self.merged) {
             ("open", _) => Standing::Open,
             (_, true) => Standing::Merged,
             (_, false) => Standing::Closed,
         };
-        let people = raw.requested_reviewers.into_iter().flatten().map(|user| user.login);
-        let teams = raw.requested_reviewers_teams.into_iter().flatten().map(|team| team.name);
-        Self {
-            number: raw.number,
-            title: raw.title,
-            body: raw.body.unwrap_or_default(),
-            author: author(raw.user),
-            head_branch: raw.head.r#ref,
-            base_branch: raw.base.r#ref,
-            head_commit: raw.head.sha,
+        let people = self.requested_reviewers.into_iter().flatten().map(|user| user.login);
+        let teams = self.requested_reviewers_teams.into_iter().flatten().map(|team| team.name);
+        Some(PullRequest {
+            number: self.number,
+            title: self.title,
+            body: self.body.unwrap_or_default(),
+            author: author(self.user),
+            head_branch: self.head.r#ref,
+            base_branch: self.base.r#ref,
+            head_commit: self.head.sha?,
             state,
             approvals: Vec::new(),
             reviewers: people.chain(teams).collect(),
-            labels: raw.labels.into_iter().flatten().map(|label| label.name).collect(),
-            url: raw.html_url,
-            created: raw.created_at,
-            updated: raw.updated_at,
-        }
+            labels: self.labels.into_iter().flatten().map(|label| label.name).collect(),
+            url: self.html_url,
+            created: self.created_at,
+            updated: self.updated_at,
+        })
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct RawPipeline {
 
 #[derive(Deserialize)]
 pub(super) struct RawApprovals {
+    /// Whether whoever asks did.
+    #[serde(default)]
+    pub(super) user_has_approved: bool,
     pub(super) approved_by: Vec<RawApproval>,
 }
 
