@@ -48,7 +48,7 @@ impl Bench {
         Statement {
             subjects: images.iter().filter_map(|image| Subject::of(image)).collect(),
             tests: tests.iter().map(|(name, passed)| (name.parse().unwrap(), *passed)).collect(),
-            about: About::default(),
+            about: About { app: Some("shop".parse().unwrap()), ..About::default() },
         }
     }
 
@@ -65,7 +65,7 @@ impl Bench {
 
     async fn found(&self, images: &[&ImageRef], wanted: &Wanted) -> Proofs {
         let images: BTreeSet<ImageRef> = images.iter().map(|image| (*image).clone()).collect();
-        proof::find(&access(), &images, wanted).await.unwrap()
+        proof::find(&access(), &"shop".parse().unwrap(), &images, wanted).await.unwrap()
     }
 
     /// The tests that CI says have passed on these images.
@@ -106,6 +106,9 @@ async fn only_the_word_of_a_wanted_key_counts() {
     swapped["payload"] = STANDARD.encode(&passed).into();
     bench.put(swapped.to_string().into_bytes()).await;
     bench.put(sealed(b"{}".to_vec(), PAYLOAD_TYPE).bytes()).await;
+    let auths = About { app: Some("auth".parse().unwrap()), ..About::default() };
+    let auths = Statement { about: auths, ..Bench::statement(&[web], &[("unit", true)]) };
+    bench.put(sealed(auths.bytes(), PAYLOAD_TYPE).bytes()).await;
     bench.put(b"no envelope".to_vec()).await;
     bench.put(vec![b' '; usize::try_from(envelope::CAP).unwrap() + 1]).await;
     assert_eq!(bench.passed(&[web]).await, Vec::<String>::new());

@@ -82,13 +82,16 @@ impl Asking {
         Ok(pull)
     }
 
-    /// Waits for its checks, where that was asked for.
-    pub async fn waited(&self, cx: &Context, desk: &Desk, pull: &PullRequest) -> Result<(), Failure> {
-        if self.wait {
-            // Whoever ends the wait knows where it is.
-            cx.observer.note(&format!("proposed: {}", headline(pull)));
-            checks::wait(&*desk.forge, pull, cx.timeout, &*cx.observer).await?;
-        }
-        Ok(())
+    /// Whether its checks are waited for.
+    pub fn waits(&self) -> bool {
+        self.wait
+    }
+
+    /// Waits for its checks; the pull request as it is then.
+    pub async fn waited(&self, cx: &Context, desk: &Desk, pull: &PullRequest) -> Result<PullRequest, Failure> {
+        // Whoever ends the wait knows where it is.
+        cx.observer.note(&format!("proposed: {}", headline(pull)));
+        checks::wait(&*desk.forge, pull, cx.timeout, &*cx.observer).await?;
+        desk.again(cx, pull).await
     }
 }

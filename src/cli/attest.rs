@@ -32,7 +32,7 @@ pub struct Attesting {
     images: Vec<Tested>,
     /// Sign what the tests found of the images with this private key (PEM), and put it beside them in their registry, for
     /// environments whose policy asks for it (`evidence_by`)
-    #[arg(long, value_name = "FILE", requires = "images")]
+    #[arg(long, value_name = "FILE", requires = "images", conflicts_with = "with")]
     key: Option<PathBuf>,
     /// A file with the key's passphrase [default: `COSIGN_PASSWORD`, else asked for]
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -121,6 +121,7 @@ pub async fn attest(
     let root = &view.project.root;
     let text = files::read(&root.join(lock::FILE), lock::CAP);
     let about = About {
+        app: Some(view.project.manifest.name.clone()),
         state: view.environment.commit.clone().map(|commit| (view.environment.environment.clone(), commit)),
         lock: text.ok().map(|text| Digest::of(&text)),
         source: Some(source.clone()),

@@ -15,7 +15,7 @@ use crate::git::{Commit, RepoUrl, Worktree};
 use crate::images::about;
 use crate::name::Name;
 use crate::project::Lock;
-use crate::reference::Digest;
+use crate::reference::{Digest, ImageRef};
 use crate::registry::Registry;
 use crate::release::background::Pages;
 use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan, Reason};
@@ -80,6 +80,8 @@ impl Arguments {
         let app = &project.manifest.name;
         let declared = desk.state.app(&head, &self.environment, app)?;
         let rules = desk.state.rules(&head)?;
+        let said = provenance::built_from(&desk.state, &head, app, &source)?;
+        let built = if self.image.is_some() { said } else { of_commit(cx, said, &source).await? };
         let mut plan = deployment::plan(&Inputs {
             manifest: &project.manifest,
             lock: &Lock::load(&project.root)?,
@@ -88,7 +90,7 @@ impl Arguments {
             source: &source,
             format: &rules.format,
             declared: declared.as_ref(),
-            built: &provenance::built_from(&desk.state, &head, app, &source)?,
+            built: &built,
         })?;
         plan.made = Some(worktree.time(&source)?);
         if let Some(digest) = &self.image {
@@ -97,7 +99,7 @@ impl Arguments {
                 // What nobody can pull is no deployment, and what was made of another commit was not tested by this one's tests.
                 let registry = Registry::of_user(image.registry(), &cx.registries).await?;
                 let facts = cx.waiting(&format!("look for {}", image.path()), registry.facts(image)).await?;
-                if facts.labels.get(about::REVISION).map(String::as_str) != Some(source.as_str()) {
+                if !says(&facts, &source) {
                     cx.observer
                         .note("the image does not say that it is of this commit, so what tests found here is not told");
                     evidence = Evidence::default();
@@ -132,6 +134,29 @@ impl Arguments {
         }
         proposed::propose(cx, &desk, draft, Merging::Policy, &self.asking).await
     }
+}
+
+/// Of the images that commits say were built from this one those that say so themselves: a branch that nobody merged can say what it
+/// likes, and what is taken as built from a commit is taken as tested with it.
+async fn of_commit(
+    cx: &Context,
+    said: BTreeMap<Name, ImageRef>,
+    source: &Commit,
+) -> Result<BTreeMap<Name, ImageRef>, Failure> {
+    let mut built = BTreeMap::new();
+    for (service, image) in said {
+        let registry = Registry::of_user(image.registry(), &cx.registries).await?;
+        let found = cx.waiting(&format!("look for {}", image.path()), registry.find(&image)).await?;
+        if found.is_some_and(|facts| says(&facts, source)) {
+            built.insert(service, image);
+        }
+    }
+    Ok(built)
+}
+
+/// Whether an image says that it was built from a commit.
+fn says(facts: &registry::Facts, source: &Commit) -> bool {
+    facts.labels.get(about::REVISION).map(String::as_str) == Some(source.as_str())
 }
 
 /// The user's credentials for the registries that the plan pushes to.

@@ -47,10 +47,20 @@ pub async fn propose(
     cx.waiting("compare images", contents::compare(&reader, &mut draft)).await;
     let nothing = nothing(&draft);
     let files = draft.sections.iter().map(|section| section.file.clone()).collect();
-    let mut outcome = proposal::propose(&desk.place(), draft, merging).await?;
-    if let Outcome::Proposed { pull, merged: None, .. } = &mut outcome {
+    // What is waited for comes before a merge.
+    let first = if asking.waits() { Merging::Later } else { merging };
+    let mut outcome = proposal::propose(&desk.place(), draft, first).await?;
+    if let Outcome::Proposed { pull, gate, merged, .. } = &mut outcome
+        && merged.is_none()
+    {
         **pull = asking.about(cx, desk, (**pull).clone(), files).await?;
-        asking.waited(cx, desk, pull).await?;
+        if asking.waits() {
+            **pull = asking.waited(cx, desk, pull).await?;
+            *gate = desk.examine(pull).await?;
+            if merging.merges(gate) {
+                *merged = Some(gate::merge(&*desk.forge, pull, gate).await?);
+            }
+        }
     }
     let refused = match &outcome {
         Outcome::Proposed { pull, gate, merged: None, .. } if merging == Merging::Now => gate.require(pull.number),

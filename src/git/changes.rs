@@ -32,6 +32,13 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// The commits of a file's history that changed it, newest first, following first parents, at most `most` of them.
+    pub fn history(&self, from: &Commit, path: &str, most: usize) -> Result<Vec<Commit>, Error> {
+        Ok(self.changes(from, None, path, most)?.into_iter().map(|(commit, _)| commit).collect())
+    }
+}
+
 /// Reads `git log --raw -z`: a commit's id; then, for each file, what happened to it and its path. A path can hold anything, but what stands
 /// before it begins with a colon, as no id does.
 fn read(said: &mut dyn BufRead, found: &mut Vec<Changed>) -> std::io::Result<()> {

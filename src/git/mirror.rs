@@ -195,29 +195,6 @@ impl Mirror {
         Ok((String::from_utf8_lossy(commit.message_bytes()).into_owned(), time))
     }
 
-    /// The commits of a file's history that changed it, newest first, following first parents, at most `most` of them.
-    pub fn history(&self, from: &Commit, path: &str, most: usize) -> Result<Vec<Commit>, Error> {
-        let repository = self.open()?;
-        let mut found = Vec::new();
-        let mut current = repository.find_commit(from.oid()).map_err(|e| self.library(e))?;
-        let blob = |commit: &git2::Commit<'_>| {
-            commit.tree().ok().and_then(|t| t.get_path(Path::new(path)).ok()).map(|e| e.id())
-        };
-        let mut here = blob(&current);
-        while found.len() < most {
-            let parent = current.parent(0).ok();
-            let before = parent.as_ref().and_then(blob);
-            if here != before {
-                found.push(current.id().into());
-            }
-            match parent {
-                Some(parent) => (current, here) = (parent, before),
-                None => break,
-            }
-        }
-        Ok(found)
-    }
-
     /// Who a commit is by.
     pub fn author(&self, commit: &Commit) -> Result<Identity, Error> {
         let repository = self.open()?;

@@ -42,6 +42,8 @@ fn command(repository: &Path, verb: &'static str, arguments: &[String]) -> Comma
         .arg("--git-dir")
         .arg(repository)
         .args(["-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "gc.auto=0"])
+        // What somebody likes to see in a log is not what is read here.
+        .args(["-c", "log.showSignature=false", "-c", "log.showRoot=true", "-c", "log.follow=false"])
         .args(["-c", "http.followRedirects=initial", "-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=30"])
         .arg(verb)
         .args(arguments)

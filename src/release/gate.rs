@@ -116,6 +116,7 @@ struct Read {
 
 /// A change to what an environment declares.
 struct Declared {
+    app: Name,
     environment: Environment,
     facts: Facts,
     wanted: Wanted,
@@ -171,11 +172,12 @@ async fn judge(parts: Vec<Part>, access: &Access) -> Result<(Merge, Vec<Finding>
                 unmet
             }
             Judged::Environment(declared) => {
-                let Declared { environment, mut facts, wanted, excused } = *declared;
+                let Declared { app, environment, mut facts, wanted, excused } = *declared;
                 if environment.policy.merge == Merge::Manual {
                     merge = Merge::Manual;
                 }
-                let proofs = proof::find(access, &facts.subjects, &wanted).await?;
+                let subjects = facts.subjects.values().cloned().collect();
+                let proofs = proof::find(access, &app, &subjects, &wanted).await?;
                 facts.registered = proofs.images;
                 facts.attested = proofs.tests.into_keys().collect();
                 let mut lacks = unmet(&environment, &facts);
@@ -208,7 +210,8 @@ pub fn commands(number: u64, findings: &[Finding]) -> Vec<String> {
                 Cure::Test => format!("onramp test && onramp deploy {environment}"),
                 Cure::Deploy(before) => format!("onramp deploy {before}"),
                 Cure::Attest(images) => {
-                    let images: Vec<String> = images.iter().map(|image| format!("--image {image}")).collect();
+                    let one = |(service, image): (&Name, &ImageRef)| format!("--image {service}={image}");
+                    let images: Vec<String> = images.iter().map(one).collect();
                     format!("onramp test {} --key FILE", images.join(" "))
                 }
                 Cure::Sign(image) => format!("onramp image sign {image} --key FILE"),
@@ -279,7 +282,7 @@ impl Case<'_> {
                     let (base, merged) = (&self.base, &self.merged);
                     let excused = excuse::rules(self.state, base, merged, environment, &app, &self.trailers)?;
                     let environment = environment.clone();
-                    (of, Judged::Environment(Box::new(Declared { environment, facts, wanted, excused })))
+                    (of, Judged::Environment(Box::new(Declared { app, environment, facts, wanted, excused })))
                 }
                 Place::Rules | Place::Unknown => {
                     // What is merged must still be rules.
@@ -315,8 +318,12 @@ impl Case<'_> {
         }
         let images: BTreeMap<Name, ImageRef> =
             changes.iter().map(|change| (change.service.clone(), change.to.clone())).collect();
-        let all = || new.values().filter_map(|service| service.image.clone()).filter(|image| image.digest().is_some());
-        let subjects = if images.is_empty() { all().collect() } else { images.values().cloned().collect() };
+        let all = || {
+            let image = |(name, service): (&Name, &Service)| Some((name.clone(), service.image.clone()?));
+            new.iter().filter_map(image).filter(|(_, image)| image.digest().is_some())
+        };
+        let subjects = if images.is_empty() { all().collect() } else { images.clone() };
+        let gone = new.is_empty();
         let mut before = BTreeMap::new();
         if let Some(after) = &environment.after {
             let there = services(&self.base, after)?;
@@ -330,7 +337,7 @@ impl Case<'_> {
         let tests = self.tests(&environment.name, app, &new, &changes).unwrap_or_default();
         let (authors, approvals) = (self.authors.clone(), self.approvals.clone());
         let (registered, attested) = Default::default();
-        Ok(Facts { authors, approvals, tests, images, subjects, registered, attested, before, now: self.now })
+        Ok(Facts { authors, approvals, tests, images, subjects, gone, registered, attested, before, now: self.now })
     }
 
     /// The test results that count for this change: those of exactly the images that it declares.
@@ -360,7 +367,8 @@ impl Case<'_> {
             approvals: self.approvals.clone(),
             tests: BTreeMap::new(),
             images: BTreeMap::new(),
-            subjects: BTreeSet::new(),
+            subjects: BTreeMap::new(),
+            gone: false,
             registered: BTreeMap::new(),
             attested: BTreeSet::new(),
             before: BTreeMap::new(),

@@ -308,7 +308,7 @@ impl Fault for Error {
             Self::NoHotfix { environment } => {
                 Some(format!("deploy to what comes before {environment}, or have its policy changed in state.toml"))
             }
-            Self::Leak { .. } => Some("nothing was sent; take it out, or make the variable a secret".to_owned()),
+            Self::Leak { .. } => Some("no branch was pushed; take it out, or make the variable a secret".to_owned()),
             Self::Refused { .. } => {
                 Some("the policy is the one in state.toml on the base branch, not in the pull request".to_owned())
             }

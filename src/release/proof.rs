@@ -82,7 +82,7 @@ pub async fn attest(
 }
 
 /// Looks at what the registries have of these images, which are named by digest.
-pub async fn find(access: &Access, images: &BTreeSet<ImageRef>, wanted: &Wanted) -> Result<Proofs, Error> {
+pub async fn find(access: &Access, app: &Name, images: &BTreeSet<ImageRef>, wanted: &Wanted) -> Result<Proofs, Error> {
     if wanted.is_nothing() || images.is_empty() {
         return Ok(Proofs::default());
     }
@@ -92,6 +92,10 @@ pub async fn find(access: &Access, images: &BTreeSet<ImageRef>, wanted: &Wanted)
     for (image, (registered, statements)) in images.iter().zip(found) {
         proofs.images.insert(image.clone(), registered);
         for (statement, by) in statements {
+            // What another app's tests found of the same image says nothing of this app.
+            if statement.about.app.as_ref() != Some(app) {
+                continue;
+            }
             for test in statement.passed(&digests) {
                 proofs.tests.entry(test.clone()).or_insert_with(|| by.clone());
             }

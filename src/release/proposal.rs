@@ -43,6 +43,20 @@ pub enum Merging {
     Policy,
     /// We, at once, where the policy lets it through.
     Now,
+    /// Nobody yet: something is waited for first.
+    Later,
+}
+
+impl Merging {
+    /// Whether we merge what the gate says this of.
+    pub fn merges(self, gate: &Gate) -> bool {
+        let wanted = match self {
+            Self::Now => true,
+            Self::Policy => gate.merge == Merge::Auto,
+            Self::Later => false,
+        };
+        wanted && gate.is_open()
+    }
 }
 
 /// What came of it.
@@ -114,12 +128,7 @@ pub async fn propose(place: &Place<'_>, mut draft: Draft, merging: Merging) -> R
     let (pull, new) = publish(place, &mut draft).await?;
     let superseded = supersede(place, &draft, &pull).await?;
     let gate = gate::examine(place.state, place.me, &pull, place.registries, Timestamp::now()).await?;
-    let merged = match (gate.merge, merging) {
-        (_, Merging::Now) | (Merge::Auto, Merging::Policy) if gate.is_open() => {
-            Some(gate::merge(place.forge, &pull, &gate).await?)
-        }
-        _ => None,
-    };
+    let merged = if merging.merges(&gate) { Some(gate::merge(place.forge, &pull, &gate).await?) } else { None };
     let changed = |section: &Section| {
         let app = section.app.clone();
         section.changes.clone().into_iter().map(move |change| Changed { app: app.clone(), change })
@@ -207,8 +216,15 @@ fn refuse_leaks(state: &State, secrets: &[Secret], draft: &Draft, message: &str)
         leak::check(&section.file, &new.join("\n"), secrets)?;
         let services = old.iter().flat_map(|old| old.services.values()).chain(section.services.values());
         for (name, value) in services.flat_map(|service| &service.env) {
+            // Names that everybody reads are no secret, whatever a variable is called.
+            let known = |value: &str| {
+                let images = section.services.values().filter_map(|service| service.image.as_ref());
+                let names = [draft.environment.as_str(), section.app.as_str()].map(str::to_owned);
+                names.into_iter().chain(images.map(ImageRef::repository)).any(|text| text.contains(value))
+            };
             if let EnvValue::Plain(value) = value
                 && is_secret_name(name)
+                && !known(value)
             {
                 declared.push(Secret { name: name.clone(), value: value.clone() });
             }

@@ -16,6 +16,8 @@ use crate::text::neutral_line;
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://in-toto.io/attestation/test-result/v0.1";
+/// What the resource is called that names the app.
+const APP: &str = "app";
 /// The most images and tests that one statement is read for.
 const MOST: usize = 1000;
 
@@ -42,6 +44,8 @@ pub struct Subject {
 /// What a result depends on beside the images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
+    /// The app whose tests ran.
+    pub app: Option<Name>,
     /// The environment whose services ran beside them, and the state repository's commit that declared those.
     pub state: Option<(Name, Commit)>,
     /// The project's `onramp.lock`, whose data and tests were used.
@@ -173,6 +177,11 @@ impl About {
             ..Resource::default()
         };
         let mut all = Vec::new();
+        all.extend(self.app.iter().map(|app| Resource {
+            name: Some(APP.to_owned()),
+            annotations: [(APP.to_owned(), app.to_string())].into(),
+            ..Resource::default()
+        }));
         if let Some((environment, at)) = &self.state {
             let mut state = commit("state", at);
             state.annotations.insert("environment".to_owned(), environment.to_string());
@@ -193,6 +202,7 @@ impl About {
         let state = named("state");
         let environment = state.and_then(|state| state.annotations.get("environment")?.parse().ok());
         Self {
+            app: named(APP).and_then(|resource| resource.annotations.get(APP)?.parse().ok()),
             state: environment.zip(state.and_then(Resource::commit)),
             lock: named(crate::project::lock::FILE).and_then(Resource::sha256),
             source: named("source").and_then(Resource::commit),
@@ -214,6 +224,7 @@ mod tests {
             subjects: vec![subject("shop"), subject("db")],
             tests: [("unit".parse().unwrap(), true), ("smoke".parse().unwrap(), false)].into(),
             about: About {
+                app: Some("shop".parse().unwrap()),
                 state: Some(("production".parse().unwrap(), "1".repeat(40).parse().unwrap())),
                 lock: Some(Digest::of(b"lock")),
                 source: Some("2".repeat(40).parse().unwrap()),
@@ -238,6 +249,7 @@ mod tests {
                 "predicate": {
                     "result": "FAILED",
                     "configuration": [
+                        { "name": "app", "annotations": { "app": "shop" } },
                         {
                             "name": "state",
                             "digest": { "gitCommit": "1".repeat(40) },

@@ -102,9 +102,10 @@ fn train(draft: &Draft, sections: &[Section], room: usize) -> String {
     text
 }
 
-/// A text in a code span, also within a table: on one line, without what would end it.
+/// A text in a code span, also within a table: on one line, without what would end it. A table's cell ends at `|` whatever stands
+/// before it, for some readers.
 fn code(text: &str, max: usize) -> String {
-    let inside = neutral_line(text, max).replace('`', "'").replace('|', "\\|");
+    let inside = neutral_line(text, max).replace('`', "'").replace('|', "¦");
     if inside.trim().is_empty() { "(empty)".to_owned() } else { format!("`{inside}`") }
 }
 

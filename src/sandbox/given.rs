@@ -21,10 +21,11 @@ pub struct Given {
 }
 
 impl View {
-    /// Whose image it is: the service's that is named, else the one's that is declared from its repository, else the only one's
+    /// Whose image it is: the own service's that is named, else the one's that is declared from its repository, else the only one's
     /// that is built.
     pub fn whose(&self, named: Option<&Name>, image: &ImageRef) -> Result<&Member, Error> {
-        let built: Vec<_> = self.members.iter().filter(|m| m.own && m.service.build.is_some()).collect();
+        let own: Vec<_> = self.members.iter().filter(|member| member.own).collect();
+        let built: Vec<_> = own.iter().copied().filter(|member| member.service.build.is_some()).collect();
         let of_repository = |image: &ImageRef| {
             let mut of = built.iter().filter(|member| {
                 let declared = member.declared.as_ref().and_then(|service| service.image.as_ref());
@@ -34,10 +35,10 @@ impl View {
         };
         let only = || built.first().filter(|_| built.len() == 1);
         let found = match named {
-            Some(name) => built.iter().find(|member| member.id.service == *name),
+            Some(name) => own.iter().find(|member| member.id.service == *name),
             None => of_repository(image).or_else(only),
         };
-        let services = || built.iter().map(|member| member.id.service.clone()).collect();
+        let services = || own.iter().map(|member| member.id.service.clone()).collect();
         found.copied().ok_or_else(|| Error::WhoseImage { image: image.to_string(), services: services() })
     }
 

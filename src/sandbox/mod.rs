@@ -80,11 +80,11 @@ pub enum Error {
         app_known: bool,
     },
     /// An image is given, and no service could be meant, or several.
-    #[error("whose image {image} is cannot be told: onramp.toml builds {}", list(services))]
+    #[error("whose image {image} is cannot be told: the services here are {}", list(services))]
     WhoseImage {
         /// The image.
         image: String,
-        /// The services that are built.
+        /// The project's own services.
         services: Vec<crate::name::Name>,
     },
     /// A project without services.

@@ -38,7 +38,7 @@ fn an_environment_takes_the_word_of_its_ci_on_the_very_images() {
     let refused = dev.onramp("pr merge 1").fails(Class::Security).stderr;
     assert!(refused.contains("test needs keys/ci.pub to say that the test `unit` passed"), "{refused}");
     assert!(
-        refused.contains("next: onramp test --image 127.0.0.1:[PORT]/apps/shop@sha256:[DIGEST] --key"),
+        refused.contains("next: onramp test --image web=127.0.0.1:[PORT]/apps/shop@sha256:[DIGEST] --key"),
         "{refused}"
     );
     let state = dev.elsewhere("state.git");
@@ -80,8 +80,8 @@ fn what_is_signed_is_of_a_commit_and_of_a_digest() {
     let alone = dev.in_shop("test --key ../ci.key").fails(Class::Usage).stderr;
     assert!(alone.contains("--image"), "{alone}");
     let digest = format!("{image}@sha256:{}", "0".repeat(64));
-    let whose = dev.in_shop("test --image").arg(format!("db={digest}")).fails(Class::Usage).stderr;
-    assert!(whose.contains("onramp.toml builds web"), "{whose}");
+    let whose = dev.in_shop("test --image").arg(format!("cache={digest}")).fails(Class::Usage).stderr;
+    assert!(whose.contains("the services here are web, db"), "{whose}");
     dev.write("shop/src/index.php", "<?php\n");
     let dirty = dev.in_shop("test --key ../ci.key --image").arg(&digest).fails(Class::Conflict).stderr;
     assert!(dirty.contains("not committed: src/index.php"), "{dirty}");
