@@ -62,8 +62,7 @@ fn an_environment_takes_the_word_of_its_ci_on_the_very_images() {
 
     // A change by hand, of something else than images, is one to what CI tested.
     dev.git("policy", &["pull", "--quiet", "--rebase"]);
-    let more =
-        dev.declared("environments/test/shop.toml").replacen("[services.web]\n", "[services.web]\nreplicas = 2\n", 1);
+    let more = dev.declared("environments/test/shop.toml").replacen("replicas = 1\n", "replicas = 2\n", 1);
     dev.write("policy/environments/test/shop.toml", more);
     dev.git("policy", &["commit", "--quiet", "--all", "--message", "Two of them"]);
     let checked = dev.onramp("state check policy --base origin/main").ok().stdout;
@@ -81,7 +80,7 @@ fn what_is_signed_is_of_a_commit_and_of_a_digest() {
     assert!(alone.contains("--image"), "{alone}");
     let digest = format!("{image}@sha256:{}", "0".repeat(64));
     let whose = dev.in_shop("test --image").arg(format!("cache={digest}")).fails(Class::Usage).stderr;
-    assert!(whose.contains("the services here are web, db"), "{whose}");
+    assert!(whose.contains("the services here are db, web"), "{whose}");
     dev.write("shop/src/index.php", "<?php\n");
     let dirty = dev.in_shop("test --key ../ci.key --image").arg(&digest).fails(Class::Conflict).stderr;
     assert!(dirty.contains("not committed: src/index.php"), "{dirty}");

@@ -214,7 +214,7 @@ fn nothing_that_looks_like_a_secret_is_sent() {
       shop/web  replicas        stays 3 (there 1)
       propose deploy/production/shop as a pull request
     error: the body of the pull request holds a token of GitHub
-      hint: nothing was sent; take it out, or make the variable a secret
+      hint: no branch was pushed; take it out, or make the variable a secret
     "#);
     let refused = released.onramp("promote test production shop -m").arg("it is correct-horse now");
     refused.env("CI_DEPLOY_PASSWORD", "correct-horse").fails(Class::Security);
