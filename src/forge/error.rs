@@ -52,6 +52,14 @@ pub enum Error {
         /// What changed.
         detail: String,
     },
+    /// The forge's own rules hold it: a draft, approvals or checks that are missing, a kind of merge that is not allowed.
+    #[error("the forge does not merge pull request {number} as it is: {detail}")]
+    NotMergeable {
+        /// Its number.
+        number: u64,
+        /// The forge's words.
+        detail: String,
+    },
     /// Its checks did not all pass, or not in time.
     #[error("the checks of {} in pull request {number} have not all passed; {detail}", commit.short())]
     Unchecked {
@@ -164,6 +172,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether no answer says what became of what was asked: it may be done, or not.
+    pub(super) fn is_open_ended(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::TooMuch { .. })
+    }
+
     /// The same, but for the refusal of a second pull request of one branch: 422 of GitHub, 409 of the others, each in words
     /// that say so.
     pub(super) fn or_exists(self) -> Self {
@@ -187,7 +200,8 @@ impl Fault for Error {
             Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
             Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
-            Self::TooMuch { .. } | Self::Own { .. } => Class::Security,
+            // As what a policy of ours refuses: trying again helps nobody.
+            Self::TooMuch { .. } | Self::Own { .. } | Self::NotMergeable { .. } => Class::Security,
         }
     }
 
@@ -200,6 +214,9 @@ impl Fault for Error {
             }
             Self::NoChecks => Some("leave --wait out".to_owned()),
             Self::Moved { .. } => Some("nothing was merged; look at it again, then merge".to_owned()),
+            Self::NotMergeable { .. } => {
+                Some("nothing was merged; its page at the forge says what it waits for".to_owned())
+            }
             Self::NoToken { kind, host } => Some(format!(
                 "looked in {}, in {}'s settings and in git's credential helpers",
                 token::variables(*kind, host).join(", "),
@@ -225,7 +242,10 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.next(),
             Self::NoPull { .. } | Self::Exists { .. } => vec!["onramp pr list".to_owned()],
-            Self::NotOpen { number, .. } | Self::Moved { number, .. } | Self::Unchecked { number, .. } => {
+            Self::NotOpen { number, .. }
+            | Self::Moved { number, .. }
+            | Self::NotMergeable { number, .. }
+            | Self::Unchecked { number, .. } => {
                 vec![format!("onramp pr show {number}")]
             }
             Self::NoToken { kind, host } | Self::Refused { kind, host, .. } => vec![token::login(*kind, Some(host))],

@@ -20,7 +20,7 @@ use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
     Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked,
+    as_checked, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -96,6 +96,8 @@ impl Gitea {
         for review in reviews {
             let Some(user) = review.user else { continue };
             match review.state.as_str() {
+                // Official is what somebody says who may write, or whom the branch's protection names.
+                "APPROVED" if !review.dismissed && !review.official => None,
                 "APPROVED" if !review.dismissed => last.insert(user.login, review.commit_id),
                 "APPROVED" | "REQUEST_CHANGES" => last.insert(user.login, None),
                 // A comment, or being asked, takes no approval back.
@@ -158,8 +160,16 @@ impl Gitea {
                 Err(Error::Invalid { status: 405, detail, host, .. }) if detail.contains("not allowed to merge") => {
                     return Err(Error::Forbidden { kind: self.http.place.kind, host, what, detail });
                 }
-                // 405: its branch's protection, a draft, merged already; 409: its head moved, or conflicts.
-                Err(Error::Invalid { status: 405 | 409, detail, .. }) => return Err(Error::Moved { number, detail }),
+                // 405: its branch's protection, a draft; 409: its head moved, or conflicts.
+                Err(Error::Invalid { status: 405, detail, .. }) => return Err(Error::NotMergeable { number, detail }),
+                Err(Error::Invalid { status: 409, detail, .. }) => return Err(Error::Moved { number, detail }),
+                Err(error) if error.is_open_ended() => {
+                    let now = self.raw(number).await.ok().and_then(|mut raw| {
+                        let commit = raw.merge_commit_sha.take();
+                        Some((raw.pull()?, commit))
+                    });
+                    return or_done(error, now, &checked);
+                }
                 Err(other) => return Err(other),
             }
         }

@@ -19,7 +19,7 @@ use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
     Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked,
+    as_checked, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -54,7 +54,10 @@ impl GitHub {
         for review in reviews {
             let Some(user) = review.user else { continue };
             match review.state.as_str() {
-                "APPROVED" => last.insert(user.login, review.commit_id),
+                // On a public repository anybody may say so; only of its own people it counts.
+                "APPROVED" if matches!(review.author_association.as_str(), "OWNER" | "MEMBER" | "COLLABORATOR") => {
+                    last.insert(user.login, review.commit_id)
+                }
                 "CHANGES_REQUESTED" | "DISMISSED" => last.insert(user.login, None),
                 // A comment takes no approval back.
                 _ => None,
@@ -131,13 +134,20 @@ impl GitHub {
         });
         let what = format!("merge pull request {number}");
         let segments = ["pulls", &number.to_string(), "merge"];
-        let merged: RawMerge =
-            self.http.send(Method::PUT, &segments, &what, &body).await.map_err(|error| match error {
-                // 405: not mergeable; 409: its head moved. Both say so in GitHub's words.
-                Error::Invalid { status: 405 | 409, detail, .. } => Error::Moved { number, detail },
-                other => other,
-            })?;
-        Ok(merged.sha)
+        match self.http.send::<RawMerge>(Method::PUT, &segments, &what, &body).await {
+            Ok(merged) => Ok(merged.sha),
+            // 409: its head moved; 405: not mergeable.
+            Err(Error::Invalid { status: 409, detail, .. }) => Err(Error::Moved { number, detail }),
+            Err(Error::Invalid { status: 405, detail, .. }) => Err(Error::NotMergeable { number, detail }),
+            Err(error) if error.is_open_ended() => {
+                let now = self.raw(number).await.ok().map(|mut raw| {
+                    let commit = raw.merge_commit_sha.take();
+                    (raw.into(), commit)
+                });
+                or_done(error, now, &checked)
+            }
+            Err(other) => Err(other),
+        }
     }
 
     async fn change(&self, number: u64, what: &str, body: &Value) -> Result<PullRequest, Error> {

@@ -23,7 +23,7 @@ use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
     Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked,
+    as_checked, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -180,7 +180,7 @@ impl GitLab {
     }
 
     /// `PUT …/merge_requests/{iid}/merge`, with the `sha` that GitLab merges or nothing. What it makes of it, a merge commit
-    /// or a branch moved forward, is the project's setting.
+    /// or a branch moved forward, is the project's setting; never another commit than what was checked: no squashing.
     async fn merge_checked(&self, number: u64, checked: Checked) -> Result<Commit, Error> {
         let what = format!("merge merge request {number}");
         let raw = self.settled(number).await?;
@@ -192,15 +192,23 @@ impl GitLab {
         let url = self.http.place.url(&["repository", "branches", &pull.base_branch]);
         let branch: RawBranch = self.http.get(url, &look).await?;
         as_checked(&pull, &branch.commit.id, &checked)?;
-        let body = json!({ "sha": checked.head, "merge_commit_message": checked.message });
+        let body = json!({ "sha": checked.head, "squash": false, "merge_commit_message": checked.message });
         let segments = ["merge_requests", &number.to_string(), "merge"];
-        let merged: RawMerge =
-            self.http.send(Method::PUT, &segments, &what, &body).await.map_err(|error| match error {
-                // 405: not mergeable now; 406 and 422: conflicts; 409: its head moved.
-                Error::Invalid { status: 405 | 406 | 409 | 422, detail, .. } => Error::Moved { number, detail },
-                other => not_allowed(other, &what),
-            })?;
-        Ok(merged.merge_commit_sha.or(merged.squash_commit_sha).unwrap_or(checked.head))
+        match self.http.send::<RawMerge>(Method::PUT, &segments, &what, &body).await {
+            Ok(merged) => Ok(merged.commit().unwrap_or(checked.head)),
+            // 406 and 422: conflicts; 409: its head moved; 405: a draft, or what the project asks for is missing.
+            Err(Error::Invalid { status: 406 | 409 | 422, detail, .. }) => Err(Error::Moved { number, detail }),
+            Err(Error::Invalid { status: 405, detail, .. }) => Err(Error::NotMergeable { number, detail }),
+            Err(error) if error.is_open_ended() => {
+                let now = self.raw(number).await.ok().and_then(|raw| {
+                    let pull = raw.pull()?;
+                    let commit = raw.merged.commit().unwrap_or_else(|| pull.head_commit.clone());
+                    Some((pull, Some(commit)))
+                });
+                or_done(error, now, &checked)
+            }
+            Err(other) => Err(not_allowed(other, &what)),
+        }
     }
 }
 

@@ -145,7 +145,7 @@ impl Http {
         Ok((all, next))
     }
 
-    /// One call. Failures that may pass are tried again, unless the call is a POST: what it made may be there already. A
+    /// One call. Failures that may pass are tried again, unless the call is a POST or a PUT: what it made or merged may be done already. A
     /// request that was refused because there were too many made nothing: it is tried again once the limit ends, if that is
     /// soon.
     async fn call(&self, method: Method, url: Url, what: &str, body: Option<&Value>) -> Result<Response, Error> {
@@ -170,7 +170,7 @@ impl Http {
                 },
                 Err(error) => neutral_line(&crate::error::chain(&error.without_url()), 300),
             };
-            if attempt == TRIES || method == Method::POST {
+            if attempt == TRIES || matches!(method, Method::POST | Method::PUT) {
                 return Err(self.unreachable(what, &failure));
             }
             tokio::time::sleep(Duration::from_millis(200 << attempt)).await;

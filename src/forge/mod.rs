@@ -111,6 +111,12 @@ impl PullRequest {
     pub fn approved_by(&self) -> impl Iterator<Item = &Person> {
         self.approvals.iter().filter(|approval| approval.commit == self.head_commit).map(|approval| &approval.by)
     }
+
+    /// The same, without these: whoever is behind a change does not count as somebody who agreed to it.
+    pub fn approved_by_others<'a>(&'a self, authors: &'a [String]) -> impl Iterator<Item = &'a Person> {
+        let same = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
+        self.approved_by().filter(move |person| !authors.iter().any(|author| same(author, &person.id)))
+    }
 }
 
 /// What somebody said about a pull request. Whatever they wrote: neutralise it before a terminal sees it.
@@ -321,6 +327,15 @@ fn as_checked(pull: &PullRequest, base_now: &Commit, checked: &Checked) -> Resul
         return moved(format!("{} is at {} now", crate::text::neutral_line(&pull.base_branch, 80), base_now.short()));
     }
     Ok(())
+}
+
+/// What a merge came to whose answer is an error. Where no answer told of a refusal it may be done all the same: the pull
+/// request as it is now, and the merge commit that it names, say so.
+fn or_done(error: Error, now: Option<(PullRequest, Option<Commit>)>, checked: &Checked) -> Result<Commit, Error> {
+    match now {
+        Some((pull, Some(commit))) if pull.state == Standing::Merged && pull.head_commit == checked.head => Ok(commit),
+        _ => Err(error),
+    }
 }
 
 /// Which refs of the state repository a forge of this kind needs.

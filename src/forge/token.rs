@@ -41,16 +41,21 @@ impl fmt::Debug for Token {
 }
 
 /// The variables that hold a token for a host, first one first: a token is never given to another server than the one that
-/// it is for. gh tells that by the variable's name, glab and tea by a second variable, which names the server.
+/// it is for. gh's names mean github.com; everything else is named by a second variable, which says the server.
 pub fn variables(kind: ForgeKind, host: &str) -> Vec<&'static str> {
     match kind {
-        ForgeKind::Github if host == "github.com" || host.ends_with(".ghe.com") => vec!["GH_TOKEN", "GITHUB_TOKEN"],
-        ForgeKind::Github => vec!["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
+        ForgeKind::Github if is_github(host) => vec!["GH_TOKEN", "GITHUB_TOKEN"],
+        ForgeKind::Github => vec!["GH_ENTERPRISE_TOKEN (with GH_HOST)", "GITHUB_ENTERPRISE_TOKEN (with GH_HOST)"],
         ForgeKind::Gitlab if host == GITLAB => vec!["GITLAB_TOKEN"],
         ForgeKind::Gitlab => vec!["GITLAB_TOKEN (with GITLAB_HOST)"],
         ForgeKind::Gitea => vec!["GITEA_SERVER_TOKEN (with GITEA_SERVER_URL)"],
         ForgeKind::Local => Vec::new(),
     }
+}
+
+/// Whether GitHub itself runs this host.
+fn is_github(host: &str) -> bool {
+    host == "github.com" || host.ends_with(".ghe.com")
 }
 
 /// The program that signs people in at this kind of forge.
@@ -103,7 +108,10 @@ pub async fn find(kind: ForgeKind, host: &str, variable: &(dyn Fn(&str) -> Optio
 /// What the environment has for this host.
 fn set(kind: ForgeKind, host: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Token> {
     let names: &[&str] = match kind {
-        ForgeKind::Github => return variables(kind, host).iter().find_map(|name| Token::new(&variable(name)?, *name)),
+        ForgeKind::Github if is_github(host) => &["GH_TOKEN", "GITHUB_TOKEN"],
+        ForgeKind::Github if names_host(&variable("GH_HOST")?, host) => {
+            &["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"]
+        }
         ForgeKind::Gitlab if names_host(variable("GITLAB_HOST").as_deref().unwrap_or(GITLAB), host) => {
             &["GITLAB_TOKEN"]
         }
@@ -191,13 +199,14 @@ mod tests {
         let both = |name: &str| match name {
             "GITHUB_TOKEN" => Some("for-github".to_owned()),
             "GH_ENTERPRISE_TOKEN" => Some("for-acme".to_owned()),
+            "GH_HOST" => Some("git.acme.test".to_owned()),
             _ => None,
         };
         let found =
             |host| async move { find(ForgeKind::Github, host, &both).await.map(|t| (t.secret().to_owned(), t.origin)) };
         assert_eq!(found("github.com").await.unwrap(), ("for-github".into(), "GITHUB_TOKEN".into()));
         assert_eq!(found("git.acme.test").await.unwrap(), ("for-acme".into(), "GH_ENTERPRISE_TOKEN".into()));
-        assert_eq!(found("github.com.evil.test").await.unwrap().0, "for-acme");
+        assert_eq!(found("github.com.evil.test").await, None);
     }
 
     #[test]

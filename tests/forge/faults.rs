@@ -8,7 +8,7 @@ use onramp::forge::gitea::Gitea;
 use onramp::forge::github::GitHub;
 use onramp::forge::gitlab::GitLab;
 use onramp::forge::token::Token;
-use onramp::forge::{Error, Forge, Place};
+use onramp::forge::{Checked, Error, Forge, Place};
 use onramp::settings::ForgeKind;
 
 use crate::proposal;
@@ -145,4 +145,62 @@ async fn the_token_follows_nobody_elsewhere() {
         }
         assert_eq!(other.lines().len(), 0, "{kind:?}");
     }
+}
+
+const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+const BASE: &str = "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d";
+const MERGED: &str = "1111111111111111111111111111111111111111";
+
+/// A pull request in the words of all three servers, and its base branch.
+fn standing(kind: ForgeKind, merged: bool) -> String {
+    let state = match (kind, merged) {
+        (_, true) if kind == ForgeKind::Gitlab => "merged",
+        (_, true) => "closed",
+        (ForgeKind::Gitlab, false) => "opened",
+        (_, false) => "open",
+    };
+    let merged_at = if merged { "\"2026-01-02T00:00:00Z\"" } else { "null" };
+    let body = format!(
+        r#"{{"number":1,"iid":1,"title":"T","body":null,"description":null,"html_url":"https://h/1","web_url":"https://h/1","state":"{state}","merged":{merged},"merged_at":{merged_at},"merge_commit_sha":"{MERGED}","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","user":null,"author":null,"source_branch":"h","target_branch":"main","sha":"{HEAD}","head":{{"ref":"h","sha":"{HEAD}"}},"base":{{"ref":"main","sha":"{BASE}"}}}}"#
+    );
+    answer("200 OK", "", &body)
+}
+
+/// What a merge comes to that is answered so, and then looked at; how often it was asked for.
+async fn merged(kind: ForgeKind, given: String, done: bool) -> (Result<String, Error>, usize) {
+    let mut answers = vec![standing(kind, false)];
+    if kind == ForgeKind::Github {
+        answers.push(answer("200 OK", "", "[]"));
+    }
+    answers.push(answer("200 OK", "", &format!(r#"{{"commit":{{"id":"{BASE}","sha":"{BASE}"}}}}"#)));
+    answers.extend([given, standing(kind, done)]);
+    let server = scripted(answers);
+    let checked =
+        Checked { head: HEAD.parse().unwrap(), base: BASE.parse().unwrap(), message: "Merge\n\nIt\n".to_owned() };
+    let merged = forge(kind, &server).merge(1, checked).await.map(|commit| commit.to_string());
+    let asked = server.lines().iter().filter(|line| line.ends_with("/merge")).count();
+    (merged, asked)
+}
+
+#[tokio::test]
+async fn a_merge_is_sent_once_and_one_that_was_done_is_told_as_done() {
+    join_all(SERVERS.map(async |kind| {
+        let (done, asked) = merged(kind, answer("502 Bad Gateway", "", ""), true).await;
+        assert_eq!((done.unwrap().as_str(), asked), (MERGED, 1), "{kind:?}");
+        let (open, asked) = merged(kind, answer("502 Bad Gateway", "", ""), false).await;
+        assert_eq!((open.unwrap_err().class(), asked), (Class::Net, 1), "{kind:?}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_forge_s_own_rules_hold_did_not_change_meanwhile() {
+    join_all(SERVERS.map(async |kind| {
+        let words = r#"{"message":"Not so"}"#;
+        let (held, _) = merged(kind, answer("405 Method Not Allowed", "", words), false).await;
+        assert_eq!(held.unwrap_err().class(), Class::Security, "{kind:?}");
+        let (moved, _) = merged(kind, answer("409 Conflict", "", words), false).await;
+        assert_eq!(moved.unwrap_err().class(), Class::Conflict, "{kind:?}");
+    }))
+    .await;
 }

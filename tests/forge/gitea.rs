@@ -101,7 +101,7 @@ async fn a_merge_waits_until_the_server_has_compared_the_branches() {
     let error = gitea(server.port).merge(1, checked(BASE)).await.unwrap_err();
     assert_eq!(
         (error.to_string().as_str(), error.class()),
-        ("pull request 1 changed meanwhile: Work in progress PRs cannot be merged", Class::Conflict)
+        ("the forge does not merge pull request 1 as it is: Work in progress PRs cannot be merged", Class::Security)
     );
     let denied = answer("405 Method Not Allowed", "", r#"{"message":"User not allowed to merge PR"}"#);
     let error = gitea(scripted(vec![pull(false), branch(), denied]).port).merge(1, checked(BASE)).await.unwrap_err();
@@ -120,9 +120,12 @@ const PULL: &str = r#"{"number":1,"title":"T","html_url":"https://h/1","state":"
 /// Reviews are counted and have no links to their next page: what takes an approval back may be there.
 #[tokio::test]
 async fn a_later_page_of_reviews_counts() {
-    let review = |id: u64, state: &str, commit: &str| {
-        format!(r#"[{{"id":{id},"user":{{"login":"bo"}},"state":"{state}","dismissed":false,"commit_id":"{commit}"}}]"#)
+    let of = |id: u64, state: &str, commit: &str, official: bool| {
+        format!(
+            r#"[{{"id":{id},"user":{{"login":"bo"}},"state":"{state}","official":{official},"dismissed":false,"commit_id":"{commit}"}}]"#
+        )
     };
+    let review = |id: u64, state: &str, commit: &str| of(id, state, commit, true);
     let page = |body: &str| answer("200 OK", "x-total-count: 2\r\n", body);
     let pull = answer("200 OK", "", &PULL.replace("HEAD", HEAD));
     let first = page(&review(1, "APPROVED", HEAD));
@@ -130,8 +133,11 @@ async fn a_later_page_of_reviews_counts() {
     assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 0);
     assert!(server.lines()[2].ends_with("/pulls/1/reviews?limit=50&page=2"), "{:?}", server.lines());
     // Of a review that was only asked for there is no commit.
-    let server = scripted(vec![pull, first, page(&review(2, "REQUEST_REVIEW", ""))]);
+    let server = scripted(vec![pull.clone(), first, page(&review(2, "REQUEST_REVIEW", ""))]);
     assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 1);
+    // Of somebody who may only read it.
+    let server = scripted(vec![pull, answer("200 OK", "x-total-count: 1\r\n", &of(1, "APPROVED", HEAD, false))]);
+    assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 0);
 }
 
 #[tokio::test]

@@ -261,9 +261,12 @@ async fn lists_have_an_end() {
 #[tokio::test]
 async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
     let pull = r#"{"number":1,"title":"T","body":null,"html_url":"https://h/1","state":"closed","merged_at":"2026-01-01T00:00:00Z","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","user":null,"head":{"ref":"h","sha":"HEAD"},"base":{"ref":"main","sha":"HEAD"}}"#;
-    let review = |login: &str, state: &str| {
-        format!(r#"{{"user":{{"login":"{login}"}},"state":"{state}","commit_id":"{HEAD}"}}"#)
+    let by = |login: &str, state: &str, of: &str| {
+        format!(
+            r#"{{"user":{{"login":"{login}"}},"state":"{state}","commit_id":"{HEAD}","author_association":"{of}"}}"#
+        )
     };
+    let review = |login: &str, state: &str| by(login, state, "MEMBER");
     let reviews = [
         review("ada", "APPROVED"),
         review("ada", "COMMENTED"),
@@ -271,12 +274,16 @@ async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
         review("bob", "CHANGES_REQUESTED"),
         review("eve", "APPROVED"),
         review("eve", "DISMISSED"),
+        // Somebody who may only read it.
+        by("mallory", "APPROVED", "CONTRIBUTOR"),
     ];
     let reviews = format!("[{}]", reviews.join(","));
     let server = scripted(vec![answer("200 OK", "", &pull.replace("HEAD", HEAD)), answer("200 OK", "", &reviews)]);
     let pull = github(server.port).get(1).await.unwrap();
     let people: Vec<&str> = pull.approved_by().map(|person| person.id.as_str()).collect();
     assert_eq!(people, ["ada"]);
+    assert_eq!(pull.approved_by_others(&["Ada".to_owned()]).count(), 0, "whoever made it");
+    assert_eq!(pull.approved_by_others(&["bob".to_owned()]).count(), 1);
     assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));
 }
 
@@ -348,14 +355,19 @@ async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
         (ForgeKind::Gitea, "tea login add --url https://git.nowhere.test"),
     ] {
         // Those of other servers do not count.
-        let others =
-            [("GH_TOKEN", "x"), ("GITLAB_TOKEN", "x"), ("GITEA_SERVER_TOKEN", "x"), ("ONRAMP_GITHUB_APP_ID", "1")];
+        let others = [
+            ("GH_TOKEN", "x"),
+            ("GH_ENTERPRISE_TOKEN", "x"),
+            ("GITLAB_TOKEN", "x"),
+            ("GITEA_SERVER_TOKEN", "x"),
+            ("ONRAMP_GITHUB_APP_ID", "1"),
+        ];
         let error = connected(kind, &others).await.expect_err("there is no token for a host that is nowhere");
         assert_eq!((error.class(), error.next()), (Class::Auth, vec![cure.to_owned()]), "{error}");
         assert_eq!(error.to_string(), "there is no token for git.nowhere.test");
     }
     for (kind, variables) in [
-        (ForgeKind::Github, [("GH_ENTERPRISE_TOKEN", "x"), ("", "")]),
+        (ForgeKind::Github, [("GH_ENTERPRISE_TOKEN", "x"), ("GH_HOST", "git.nowhere.test")]),
         (ForgeKind::Gitlab, [("GITLAB_TOKEN", "x"), ("GITLAB_HOST", "git.nowhere.test")]),
         (ForgeKind::Gitea, [("GITEA_SERVER_TOKEN", "x"), ("GITEA_SERVER_URL", "https://git.nowhere.test")]),
     ] {

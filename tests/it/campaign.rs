@@ -305,7 +305,9 @@ fn an_organisation_is_its_repositories() {
     machine.write(machine.elsewhere("home/.config/onramp/settings.toml"), settings);
     let campaign = |line: &str| {
         let run = machine.onramp(&format!("campaign site --repos {line}"));
-        run.env("ONRAMP_FORGE", "github").env("GH_ENTERPRISE_TOKEN", "ghp_campaign")
+        run.env("ONRAMP_FORGE", "github")
+            .env("GH_ENTERPRISE_TOKEN", "ghp_campaign")
+            .env("GH_HOST", format!("127.0.0.1:{port}"))
     };
     let done = campaign("github:acme --json").ok().json();
     assert_eq!((&done["counts"]["branched"], &done["repositories"]), (&2.into(), &2.into()), "{done}");

@@ -72,6 +72,8 @@ pub(super) struct RawReview {
     pub(super) state: String,
     #[serde(default)]
     pub(super) dismissed: bool,
+    #[serde(default)]
+    pub(super) official: bool,
     #[serde(default, deserialize_with = "maybe_commit")]
     pub(super) commit_id: Option<Commit>,
 }

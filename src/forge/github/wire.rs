@@ -18,6 +18,9 @@ pub(super) struct RawPull {
     pub(super) html_url: String,
     pub(super) state: String,
     pub(super) merged_at: Option<Timestamp>,
+    /// Of an open one: of a merge that was only tried.
+    #[serde(default)]
+    pub(super) merge_commit_sha: Option<Commit>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) user: Option<RawUser>,
@@ -59,6 +62,8 @@ pub(super) struct RawEnd {
 pub(super) struct RawReview {
     pub(super) user: Option<RawUser>,
     pub(super) state: String,
+    #[serde(default)]
+    pub(super) author_association: String,
     pub(super) commit_id: Option<Commit>,
 }
 

@@ -42,6 +42,8 @@ pub(super) struct RawMergeRequest {
     pub(super) detailed_merge_status: Option<String>,
     #[serde(default)]
     pub(super) head_pipeline: Option<RawPipeline>,
+    #[serde(flatten)]
+    pub(super) merged: RawMerge,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +112,13 @@ pub(super) struct RawMerge {
     pub(super) merge_commit_sha: Option<Commit>,
     #[serde(default)]
     pub(super) squash_commit_sha: Option<Commit>,
+}
+
+impl RawMerge {
+    /// What was made of it. None where the branch was only moved forward.
+    pub(super) fn commit(self) -> Option<Commit> {
+        self.merge_commit_sha.or(self.squash_commit_sha)
+    }
 }
 
 /// A job's, an outside status's or a pipeline's state. What waits for somebody's hand holds nothing up where it may fail.
