@@ -16,7 +16,8 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 use wire::{
-    RawApprovals, RawBranch, RawMerge, RawMergeRequest, RawNote, RawStatus, RawUser, RawVersion, check_of, person,
+    RawApprovals, RawBranch, RawCommit, RawMerge, RawMergeRequest, RawNote, RawStatus, RawUser, RawVersion, check_of,
+    person,
 };
 
 use super::http::{Dialect, Http};
@@ -295,10 +296,20 @@ impl Forge for GitLab {
             let mut url = self.http.place.url(&["repository", "commits", pull.head_commit.as_str(), "statuses"]);
             url.query_pairs_mut().append_pair("per_page", "100");
             let statuses: Vec<RawStatus> = self.http.pages(url, &what).await?;
-            let pipeline = self.raw(pull.number).await?.head_pipeline;
-            let pipeline = pipeline.map(|pipeline| check_of("pipeline".to_owned(), &pipeline.status, false));
+            let mut pipeline = self.raw(pull.number).await?.head_pipeline;
+            if let Some(of) = pipeline.as_ref().and_then(|pipeline| pipeline.sha.clone())
+                && of != pull.head_commit
+            {
+                // Of what its merge would be, or still of what was proposed before: that is no check of this commit.
+                let url = self.http.place.url(&["repository", "commits", of.as_str()]);
+                let commit: RawCommit = self.http.get(url, &what).await?;
+                pipeline = pipeline.filter(|_| commit.parent_ids.iter().skip(1).any(|id| *id == pull.head_commit));
+            }
+            let pipeline = pipeline.map(|one| RawStatus::new("pipeline", one.status));
             let each = |status: RawStatus| check_of(status.name, &status.status, status.allow_failure);
-            Ok(statuses.into_iter().map(each).chain(pipeline).collect())
+            // What was skipped checked nothing.
+            let done = statuses.into_iter().chain(pipeline).filter(|status| status.status != "skipped");
+            Ok(done.map(each).collect())
         })
     }
 

@@ -197,3 +197,24 @@ async fn a_used_up_limit_says_when_it_ends() {
     let error = gitlab(server.port).list().await.unwrap_err();
     assert!(error.to_string().ends_with("at 2030-01-01T00:00:00Z"), "{error}");
 }
+
+#[tokio::test]
+async fn a_pipeline_of_another_commit_or_a_skipped_one_is_no_check() {
+    let with = |status: &str, sha: &str| {
+        let pipeline = format!(r#"{{"head_pipeline":{{"status":"{status}","sha":"{sha}"}},"#);
+        ok(&request(3, "mergeable").replacen('{', &pipeline, 1))
+    };
+    let pull = gitlab(scripted(vec![ok(&request(3, "mergeable")), ok(r#"{"approved_by":[]}"#)]).port);
+    let pull = pull.get(1).await.unwrap();
+    let parents = |second: &str| ok(&format!(r#"{{"parent_ids":["{BASE}","{second}"]}}"#));
+    for (answers, expected) in [
+        (vec![ok("[]"), with("success", HEAD)], 1),
+        (vec![ok("[]"), with("skipped", HEAD)], 0),
+        (vec![ok("[]"), with("success", OLD), parents(BASE)], 0),
+        // Of what its merge would be.
+        (vec![ok("[]"), with("success", OLD), parents(HEAD)], 1),
+        (vec![ok(r#"[{"name":"a","status":"skipped"}]"#), ok(&request(3, "mergeable"))], 0),
+    ] {
+        assert_eq!(gitlab(scripted(answers).port).checks(&pull).await.unwrap().len(), expected);
+    }
+}

@@ -48,6 +48,9 @@ pub(super) struct RawMergeRequest {
 
 #[derive(Deserialize)]
 pub(super) struct RawPipeline {
+    /// What it is of: a commit that is proposed, or one that merges it to see what comes of it.
+    #[serde(default)]
+    pub(super) sha: Option<Commit>,
     pub(super) status: String,
 }
 
@@ -96,6 +99,19 @@ pub(super) struct RawStatus {
     pub(super) allow_failure: bool,
 }
 
+impl RawStatus {
+    /// One that may not fail.
+    pub(super) fn new(name: &str, status: String) -> Self {
+        Self { name: name.to_owned(), status, allow_failure: false }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawCommit {
+    #[serde(default)]
+    pub(super) parent_ids: Vec<Commit>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct RawBranch {
     pub(super) commit: RawId,
@@ -124,7 +140,7 @@ impl RawMerge {
 /// A job's, an outside status's or a pipeline's state. What waits for somebody's hand holds nothing up where it may fail.
 pub(super) fn check_of(name: String, status: &str, may_fail: bool) -> Check {
     let outcome = match status {
-        "success" | "skipped" => Outcome::Passed,
+        "success" => Outcome::Passed,
         "failed" | "canceled" | "manual" if may_fail => Outcome::Passed,
         "failed" | "canceled" => Outcome::Failed,
         _ => Outcome::Running,
