@@ -231,17 +231,17 @@ async fn the_policy_is_of_the_file_that_changes() {
         let gate = examine(&company, "elsewhere", &files).await.unwrap();
         assert!(rules(&gate).contains(&("production/shop", "after")), "{}: {:?}", case.format, rules(&gate));
 
-        let by_tag = case.declaration("old").replace("digest:", "tag:").replace("DIGEST", "2");
+        let by_tag = case.declaration("old").replace("digest:", "tag:").replace("DIGEST", "v2");
         let old = image("apps/shop", "old");
         let by_tag =
-            by_tag.replace(&old.to_string(), "r.test/apps/shop:2").replace(old.digest().unwrap().as_str(), "2");
+            by_tag.replace(&old.to_string(), "r.test/apps/shop:v2").replace(old.digest().unwrap().as_str(), "v2");
         let by_tag = if case.format.contains("kustomize") { by_tag.replace("tag:", "newTag:") } else { by_tag };
         let error = examine(&company, "tag", &[(&test, &by_tag)]).await.unwrap_err();
         assert_eq!(error.class(), Class::Config);
         let told = error.to_string();
         assert!(
             told.ends_with(
-                "services.web: `r.test/apps/shop:2` is proposed by its tag: what is merged names its digest"
+                "services.web: `r.test/apps/shop:v2` is proposed by its tag: what is merged names its digest"
             ),
             "{told}"
         );

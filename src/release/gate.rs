@@ -306,6 +306,10 @@ impl Case<'_> {
         };
         let old = services(&self.base, &environment.name)?;
         let proposed = declared(&self.merged, &environment.name)?;
+        if let Some(proposed) = &proposed {
+            let path = self.rules.format.path(&environment.name, app);
+            self.rules.format.keeps(path.as_ref(), &proposed.text, &old, &proposed.services)?;
+        }
         let (new, text) = proposed.map(|declared| (declared.services, declared.text)).unwrap_or_default();
         let changes = deployment::changes(Some(&old), &new);
         // What a tag is tomorrow, nobody has tested.

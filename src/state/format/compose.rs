@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::slot::{self, Slot, Slots, Written};
 use super::yaml::Doc;
-use super::{Adapter, Declared, Edits, Of, present};
+use super::{Adapter, Declared, Edits, Of, present, unnamed};
 use crate::compose;
 use crate::document::DocumentError;
 use crate::name::Name;
@@ -39,7 +39,8 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<(Slots, BTreeMap<String, Name>), D
     let names = of.names();
     let Some(services) = doc.only()?.and_then(|top| doc.get(&top, "services")) else { return Ok((slots, called)) };
     for (name, key, service) in doc.entries(&services) {
-        let Some(ours) = names.service(&name).map_err(|why| doc.wrong(&key, &why))? else { continue };
+        let ours = names.service(&name).map_err(|why| doc.wrong(&key, &why))?;
+        let ours = ours.ok_or_else(|| unnamed(doc, &key, &name))?;
         let Some(at) = doc.get(&service, "image") else {
             let why = match doc.get(&service, "extends") {
                 Some(_) => {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::images::Filled;
 use super::slot::{self, Slot, Slots, Written};
 use super::yaml::{At, Doc};
-use super::{Adapter, Declared, Edits, Of, present};
+use super::{Adapter, Declared, Edits, Of, present, unnamed};
 use crate::document::{self, DocumentError};
 use crate::name::Name;
 use crate::project::manifest::check_service;
@@ -83,6 +83,8 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Vec<Container>, DocumentError> {
                 Filled::Pattern(..) => vec![name.to_owned()],
                 Filled::Table(_) => vec![format!("{workload}/{name}"), name.to_owned()],
             };
+            let whole = called[0].clone();
+            let count = found.len();
             for called in called {
                 let hint =
                     "`image` of [format] in state.toml says which service it is of: image = { web = \"container\" }";
@@ -92,6 +94,9 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Vec<Container>, DocumentError> {
                     found.push(Container { service, called, at, resource });
                     break;
                 }
+            }
+            if found.len() == count {
+                return Err(unnamed(doc, &at, &whole));
             }
         }
     }

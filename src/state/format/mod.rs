@@ -25,6 +25,7 @@ use toml::Spanned;
 
 use self::images::Images;
 use self::path::Template;
+use self::yaml::{At, Doc};
 use super::edit::Edit;
 use crate::document::{self, DocumentError};
 use crate::git::RepoUrl;
@@ -171,6 +172,25 @@ impl Format {
         self.kind == Kind::Onramp
     }
 
+    /// Refuses a text that says nothing of a service that it had before, in formats where another file speaks then: the base's or
+    /// the chart's image would run, and nobody has judged it.
+    pub fn keeps(
+        &self,
+        path: &Path,
+        text: &str,
+        old: &BTreeMap<Name, Service>,
+        new: &BTreeMap<Name, Service>,
+    ) -> Result<(), DocumentError> {
+        let silent = matches!(self.kind, Kind::Kustomize | Kind::Helm | Kind::Hiera);
+        match old.keys().find(|name| silent && !new.contains_key(*name)) {
+            Some(name) => {
+                let message = format!("services.{name} is gone from here: what runs in its place is said elsewhere");
+                Err(document::wrong(path, text, 0, message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What a text declares. `path` is what errors call it.
     pub fn read(&self, path: &Path, environment: &Name, app: &Name, text: &str) -> Result<Declared, DocumentError> {
         self.adapter().read(&Of { path, environment, app, format: self }, text)
@@ -244,6 +264,14 @@ impl Of<'_> {
             Kind::Hiera => format!("the value is `{image}`"),
         }
     }
+}
+
+/// The error for an image that `image` of `[format]` does not name: nobody would judge it.
+fn unnamed(doc: &Doc<'_>, at: &At, called: &str) -> DocumentError {
+    let shown = crate::text::neutral_line(called, 80);
+    let hint = format!("name it in state.toml: image = {{ service = \"{shown}\" }}");
+    let message = format!("`{shown}` is of no service by `image` of [format], and runs all the same");
+    doc.wrong(at, &message).hinted(Some(hint))
 }
 
 /// What is declared where only images are told.

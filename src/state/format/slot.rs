@@ -62,7 +62,7 @@ impl Slot {
     pub fn image(&self, doc: &Doc<'_>) -> Result<ImageRef, DocumentError> {
         let text = match &self.written {
             Written::Whole => doc.said(&self.at).ok_or_else(|| doc.wrong(&self.at, "it names no image"))?.to_owned(),
-            Written::Parts(parts) => parts.name(doc),
+            Written::Parts(parts) => parts.name(doc, &self.at)?,
         };
         let shown = neutral_line(&text, 120);
         if text.contains("{{") {
@@ -86,16 +86,23 @@ impl Slot {
 
 impl Parts {
     /// The whole reference.
-    fn name(&self, doc: &Doc<'_>) -> String {
+    fn name(&self, doc: &Doc<'_>, table: &At) -> Result<String, DocumentError> {
         let said = |at: &Option<At>| at.as_ref().and_then(|at| doc.said(at)).map(str::to_owned);
         let mut name = self.repository(doc);
-        let tag = self.tag.as_ref().and_then(|(_, at)| doc.said(at));
+        let tag = self.tag.as_ref().and_then(|(_, at)| Some((at, doc.said(at)?)));
         if let Some(digest) = said(&self.digest) {
             name = format!("{name}@{digest}");
-        } else if let Some(tag) = tag {
+        } else if let Some((at, tag)) = tag {
+            if !doc.is_text(at) {
+                let tag = neutral_line(tag, 40);
+                return Err(doc.wrong(at, &format!("the tag `{tag}` is no text to what reads it: quote it, \"{tag}\"")));
+            }
             name = format!("{name}:{tag}");
+        } else {
+            // It is not `latest`: what fills it in has a tag of its own.
+            return Err(doc.wrong(table, "it has no tag and no digest: which image it is, is known only elsewhere"));
         }
-        name
+        Ok(name)
     }
 
     fn repository(&self, doc: &Doc<'_>) -> String {

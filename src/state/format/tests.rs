@@ -212,7 +212,7 @@ fn kustomize_gets_a_digest_in_the_place_of_a_tag() {
     );
     let bare = refused(&kustomize(), "images:\n- name: web\n  newName: r.test/apps/shop\n", &["web"]);
     assert!(
-        bare.starts_with("F:2:3: services.web: its image cannot be changed here, because it has no digest"),
+        bare.starts_with("F:2:3: it has no tag and no digest: which image it is, is known only elsewhere"),
         "{bare}"
     );
     let other = refused(&kustomize(), "images:\n- name: web\n  newTag: '1'\n", &["web"]);
@@ -327,6 +327,66 @@ fn nothing_is_added_to_files_of_other_formats() {
         assert!(error.to_string().contains("services.web is not declared here"), "{error}");
         assert!(error.hint().unwrap().contains(digest("new").as_str()), "{:?}", error.hint());
         assert!(!format.adds());
+    }
+}
+
+#[test]
+fn what_would_run_unjudged_is_refused() {
+    let table = |kind: &str, key: &str| {
+        format(&format!("kind = \"{kind}\"\npath = \"{{environment}}/{{app}}.yaml\"\nimage = {{ web = \"{key}\" }}"))
+    };
+    let entry = "- {name: web, newName: r.test/apps/shop, digest: OLD}\n";
+    let images = |rest: &str| format!("images:\n{entry}{rest}");
+    let pod = "spec:\n  containers:\n  - {name: web, image: 'r.test/a:1'}\n  - {name: spy, image: 'r.test/spy:1'}\n";
+    let cases = [
+        (kustomize(), format!("Images:\n{entry}"), "kustomize reads `Images` as `images`"),
+        (kustomize(), format!("image\u{17f}:\n{entry}"), "as `images`"),
+        (kustomize(), "images:\n- {name: web, digest: OLD, newname: r.test/spy}\n".to_owned(), "as `newName`"),
+        (
+            kustomize(),
+            "images:\n- {name: web, newTag: 'a', tagSuffix: b}\n".to_owned(),
+            "`tagSuffix` makes another tag",
+        ),
+        (kustomize(), images("- {name: 'r.*', digest: NEW}\n"), "`r.*` is a pattern to kustomize"),
+        (table("kustomize", "web"), images("- {name: spy, newTag: 'a'}\n"), "`spy` is of no service"),
+        (
+            kustomize(),
+            "images:\n- {name: web, newName: db, digest: OLD}\n- {name: db, digest: NEW}\n".to_owned(),
+            "`newName: db` is the `name` at F:3",
+        ),
+        (kustomize(), "images:\n- {name: web, newTag: 1.10}\n".to_owned(), "quote it, \"1.10\""),
+        (helm(), "web: {image: {repository: r.test/a, tag: 1.10}}\n".to_owned(), "quote it, \"1.10\""),
+        (helm(), "web: {image: {repository: r.test/a}}\n".to_owned(), "it has no tag and no digest"),
+        (hiera(), "'<<': {a: b}\n".to_owned(), "`<<` is another key to Puppet"),
+        (hiera(), "a: &a {b: c}\n<<: *a\n".to_owned(), "`<<` is another key to Puppet"),
+        (hiera(), "':profile::shop::web::image': r.test/spy:1\n".to_owned(), "is another key to Puppet"),
+        (table("hiera", "web"), "web: 80\n".to_owned(), "services.web: an image has a tag"),
+        (table("compose", "web"), "services: {spy: {image: 'a:1'}}\n".to_owned(), "`spy` is of no service"),
+        (table("kubernetes", "web"), pod.to_owned(), "`/spy` is of no service"),
+    ];
+    for (format, text, expected) in cases {
+        let message = refused(&format, &text, &["web"]);
+        assert!(message.contains(expected), "{text}\n{message}");
+    }
+    let port = format("kind = \"hiera\"\npath = \"{environment}/{app}.yaml\"\nimage = \"profile::{app}::{service}\"");
+    let names = read(&port, "profile::shop::port: 80\nprofile::shop::web: r.test/a:1\n").unwrap();
+    assert_eq!(names.into_keys().collect::<Vec<_>>(), [name("web")]);
+}
+
+#[test]
+fn a_service_that_goes_where_another_file_speaks_then_is_refused() {
+    let (old, none) = ([(name("web"), Service::default())].into(), BTreeMap::new());
+    let keeps = |format: &Format, new| format.keeps(Path::new("f.yaml"), "", &old, new);
+    for format in [kustomize(), helm(), hiera()] {
+        let error = keeps(&format, &none).unwrap_err();
+        assert_eq!(
+            (error.class(), error.to_string().contains("services.web is gone")),
+            (crate::error::Class::Config, true)
+        );
+        assert!(keeps(&format, &old).is_ok());
+    }
+    for format in [compose(), kubernetes(""), Format::default()] {
+        assert!(keeps(&format, &none).is_ok());
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) struct Doc<'t> {
     roots: Vec<usize>,
     /// What each anchor is on.
     anchors: BTreeMap<usize, usize>,
-    /// Where each anchor is used, in bytes.
-    uses: Vec<(usize, usize)>,
+    /// Where each anchor is used first, in bytes.
+    uses: BTreeMap<usize, usize>,
 }
 
 struct Node {
@@ -90,7 +90,7 @@ impl<'t> Doc<'t> {
         values(path, text)?;
         let skipped = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
         let mut doc =
-            Self { path, text, nodes: Vec::new(), roots: Vec::new(), anchors: BTreeMap::new(), uses: Vec::new() };
+            Self { path, text, nodes: Vec::new(), roots: Vec::new(), anchors: BTreeMap::new(), uses: BTreeMap::new() };
         let mut reader =
             Reader { doc: &mut doc, parser: Parser::new_from_str(&text[skipped..]), offsets: offsets(text, skipped) };
         match reader.documents() {
@@ -142,7 +142,7 @@ impl<'t> Doc<'t> {
             let target = self.anchors.get(&anchor).copied().unwrap_or(node);
             return At { node: target, shared: shared.or(Some(here.start)), way };
         }
-        let used = || self.uses.iter().find(|(anchor, _)| *anchor == here.anchor).map(|(_, offset)| *offset);
+        let used = || self.uses.get(&here.anchor).copied();
         At { node, shared: shared.or_else(|| (here.anchor > 0).then(used).flatten()), way }
     }
 
@@ -184,6 +184,16 @@ impl<'t> Doc<'t> {
         found
     }
 
+    /// The keys that are written in a table itself, merges among them.
+    pub fn keys(&self, at: &At) -> Vec<(&str, At)> {
+        let Kind::Map(pairs) = &self.nodes[at.node].kind else { return Vec::new() };
+        let key = |(key, _): &(usize, usize)| {
+            let key = self.enter(*key, None, at.way);
+            Some((self.scalar(&key)?, key))
+        };
+        pairs.iter().filter_map(key).collect()
+    }
+
     /// The value of a key.
     pub fn get(&self, at: &At, key: &str) -> Option<At> {
         self.entry(at, key).map(|(_, value)| value)
@@ -223,6 +233,17 @@ impl<'t> Doc<'t> {
         let Kind::Scalar { text, style, .. } = &self.nodes[at.node].kind else { return None };
         let null = *style == ScalarStyle::Plain && matches!(text.as_str(), "~" | "null" | "Null" | "NULL");
         (!text.is_empty() && !null).then_some(text)
+    }
+
+    /// Whether it is a text to every reader: unquoted, `1.10` is the number 1.1 to some.
+    pub fn is_text(&self, at: &At) -> bool {
+        match &self.nodes[at.node].kind {
+            Kind::Scalar { text, style: ScalarStyle::Plain, tagged, .. } => {
+                !tagged && values(self.path, text).is_ok_and(|all| all.values().all(|v| matches!(v, Value::String(_))))
+            }
+            Kind::Scalar { tagged, .. } => !tagged,
+            _ => false,
+        }
     }
 
     /// The bytes of a single value with its quotes, and the quote. Why it is not edited, where it is not.
@@ -349,7 +370,7 @@ impl<'t> Reader<'_, 't> {
         let start = *self.offsets.get(span.start.index())?;
         let (kind, anchor) = match event {
             Event::Alias(anchor) => {
-                self.doc.uses.push((anchor, start));
+                self.doc.uses.entry(anchor).or_insert(start);
                 (Kind::Alias(anchor), 0)
             }
             Event::Scalar(text, style, anchor, tag) => {
