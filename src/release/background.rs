@@ -12,6 +12,8 @@ use crate::project::service::Service;
 use crate::reference::ImageRef;
 use crate::state::{Format, Rules, State};
 
+/// How many apps are looked for one by one.
+const FEW: usize = 20;
 /// The most that the declarations of an environment may take before nobody looks who needs an app, in bytes.
 const CAP: u64 = 256 * 1024 * 1024;
 /// The most apps that are named because they need one.
@@ -81,7 +83,8 @@ impl Pages {
 pub fn gather(state: &State, draft: &mut Draft) -> Result<(), Error> {
     let rules = state.rules(&draft.base)?;
     let (base, to) = (draft.base.clone(), draft.environment.clone());
-    let needs = needs(state, &rules.format, &base, &to)?;
+    let apps: Vec<Name> = draft.sections.iter().map(|section| section.app.clone()).collect();
+    let needs = needs(state, &rules.format, &base, &to, &apps)?;
     for section in &mut draft.sections {
         let declared = state.declared(&base, &to, &section.app)?;
         let said = match &declared {
@@ -100,24 +103,30 @@ pub fn gather(state: &State, draft: &mut Draft) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every app that another one of the environment needs, with what needs it. Only files that say so are parsed; one that cannot
-/// be read needs nothing, and formats that tell images alone tell of no needs.
+/// Which of these apps others of the environment need, with what needs them. Only files that may say so are parsed; one that
+/// cannot be read needs nothing, and formats that tell images alone tell of no needs.
 fn needs(
     state: &State,
     format: &Format,
     base: &Commit,
     to: &Name,
+    apps: &[Name],
 ) -> Result<BTreeMap<Name, Vec<(String, Name)>>, Error> {
     let mut found: BTreeMap<Name, Vec<(String, Name)>> = BTreeMap::new();
     if !format.adds() {
         return Ok(found);
     }
+    // Of a train nearly every file names one.
+    let named: Vec<String> = apps.iter().map(|app| format!("{app}/")).take(FEW + 1).collect();
+    let may = |text: &str| {
+        text.contains("needs") && (named.len() > FEW || named.iter().any(|name| text.contains(name.as_str())))
+    };
     let directory = format.directory(to);
     for (file, _, contents) in state.directory(base, &directory, CAP)? {
         let path = if directory.is_empty() { file } else { format!("{directory}/{file}") };
         let Some(Ok((environment, app))) = format.place(&path) else { continue };
         let Ok(text) = String::from_utf8(contents) else { continue };
-        if environment != *to || !text.contains("needs") {
+        if environment != *to || !may(&text) {
             continue;
         }
         let Ok(declared) = format.read(Path::new(&path), to, &app, &text) else { continue };
