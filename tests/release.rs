@@ -207,6 +207,9 @@ async fn a_pull_request_cannot_bring_its_own_policy() {
     let gate = ada.examine(&ada.propose("lax", &files, "x").await).await.unwrap();
     assert!(rules(&gate).contains(&("production/shop", "after")));
     assert!(rules(&gate).contains(&("state.toml", "approvals")), "the rules need the strictest approvals");
+    let gate =
+        ada.examine(&ada.propose("puppet", &[("puppet/site.pp", "node default {}\n")], "x").await).await.unwrap();
+    assert_eq!(rules(&gate), [("puppet/site.pp", "approvals")], "so does what machines are made with");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::state::policy::Merge;
 use crate::state::unmet::APPROVALS;
-use crate::state::{Cure, Environment, Facts, RULES, Rules, State, Unmet, unmet};
+use crate::state::{Cure, Environment, Facts, Rules, State, Unmet, unmet};
 use crate::task::blocking;
 
 /// What one part of a pull request lacks.
@@ -230,28 +230,17 @@ pub fn commands(number: u64, findings: &[Finding]) -> Vec<String> {
 enum Place<'a> {
     /// An app in an environment.
     Declaration(&'a Environment, Name),
-    /// `state.toml`, or a key that it names.
-    Rules,
-    /// Where declarations are, but of no environment that `state.toml` has, or none; and what other formats put beside them.
-    Unknown,
-    /// Nothing that onramp reads.
-    Elsewhere,
+    /// What may decide over any of them: `state.toml`, a key that it names, Puppet's code, what other formats put beside their
+    /// files. Which file is which, nobody can tell of all tools that read the repository.
+    More,
 }
 
 fn place<'a>(rules: &'a Rules, path: &str) -> Place<'a> {
-    let keys = rules.environments.iter().flat_map(|environment| environment.policy.key_files());
-    if path == RULES || keys.into_iter().any(|file| file.path() == path) {
-        return Place::Rules;
-    }
     let declaration = || {
         let (environment, app) = rules.format.place(path)?.ok()?;
         Some((rules.environments.iter().find(|known| known.name == environment)?, app))
     };
-    match declaration() {
-        Some((environment, app)) => Place::Declaration(environment, app),
-        None if rules.format.has_more(path) => Place::Unknown,
-        None => Place::Elsewhere,
-    }
+    declaration().map_or(Place::More, |(environment, app)| Place::Declaration(environment, app))
 }
 
 /// What a pull request's parts are judged by.
@@ -284,12 +273,11 @@ impl Case<'_> {
                     let environment = environment.clone();
                     (of, Judged::Environment(Box::new(Declared { app, environment, facts, wanted, excused })))
                 }
-                Place::Rules | Place::Unknown => {
+                Place::More => {
                     // What is merged must still be rules.
                     self.state.rules(&self.merged)?;
                     (path, Judged::Strictest(self.strictest()))
                 }
-                Place::Elsewhere => continue,
             };
             parts.push(Part { of, judged });
         }

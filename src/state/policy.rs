@@ -80,13 +80,6 @@ pub struct Policy {
     pub max_age: Option<Soak>,
 }
 
-impl Policy {
-    /// The files with keys that it names.
-    pub fn key_files(&self) -> impl Iterator<Item = &KeyFile> {
-        self.evidence_by.iter().chain(&self.signed_by)
-    }
-}
-
 /// A file of the state repository with a public key (PEM): `keys/ci.pub`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]

@@ -160,13 +160,6 @@ impl Format {
         self.template.directory(environment)
     }
 
-    /// Whether what is no declaration may say what environments run all the same: bases, patches, templates of charts.
-    pub fn has_more(&self, path: &str) -> bool {
-        let root = self.root();
-        let below = |path: &str| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
-        self.kind != Kind::Onramp || root.is_empty() || below(path)
-    }
-
     /// Whether services and files can be added by an edit.
     pub fn adds(&self) -> bool {
         self.kind == Kind::Onramp
