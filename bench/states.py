@@ -122,7 +122,7 @@ def measure():
     ENV.update(ONRAMP_STATE=url, ONRAMP_FORGE="local")
     onramp = lambda *arguments: run([ONRAMP, *arguments])
     note("the first time")
-    first = onramp("promote", "dev", "test", "app-1", "--yes")[0]
+    first = onramp("promote", "dev", "test", "app-35", "--yes")[0]
     figures = {name: [] for name in ("promote", "by hand", "status", "lint")}
     memory = {"promote": 0, "status": 0, "lint": 0}
     requests = []
