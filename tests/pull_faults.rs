@@ -648,13 +648,24 @@ async fn a_token_that_runs_out_and_ranges_that_are_ignored_do_not_stop_a_pull() 
     }
 }
 
+/// A layer with one file.
+fn archive(name: &str, contents: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(contents.len() as u64);
+    header.set_mode(0o644);
+    builder.append_data(&mut header, name, contents).unwrap();
+    builder.into_inner().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_gets_full_in_the_middle_is_told_with_the_image() {
     let place = tempfile::tempdir().unwrap();
     let small = place.path().join("cache");
     let Some(_disk) = SmallDisk::mount(&small, "80m") else { return };
-    // More layers than are begun at once.
-    let layers: Vec<Vec<u8>> = (0..12).map(|number| vec![number; 1_000_000]).collect();
+    // More layers than are begun at once. The engine has nothing to say of them: those that are whole before the disk is full, it takes.
+    let layers: Vec<Vec<u8>> =
+        (0..12).map(|number| archive(&format!("file-{number}"), &vec![number; 1_000_000])).collect();
     let digests: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
     let config = config_of(&digests);
     let descriptor = |kind: &str, bytes: &[u8]| {
