@@ -417,3 +417,13 @@ fn mistakes_in_state_toml_are_at_their_place() {
         assert_eq!(message(lines).to_string(), expected);
     }
 }
+
+#[test]
+fn what_the_last_of_many_merges_brings_is_read() {
+    let tables: String = (0..150).map(|at| format!("x-{at}: &m{at} {{ key-{at}: {at} }}\n")).collect();
+    let all: Vec<String> = (0..150).map(|at| format!("*m{at}")).collect();
+    let image = format!("x-image: &image {{ image: \"r.test/apps/shop@{}\" }}\n", Digest::of(b"shop"));
+    let text = format!("{tables}{image}services:\n  web:\n    <<: [{}, *image]\n", all.join(", "));
+    let told = format!("{:?}", read(&compose(), &text).unwrap());
+    assert!(told.contains(Digest::of(b"shop").as_str()), "{told}");
+}

@@ -13,9 +13,6 @@ use crate::document::{self, DocumentError};
 use crate::template::Value;
 use crate::template::yaml::{self, Loader};
 
-/// The most tables that are merged into one.
-const MERGED: usize = 100;
-
 /// A text and its values.
 pub(super) struct Doc<'t> {
     /// What errors call it.
@@ -154,13 +151,12 @@ impl<'t> Doc<'t> {
     pub fn entries(&self, at: &At) -> Vec<(String, At, At)> {
         let (mut found, mut names) = (Vec::new(), HashSet::new());
         let mut tables = vec![(*at, None)];
-        let mut looked = 0;
+        let mut looked = HashSet::new();
         while let Some((table, through)) = tables.pop() {
             let Kind::Map(pairs) = &self.nodes[table.node].kind else { continue };
-            // Nobody writes so many by hand.
-            looked += 1;
-            if looked > MERGED {
-                break;
+            // A table that is merged once more brings nothing new; and so no number of merges takes long.
+            if !looked.insert(table.node) {
+                continue;
             }
             for (key, value) in pairs {
                 let Kind::Scalar { text, style, .. } = &self.nodes[*key].kind else { continue };
