@@ -1,27 +1,15 @@
 //! Values of Helm charts. Each chart calls its images as it likes: `image` of `[format]` says which key is of which service. What
 //! is there is one text, or a table of `repository`, `tag`, `digest` and maybe `registry`.
 
+use super::Of;
 use super::images::Filled;
-use super::slot::{self, Kind, Parts, Slot, Slots, Written};
+use super::slot::{Kind, Parts, Slot, Slots, Written};
 use super::yaml::{At, Doc};
-use super::{Adapter, Declared, Edits, Of, of_images, present};
 use crate::document::DocumentError;
 use crate::name::Name;
 
-pub(super) struct Helm;
-
-impl Adapter for Helm {
-    fn read(&self, of: &Of<'_>, text: &str) -> Result<Declared, DocumentError> {
-        let doc = Doc::parse(of.path, text)?;
-        Ok(of_images(slot::images(&doc, &find(of, &doc)?)?))
-    }
-
-    fn edit(&self, of: &Of<'_>, text: Option<&str>, edits: &Edits) -> Result<String, DocumentError> {
-        slot::edit(of, present(of, text, edits)?, edits, |doc| find(of, doc))
-    }
-}
-
-fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
+/// Where the images are.
+pub(super) fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
     let mut slots = Slots::new();
     let Some(top) = doc.only()? else { return Ok(slots) };
     let mut found: Vec<(Name, At)> = Vec::new();

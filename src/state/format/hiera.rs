@@ -1,26 +1,14 @@
 //! Puppet's Hiera: a key a service, at the top of a YAML file (<https://www.puppet.com/docs/puppet/7/hiera_config_yaml_5.html>).
 //! `image` of `[format]` says which: `profile::{app}::{service}::image`.
 
+use super::Of;
 use super::images::Filled;
-use super::slot::{self, Slot, Slots, Written};
+use super::slot::{Slot, Slots, Written};
 use super::yaml::Doc;
-use super::{Adapter, Declared, Edits, Of, of_images, present};
 use crate::document::DocumentError;
 
-pub(super) struct Hiera;
-
-impl Adapter for Hiera {
-    fn read(&self, of: &Of<'_>, text: &str) -> Result<Declared, DocumentError> {
-        let doc = Doc::parse(of.path, text)?;
-        Ok(of_images(slot::images(&doc, &find(of, &doc)?)?))
-    }
-
-    fn edit(&self, of: &Of<'_>, text: Option<&str>, edits: &Edits) -> Result<String, DocumentError> {
-        slot::edit(of, present(of, text, edits)?, edits, |doc| find(of, doc))
-    }
-}
-
-fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
+/// Where the images are.
+pub(super) fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
     let mut slots = Slots::new();
     let names = of.names();
     let Some(top) = doc.only()? else { return Ok(slots) };

@@ -3,25 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::slot::{self, Kind, Parts, Slot, Slots, Written};
+use super::slot::{Kind, Parts, Slot, Slots, Written};
 use super::yaml::{At, Doc};
-use super::{Adapter, Declared, Edits, Of, of_images, present, unnamed};
+use super::{Of, unnamed};
 use crate::document::DocumentError;
 
-pub(super) struct Kustomize;
-
-impl Adapter for Kustomize {
-    fn read(&self, of: &Of<'_>, text: &str) -> Result<Declared, DocumentError> {
-        let doc = Doc::parse(of.path, text)?;
-        Ok(of_images(slot::images(&doc, &find(of, &doc)?)?))
-    }
-
-    fn edit(&self, of: &Of<'_>, text: Option<&str>, edits: &Edits) -> Result<String, DocumentError> {
-        slot::edit(of, present(of, text, edits)?, edits, |doc| find(of, doc))
-    }
-}
-
-fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
+/// Where the images are.
+pub(super) fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Slots, DocumentError> {
     let mut slots = Slots::new();
     let names = of.names();
     let Some(top) = doc.only()? else { return Ok(slots) };

@@ -211,10 +211,10 @@ impl Format {
         match self.kind {
             Kind::Onramp => &onramp::Onramp,
             Kind::Compose => &compose::Compose,
-            Kind::Kustomize => &kustomize::Kustomize,
-            Kind::Helm => &helm::Helm,
+            Kind::Kustomize => &slot::Places(kustomize::find),
+            Kind::Helm => &slot::Places(helm::find),
             Kind::Kubernetes => &kubernetes::Kubernetes,
-            Kind::Hiera => &hiera::Hiera,
+            Kind::Hiera => &slot::Places(hiera::find),
         }
     }
 }

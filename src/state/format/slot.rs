@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::yaml::{self, At, Doc, Splice, Way};
-use super::{Edits, Of};
+use super::{Adapter, Declared, Edits, Of, of_images, present};
 use crate::compose;
 use crate::document::{self, DocumentError};
 use crate::name::Name;
@@ -45,6 +45,20 @@ pub(super) enum Kind {
     Helm,
     /// Kustomize has a digest in the place of the tag. Whether the repository is what manifests say, and so stays.
     Kustomize { fixed: bool },
+}
+
+/// A format of images alone, by where they are in a file.
+pub(super) struct Places(pub fn(&Of<'_>, &Doc<'_>) -> Result<Slots, DocumentError>);
+
+impl Adapter for Places {
+    fn read(&self, of: &Of<'_>, text: &str) -> Result<Declared, DocumentError> {
+        let doc = Doc::parse(of.path, text)?;
+        Ok(of_images(images(&doc, &(self.0)(of, &doc)?)?))
+    }
+
+    fn edit(&self, of: &Of<'_>, text: Option<&str>, edits: &Edits) -> Result<String, DocumentError> {
+        edit(of, present(of, text, edits)?, edits, |doc| (self.0)(of, doc))
+    }
 }
 
 /// The places of every service's image.
