@@ -133,7 +133,13 @@ impl State {
 
     /// Fetches, or with `offline` makes sure that something was fetched before.
     pub fn refresh(&self, offline: bool) -> Result<(), Error> {
-        Ok(self.mirror.refresh(offline)?)
+        let before = self.mirror.head().ok();
+        self.mirror.refresh(offline)?;
+        let now = self.mirror.head().ok();
+        if now.is_some() && now != before {
+            self.mirror.index_history();
+        }
+        Ok(())
     }
 
     /// The commit that the default branch stands on: what is declared now.
