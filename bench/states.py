@@ -10,6 +10,9 @@ import threading
 from harness import ENV, ONRAMP, RUNS, WORK, median, note, run, table
 
 APPS, COMMITS = 10_000, 2_000
+# It answers, and has no image: proposals would compare what is in them.
+PORT = 8917
+REGISTRY = f"127.0.0.1:{PORT}"
 ENVIRONMENTS = ["dev", "test", "staging", "canary", "production"]
 GOALS = {"deploy": 10, "status": 1.0, "lint": 2.0, "memory": 150}
 
@@ -24,6 +27,10 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
     def answer(self):
+        if self.path.startswith("/v2/"):
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         Server.requests += 1
         path, _, query = self.path.partition("?")
         length = self.headers.get("Content-Length")
@@ -49,20 +56,20 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(rest)
 
-    do_GET = do_POST = answer
+    do_GET = do_HEAD = do_POST = answer
 
 
 def declaration(number, version):
     return f"""schema = 1
 [services.web]
-image = "registry.acme.test/apps/app-{number}@sha256:{number + version * APPS:064x}"
+image = "{REGISTRY}/apps/app-{number}@sha256:{number + version * APPS:064x}"
 port = 80
 replicas = 3
 needs = ["db"]
 env = {{ DB_HOST = "db", DB_PASSWORD = {{ secret = "app-{number}/db-password" }} }}
 ready = {{ http = "/health" }}
 [services.db]
-image = "registry.acme.test/base/mariadb@sha256:{'b' * 64}"
+image = "{REGISTRY}/base/mariadb@sha256:{'b' * 64}"
 data = "/var/lib/mysql"
 port = 3306
 """
@@ -114,9 +121,9 @@ def measure():
         note(f"making {COMMITS} commits of {APPS * len(ENVIRONMENTS)} files")
         shutil.rmtree(repository, ignore_errors=True)
         history(repository)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/state.git"
+    url = f"http://{REGISTRY}/state.git"
     # What stays between runs must not decide the first one.
     shutil.rmtree(ENV["XDG_CACHE_HOME"] + "/onramp/repositories", ignore_errors=True)
     ENV.update(ONRAMP_STATE=url, ONRAMP_FORGE="local")
@@ -154,7 +161,7 @@ def measure():
 
 {APPS:,} apps in {len(ENVIRONMENTS)} environments, {APPS * len(ENVIRONMENTS):,} files, {COMMITS:,} commits, served over http on loopback. By hand means
 `git clone --depth 1`, an edit, a commit and a push, without the pull request itself. Medians of {RUNS} runs; onramp's pull requests are
-those of the local forge, which are pushed too: {median(requests):.0f} http requests a deployment.
+those of the local forge, which are pushed too: {median(requests):.0f} http requests to git a deployment. The registry answers, and has none of the images.
 
 {table(["what", "onramp", "by hand", "ratio", "goal"], rows)}
 """

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::copied;
+use super::copied::{self, Outcome};
 use super::data::{Golden, Maker};
 use super::migrate;
 use super::plan::{Action, ServicePlan};
@@ -35,15 +35,27 @@ pub struct Bringing<'a> {
     pub failed: watch::Receiver<bool>,
 }
 
+/// A service that answers.
+pub struct Brought {
+    /// Where it answers on this machine; none for a service without a port.
+    pub url: Option<String>,
+    /// What it answered.
+    pub answer: String,
+    /// What was done for it: what was to be kept may have had to be made anew.
+    pub action: Action,
+    /// How many files were copied into it, or removed from it.
+    pub copied: usize,
+}
+
 impl Bringing<'_> {
-    /// Brings a service to where it answers, once its network is there and its needs do: its URL and what it answered. None where another one failed
-    /// meanwhile; what changes data is at its end then, because nothing breaks it off.
+    /// Brings a service to where it answers, once its network is there and its needs do. None where another one failed meanwhile;
+    /// what changes data is at its end then, because nothing breaks it off.
     pub async fn service(
         &self,
         plan: &ServicePlan,
         network: watch::Receiver<bool>,
         needs: Vec<watch::Receiver<bool>>,
-    ) -> Result<Option<(Option<String>, String)>, Error> {
+    ) -> Result<Option<Brought>, Error> {
         let (engine, name) = (self.engine, &plan.spec.name);
         let task = plan.service.to_string();
         let mut awaited = vec![network];
@@ -84,15 +96,18 @@ impl Bringing<'_> {
             self.put_files(plan).await?;
         }
         let mut action = plan.action;
-        let copied = copied::bring(engine, name, &plan.copies, action == Action::Keep, None).await?;
-        if matches!(copied, copied::Outcome::Stuck) {
-            self.observer.step(&task, "making it anew: it cannot be rid of files that are not in the project any more");
-            engine.remove_container(name).await?;
-            self.create(plan, &plan.spec).await?;
-            self.put_files(plan).await?;
-            copied::bring(engine, name, &plan.copies, false, None).await?;
-            action = Action::Replace;
-        }
+        let copied = match copied::bring(engine, name, &plan.copies, action == Action::Keep, None).await? {
+            Outcome::Done { count, .. } => count,
+            Outcome::Stuck => {
+                let why = "making it anew: it cannot be rid of files that are not in the project any more";
+                self.observer.step(&task, why);
+                engine.remove_container(name).await?;
+                self.create(plan, &plan.spec).await?;
+                self.put_files(plan).await?;
+                action = Action::Replace;
+                copied::bring(engine, name, &plan.copies, false, None).await?.count()
+            }
+        };
         if !self.met(&mut awaited).await {
             return Ok(None);
         }
@@ -124,10 +139,10 @@ impl Bringing<'_> {
             Some(_) => format!("http://{at}/"),
             None => at.to_string(),
         });
-        if plan.action != Action::Keep {
+        if action != Action::Keep {
             self.observer.finished(&task, &answer);
         }
-        Ok(Some((url, answer)))
+        Ok(Some(Brought { url, answer, action, copied }))
     }
 
     /// Waits until what is awaited is there; not where something else failed meanwhile.

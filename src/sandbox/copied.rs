@@ -56,6 +56,16 @@ pub enum Outcome {
     Stuck,
 }
 
+impl Outcome {
+    /// How many files were written or removed.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Done { count, .. } => *count,
+            Self::Stuck => 0,
+        }
+    }
+}
+
 /// The directories that are copied into a service: those that say so, and all of them where the engine is elsewhere.
 pub fn of(root: &Path, member: &Member, elsewhere: bool) -> Vec<Copied> {
     let copied = |shown: &Shown| elsewhere || shown.mode() == SyncMode::Copy;

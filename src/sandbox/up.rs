@@ -10,7 +10,7 @@ use serde::Serialize;
 use tempfile::SpooledTempFile;
 use tokio::sync::watch;
 
-use super::bring::Bringing;
+use super::bring::{Bringing, Brought};
 use super::data::{self, Inventory, Maker};
 use super::mask::Masks;
 use super::plan::{Action, BuildPlan, Filling, Plan, VolumePlan, sandbox_labels};
@@ -33,6 +33,8 @@ pub struct Running {
     pub named: Option<String>,
     /// What it answered.
     pub answer: String,
+    /// How many files were copied into it, or removed from it, to make it equal to the project.
+    pub copied: usize,
     /// From the beginning of `up`, in milliseconds.
     pub ready_ms: u64,
 }
@@ -187,8 +189,15 @@ async fn bring_all(
                 Err(_) => drop(failed.send_replace(true)),
             }
             let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let (id, action) = (service.service.clone(), service.action);
-            let running = |(url, answer)| Running { service: id, action, url, named: None, answer, ready_ms };
+            let running = |Brought { url, answer, action, copied }| Running {
+                service: service.service.clone(),
+                action,
+                url,
+                named: None,
+                answer,
+                copied,
+                ready_ms,
+            };
             Ok::<_, Error>(brought?.map(running))
         }
     });

@@ -188,11 +188,7 @@ impl Following {
                 Outcome::Stuck => return Ok(None),
                 Outcome::Done { count, known } => {
                     self.copied.insert(member.id.clone(), known);
-                    match count {
-                        0 => {}
-                        1 => did.push(format!("copied 1 file to {}", member.id)),
-                        _ => did.push(format!("copied {count} files to {}", member.id)),
-                    }
+                    did.extend(copied_to(&member.id, count));
                 }
             }
         }
@@ -233,7 +229,7 @@ impl Following {
         let removed = plan.remove.iter().map(|container| format!("removed {container}"));
         let made = services.iter().filter_map(|running| {
             let verb = match running.action {
-                Action::Keep => return None,
+                Action::Keep => return copied_to(&running.service, running.copied),
                 Action::Start => "started",
                 Action::Replace => "replaced",
                 Action::Create => "created",
@@ -343,6 +339,15 @@ async fn ended(running: &mut Option<Running>) -> Result<Ran, Failure> {
     match running {
         Some(running) => running.await,
         None => std::future::pending().await,
+    }
+}
+
+/// That so many files were copied to a service, if any.
+fn copied_to(service: &ServiceId, count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(format!("copied 1 file to {service}")),
+        _ => Some(format!("copied {count} files to {service}")),
     }
 }
 
