@@ -116,11 +116,14 @@ def by_hand(url, number):
 
 
 def measure():
-    repository = WORK / "states/state.git"
-    if not (repository / "packed-refs").exists():
+    made, repository = WORK / "states/made.git", WORK / "states/state.git"
+    if not (made / "packed-refs").exists():
         note(f"making {COMMITS} commits of {APPS * len(ENVIRONMENTS)} files")
-        shutil.rmtree(repository, ignore_errors=True)
-        history(repository)
+        shutil.rmtree(made, ignore_errors=True)
+        history(made)
+    # Each run begins without what the last one proposed.
+    shutil.rmtree(repository, ignore_errors=True)
+    shutil.copytree(made, repository)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://{REGISTRY}/state.git"

@@ -25,7 +25,7 @@ const PULLS: &str = "refs/pull/";
 const BRANCHES: &str = "refs/heads/";
 const CAP: u64 = 1024 * 1024;
 /// How often the next number is tried for when somebody else took it first.
-const TRIES: usize = 5;
+const TRIES: usize = 50;
 
 /// The local forge of one state repository.
 #[derive(Clone)]
@@ -156,13 +156,22 @@ impl Local {
     }
 
     fn list_now(&self) -> Result<Vec<PullRequest>, Error> {
-        self.mirror.refresh(self.offline)?;
+        self.mirror.refresh_if_old(self.offline)?;
+        self.open_ones()
+    }
+
+    fn open_ones(&self) -> Result<Vec<PullRequest>, Error> {
         let branches = self.mirror.refs(BRANCHES)?;
         let mut pulls = Vec::new();
         for (name, data) in self.mirror.refs(PULLS)? {
             let Some(number) = number_of(&name) else { continue };
             if name.ends_with("/data") {
-                pulls.push(self.at(number, &data, &branches)?.1);
+                match self.at(number, &data, &branches) {
+                    Ok((_, pull)) => pulls.push(pull),
+                    // Another process is just bringing it into the mirror, ref by ref.
+                    Err(Error::Git(git::Error::NoCommit { .. })) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         pulls.retain(|pull| pull.state == Standing::Open);
@@ -171,8 +180,12 @@ impl Local {
     }
 
     fn create_now(&self, proposal: &Proposal) -> Result<PullRequest, Error> {
+        self.mirror.refresh_if_old(self.offline)?;
         for _ in 0..TRIES {
-            self.mirror.refresh(self.offline)?;
+            // Who opened one of this branch meanwhile proposes the same.
+            if let Some(open) = self.open_ones()?.into_iter().find(|pull| pull.head_branch == proposal.head_branch) {
+                return Ok(open);
+            }
             let number = 1 + self.mirror.refs(PULLS)?.keys().filter_map(|name| number_of(name)).max().unwrap_or(0);
             let head = self.mirror.resolve(&branch_ref(&proposal.head_branch))?;
             let record = Record {
@@ -191,10 +204,10 @@ impl Local {
             };
             let data = self.record(&[], &record, &format!("Propose: {}", record.title))?;
             let head = RefUpdate { name: format!("{PULLS}{number}/head"), expected: None, target: Some(head) };
-            match self.mirror.push(&[Self::move_data(number, None, &data), head]) {
+            match self.mirror.push(&[head, Self::move_data(number, None, &data)]) {
                 Ok(()) => return Ok(self.read(number)?.1),
                 // Somebody else took the number; the next one is as good.
-                Err(git::Error::Moved { .. }) => {}
+                Err(git::Error::Moved { .. }) => self.mirror.refresh(self.offline)?,
                 Err(error) => return Err(error.into()),
             }
         }

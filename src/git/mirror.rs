@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use git2::{ObjectType, Repository, Signature};
 use jiff::Timestamp;
@@ -20,6 +22,9 @@ pub enum Wanted {
     /// Also `refs/pull/*`, where the `local` forge keeps its pull requests.
     BranchesAndPulls,
 }
+
+/// What this process fetched or pushed so long ago is what the remote has: an answer of a server is no younger once it is read.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// A new content for one file of a tree; none deletes it.
 pub type Change = (String, Option<Vec<u8>>);
@@ -41,13 +46,15 @@ pub struct Mirror {
     path: PathBuf,
     url: RepoUrl,
     wanted: Wanted,
+    /// When this process last knew what the remote has.
+    seen: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Mirror {
     /// The mirror of `url` under the cache directory. Nothing is fetched yet.
     pub fn new(cache: &Path, url: RepoUrl, wanted: Wanted) -> Self {
         let key = Digest::of(url.as_str().as_bytes());
-        Self { path: cache.join("repositories").join(format!("{}.git", key.short())), url, wanted }
+        Self { path: cache.join("repositories").join(format!("{}.git", key.short())), url, wanted, seen: Arc::default() }
     }
 
     /// A repository on this machine, to be read as it stands; none where the directory is no work tree and no repository.
@@ -58,7 +65,8 @@ impl Mirror {
             Err(cause) => return Err(Error::Library { path: directory.to_owned(), cause }),
         };
         let url = RepoUrl::from_argument(".", directory)?;
-        Ok(Some(Self { path: repository.path().to_owned(), url, wanted: Wanted::Branches }))
+        let (path, wanted) = (repository.path().to_owned(), Wanted::Branches);
+        Ok(Some(Self { path, url, wanted, seen: Arc::default() }))
     }
 
     /// The cache directory that it lies in.
@@ -98,7 +106,22 @@ impl Mirror {
                 .to_vec();
         arguments.push(self.url.as_str().to_owned());
         arguments.extend(refs.into_iter().map(str::to_owned));
-        program::run(&self.path, "fetch", &arguments, &self.url)
+        program::run(&self.path, "fetch", &arguments, &self.url)?;
+        self.see();
+        Ok(())
+    }
+
+    fn see(&self) {
+        *self.seen.lock().expect("nobody panics with it") = Some(Instant::now());
+    }
+
+    /// [`Self::refresh`], unless this process fetched or pushed a moment ago.
+    pub fn refresh_if_old(&self, offline: bool) -> Result<(), Error> {
+        let seen = *self.seen.lock().expect("nobody panics with it");
+        match seen {
+            Some(seen) if seen.elapsed() < RECENT => Ok(()),
+            _ => self.refresh(offline),
+        }
     }
 
     /// Fetches, or with `offline` makes sure that something was fetched before.
@@ -279,7 +302,8 @@ impl Mirror {
         make().map(Commit::from).map_err(|e| self.library(e))
     }
 
-    /// Makes the commit that merges `theirs` into `ours`. Nothing is pushed.
+    /// Makes the commit that merges `theirs` into `ours`. Nothing is pushed. Where only they changed something, it is their tree: two of
+    /// fifty thousand files are not compared.
     pub fn merge(&self, ours: &Commit, theirs: &Commit, message: &str, author: &Identity) -> Result<Commit, Error> {
         let repository = self.open()?;
         let library = |e| self.library(e);
@@ -287,14 +311,18 @@ impl Mirror {
             repository.find_commit(ours.oid()).map_err(library)?,
             repository.find_commit(theirs.oid()).map_err(library)?,
         );
-        let mut index = repository.merge_commits(&left, &right, None).map_err(library)?;
-        if index.has_conflicts() {
-            let conflicts = index.conflicts().map_err(library)?.flatten();
-            let side = |c: git2::IndexConflict| c.our.or(c.their).or(c.ancestor);
-            let paths = conflicts.filter_map(side).map(|e| String::from_utf8_lossy(&e.path).into_owned()).collect();
-            return Err(Error::MergeConflict { paths });
-        }
-        let tree = index.write_tree_to(&repository).and_then(|id| repository.find_tree(id)).map_err(library)?;
+        let tree = if repository.merge_base(left.id(), right.id()).ok() == Some(left.id()) {
+            right.tree().map_err(library)?
+        } else {
+            let mut index = repository.merge_commits(&left, &right, None).map_err(library)?;
+            if index.has_conflicts() {
+                let conflicts = index.conflicts().map_err(library)?.flatten();
+                let side = |c: git2::IndexConflict| c.our.or(c.their).or(c.ancestor);
+                let paths = conflicts.filter_map(side).map(|e| String::from_utf8_lossy(&e.path).into_owned());
+                return Err(Error::MergeConflict { paths: paths.collect() });
+            }
+            index.write_tree_to(&repository).and_then(|id| repository.find_tree(id)).map_err(library)?
+        };
         let signature = Signature::now(&author.name, &author.email).map_err(library)?;
         let made = repository.commit(None, &signature, &signature, message, &tree, &[&left, &right]);
         made.map(Commit::from).map_err(library)
@@ -313,7 +341,32 @@ impl Mirror {
             arguments.push(format!("{}:{}", update.target.as_ref().map_or("", Commit::as_str), update.name));
         }
         program::run(&self.path, "push", &arguments, &self.url)?;
-        self.fetch()
+        // Where the branch moved that HEAD may stand on, only the remote tells where it stands.
+        let head = self.head().ok();
+        if head.is_none() || updates.iter().any(|update| update.expected == head) {
+            return self.fetch();
+        }
+        self.follow(updates)
+    }
+
+    /// Moves the refs here as they were moved there, unless somebody fetched others meanwhile.
+    fn follow(&self, updates: &[RefUpdate]) -> Result<(), Error> {
+        let _turn = self.take_turn()?;
+        let repository = self.open()?;
+        for RefUpdate { name, expected, target } in updates {
+            let here = repository.find_reference(name).ok();
+            if here.as_ref().and_then(git2::Reference::target).map(Commit::from) != *expected {
+                continue;
+            }
+            let moved = match (here, target) {
+                (_, Some(target)) => repository.reference(name, target.oid(), true, "push").map(drop),
+                (Some(mut here), None) => here.delete(),
+                (None, None) => Ok(()),
+            };
+            moved.map_err(|e| self.library(e))?;
+        }
+        self.see();
+        Ok(())
     }
 
     /// Removes the lock files that a killed git left: while the turn is ours, no other git writes here.

@@ -38,9 +38,12 @@ fn deployments_at_once_all_land_or_are_refused_and_none_is_lost() {
         std::thread::scope(|scope| {
             for (number, app) in &left {
                 let (landed, promote) = (&landed, &promote);
-                scope.spawn(move || match promote(*number, app).code() {
-                    0 => landed.lock().unwrap().push(*number),
-                    code => assert_eq!(code, i32::from(Class::Conflict.exit_code()), "{app}"),
+                scope.spawn(move || {
+                    let ended = promote(*number, app).output().unwrap();
+                    match ended.status.code() {
+                        Some(0) => landed.lock().unwrap().push(*number),
+                        code => assert_eq!(code, Some(Class::Conflict.exit_code().into()), "{app}: {ended:?}"),
+                    }
                 });
             }
         });
