@@ -343,11 +343,7 @@ impl Case<'_> {
         changes: &[Change],
     ) -> Option<BTreeMap<Name, bool>> {
         let trailers = self.trailers.iter().find(|trailers| trailers.is_about(environment, app))?;
-        let declared =
-            |(service, image): (&Name, &ImageRef)| new.get(service).and_then(|s| s.image.as_ref()) == Some(image);
-        // A service that is added and not built from the source, a database, has no image in the trailers.
-        let covered = |change: &Change| change.from.is_none() || trailers.images.contains_key(&change.service);
-        (trailers.images.iter().all(declared) && changes.iter().all(covered)).then(|| trailers.tests.clone())
+        trailers.fit(new, changes).then(|| trailers.tests.clone())
     }
 
     /// What a change outside every environment lacks: the approvals that the strictest environment asks for, because it
