@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::forge::{Desk, headline};
-use crate::forge::{self, PullRequest, Reviewer, asking, checks, owners};
+use crate::forge::owners::{self, Owners};
+use crate::forge::{self, PullRequest, Reviewer, asking, checks};
 use crate::settings::ForgeKind;
 use crate::task::blocking;
 use crate::text::neutral_line;
@@ -59,7 +60,8 @@ impl Asking {
                 for place in owners::places(kind) {
                     if let Some(text) = state.mirror().read(&base, place, owners::CAP)? {
                         let text = String::from_utf8_lossy(&text);
-                        let mut owners: Vec<String> = files.iter().flat_map(|file| owners::of(&text, file)).collect();
+                        let known = Owners::parse(&text);
+                        let mut owners: Vec<String> = files.iter().flat_map(|file| known.of(file)).collect();
                         owners.sort();
                         owners.dedup();
                         return Ok(owners);

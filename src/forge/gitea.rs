@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 use wire::{RawBranch, RawComment, RawPull, RawReview, RawStatuses, person};
 
 use super::http::{Dialect, Http};
+use super::makers::Made;
 use super::token::Token;
 use super::{
     Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked, or_done,
+    as_checked, makers, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -106,7 +107,21 @@ impl Gitea {
         }
         let approval =
             |(login, commit): (String, Option<Commit>)| Some(Approval { by: person(login), commit: commit? });
-        Ok(PullRequest { approvals: last.into_iter().filter_map(approval).collect(), ..self.pull(raw)? })
+        let approvals = last.into_iter().filter_map(approval).collect();
+        self.with_makers(PullRequest { approvals, ..self.pull(raw)? }).await
+    }
+
+    /// `GET …/pulls/{index}/commits`, where it matters who made them.
+    async fn with_makers(&self, pull: PullRequest) -> Result<PullRequest, Error> {
+        if pull.approvals.is_empty() {
+            return Ok(pull);
+        }
+        let what = format!("list the commits of pull request {}", pull.number);
+        let mut url = self.at(pull.number, &["commits"]);
+        url.query_pairs_mut().append_pair("verification", "false").append_pair("files", "false");
+        let entries = |commits: Option<Vec<Made>>| commits.unwrap_or_default();
+        let commits = self.numbered(&url, &what, entries, |made| made.sha.to_string()).await?;
+        makers::with(pull, commits).ok_or_else(|| self.http.unreachable(&what, "the proposed one is not among them"))
     }
 
     async fn one(&self, number: u64) -> Result<PullRequest, Error> {

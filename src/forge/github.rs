@@ -19,7 +19,7 @@ use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
     Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked, or_done,
+    as_checked, makers, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -65,7 +65,20 @@ impl GitHub {
         }
         let approval =
             |(login, commit): (String, Option<Commit>)| Some(Approval { by: person(login), commit: commit? });
-        Ok(PullRequest { approvals: last.into_iter().filter_map(approval).collect(), ..pull.into() })
+        let approvals = last.into_iter().filter_map(approval).collect();
+        self.with_makers(PullRequest { approvals, ..pull.into() }).await
+    }
+
+    /// `GET /repos/{owner}/{repo}/pulls/{pull_number}/commits`, oldest first and 250 at most, where it matters who made them.
+    async fn with_makers(&self, pull: PullRequest) -> Result<PullRequest, Error> {
+        if pull.approvals.is_empty() {
+            return Ok(pull);
+        }
+        let what = format!("list the commits of pull request {}", pull.number);
+        let mut url = self.http.place.url(&["pulls", &pull.number.to_string(), "commits"]);
+        url.query_pairs_mut().append_pair("per_page", "100");
+        let commits = self.http.pages(url, &what).await?;
+        makers::with(pull, commits).ok_or_else(|| self.http.unreachable(&what, "the proposed one is not among them"))
     }
 
     async fn open_pulls(&self, head: Option<&str>) -> Result<Vec<PullRequest>, Error> {

@@ -16,8 +16,8 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 use wire::{
-    RawApprovals, RawBranch, RawCommit, RawMerge, RawMergeRequest, RawNote, RawStatus, RawUser, RawVersion, check_of,
-    person,
+    RawApprovals, RawBranch, RawCommit, RawMade, RawMerge, RawMergeRequest, RawNote, RawStatus, RawUser, RawVersion,
+    check_of, person,
 };
 
 use super::http::{Dialect, Http};
@@ -57,7 +57,7 @@ impl GitLab {
         self.http.get(self.at(number, &[]), &format!("show merge request {number}")).await
     }
 
-    /// `GET …/merge_requests/{iid}/approvals`, and `…/versions` for what each was of.
+    /// `GET …/merge_requests/{iid}/approvals`, `…/versions` for what each was of, and `…/commits` for whether it is of their own.
     async fn with_approvals(&self, raw: RawMergeRequest) -> Result<PullRequest, Error> {
         let number = raw.iid;
         let what = format!("list the approvals of merge request {number}");
@@ -69,6 +69,11 @@ impl GitLab {
         let mut url = self.at(number, &["versions"]);
         url.query_pairs_mut().append_pair("per_page", "100");
         let versions: Vec<RawVersion> = self.http.pages(url, &what).await?;
+        let made: Vec<RawMade> = self.http.pages(self.at(number, &["commits"]), &what).await?;
+        let mails: Vec<String> = made.into_iter().flat_map(|made| [made.author_email, made.committer_email]).collect();
+        let users = given.approved_by.iter().map(|approval| &approval.user);
+        let theirs = users.filter(|user| mails.iter().any(|mail| user.has(mail)));
+        let makers = theirs.map(|user| user.username.clone()).collect();
         let untimed = given.approved_by.iter().any(|approval| approval.approved_at.is_none());
         let notes = if untimed { self.notes(number).await? } else { Vec::new() };
         let mut approvals = Vec::new();
@@ -80,7 +85,7 @@ impl GitLab {
                 approvals.push(Approval { by: person(&approval.user), commit: version.head_commit_sha.clone() });
             }
         }
-        Ok(PullRequest { approvals, ..pull })
+        Ok(PullRequest { makers, approvals, ..pull })
     }
 
     /// `GET …/merge_requests/{iid}/notes`: the latest hundred, newest first.

@@ -99,6 +99,7 @@ impl Local {
             title: record.title.clone(),
             body: record.body.clone(),
             author: record.author.clone(),
+            makers: vec![self.mirror.author(&head_commit)?.email],
             head_branch: record.head.clone(),
             base_branch: record.base.clone(),
             head_commit,

@@ -11,6 +11,7 @@ pub mod github;
 pub mod gitlab;
 mod http;
 pub mod local;
+mod makers;
 pub mod owners;
 mod place;
 pub mod token;
@@ -84,6 +85,8 @@ pub struct PullRequest {
     pub body: String,
     /// Who proposed it.
     pub author: Person,
+    /// Who made the commits that it proposes: logins, or mail addresses (local). Servers are asked where somebody approved.
+    pub makers: Vec<String>,
     /// The branch with the change: `deploy/production/shop`.
     pub head_branch: String,
     /// The branch it is to be merged into.
@@ -112,9 +115,15 @@ impl PullRequest {
         self.approvals.iter().filter(|approval| approval.commit == self.head_commit).map(|approval| &approval.by)
     }
 
-    /// The same, without these: whoever is behind a change does not count as somebody who agreed to it.
-    pub fn approved_by_others<'a>(&'a self, authors: &'a [String]) -> impl Iterator<Item = &'a Person> {
+    /// Who is behind it: whoever opened it, and whoever made what it proposes.
+    pub fn authors(&self) -> Vec<String> {
+        std::iter::once(&self.author.id).chain(&self.makers).cloned().collect()
+    }
+
+    /// Who approved the commit that is proposed now: whoever is behind a change does not count as somebody who agreed to it.
+    pub fn approved_by_others(&self) -> impl Iterator<Item = &Person> {
         let same = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
+        let authors = self.authors();
         self.approved_by().filter(move |person| !authors.iter().any(|author| same(author, &person.id)))
     }
 }

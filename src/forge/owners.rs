@@ -5,6 +5,10 @@
 //! <https://docs.gitlab.com/user/project/codeowners/reference/> has it, of which GitHub's syntax is the part without
 //! sections.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::settings::ForgeKind;
@@ -22,30 +26,92 @@ pub fn places(kind: ForgeKind) -> &'static [&'static str] {
     }
 }
 
-/// The owners of the file at `path`, as they are written there: of each section those of the last rule that matches.
-pub fn of(text: &str, path: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let (mut section, mut defaults) = (Vec::new(), Vec::new());
-    for line in text.lines().take(RULES) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', '!']) {
-            continue;
-        }
-        if let Some(owners) = heading(line) {
-            found.append(&mut section);
-            defaults = owners;
-            continue;
-        }
-        let (pattern, owners) = split(line);
-        if matches(&pattern, path) {
+/// A `CODEOWNERS` file that was read. Each rule is made once, and all of a section are asked together.
+pub struct Owners {
+    sections: Vec<Section>,
+}
+
+/// The rules of one section: the last one that matches counts.
+#[derive(Default)]
+struct Section {
+    /// Whose files each rule names.
+    owners: Vec<Vec<String>>,
+    /// Rules that are about all below what they match.
+    deep: Vec<Gitignore>,
+    /// Rules like `docs/*`, which are about no file further down.
+    flat: Vec<Gitignore>,
+}
+
+impl Owners {
+    /// Reads the first rules of a file, as many as count.
+    pub fn parse(text: &str) -> Self {
+        let mut sections = Vec::new();
+        let (mut rules, mut defaults) = (Vec::new(), Vec::new());
+        for line in text.lines().take(RULES) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with(['#', '!']) {
+                continue;
+            }
+            if let Some(owners) = heading(line) {
+                sections.push(Section::of(std::mem::take(&mut rules)));
+                defaults = owners;
+                continue;
+            }
+            let (pattern, owners) = split(line);
             // A rule without owners takes a file away from everybody.
-            section = if owners.is_empty() { defaults.clone() } else { owners };
+            rules.push((pattern, if owners.is_empty() { defaults.clone() } else { owners }));
+        }
+        sections.push(Section::of(rules));
+        Self { sections }
+    }
+
+    /// The owners of the file at `path`, as they are written there: of each section those of the last rule that matches.
+    pub fn of(&self, path: &str) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let found = self.sections.iter().flat_map(|section| section.of_file(Path::new(path)));
+        found.filter(|owner| seen.insert(*owner)).cloned().collect()
+    }
+}
+
+impl Section {
+    fn of(rules: Vec<(String, Vec<String>)>) -> Self {
+        let (patterns, owners): (Vec<String>, Vec<_>) = rules.into_iter().unzip();
+        let numbered = patterns.iter().map(String::as_str).enumerate();
+        let (flat, deep): (Vec<_>, Vec<_>) = numbered.partition(|(_, pattern)| pattern.ends_with("/*"));
+        Self { owners, deep: sets(&deep), flat: sets(&flat) }
+    }
+
+    fn of_file(&self, path: &Path) -> &[String] {
+        let last = |sets: &[Gitignore], path: &Path, is_dir: bool| {
+            let matched = |set: &Gitignore| match set.matched(path, is_dir) {
+                Match::Ignore(rule) => rule.from().and_then(Path::to_str).and_then(|number| number.parse().ok()),
+                Match::Whitelist(_) | Match::None => None,
+            };
+            sets.iter().filter_map(matched).max()
+        };
+        let parents = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+        let deep = parents.filter_map(|parent| last(&self.deep, parent, true)).max();
+        let rule: Option<usize> = deep.max(last(&self.deep, path, false)).max(last(&self.flat, path, false));
+        rule.and_then(|rule| self.owners.get(rule)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Patterns, which are those of `.gitignore`, made one matcher, or more where one would be too large. Where a match is `from` is the
+/// number of its rule. What is no pattern matches nothing.
+fn sets(rules: &[(usize, &str)]) -> Vec<Gitignore> {
+    let mut builder = GitignoreBuilder::new("");
+    for (number, pattern) in rules {
+        // What is wrong with it is nothing that whoever deploys can do anything about.
+        let _ = builder.add_line(Some(number.to_string().into()), pattern);
+    }
+    match builder.build() {
+        Ok(set) => vec![set],
+        Err(_) if rules.len() < 2 => Vec::new(),
+        Err(_) => {
+            let (one, other) = rules.split_at(rules.len() / 2);
+            [sets(one), sets(other)].concat()
         }
     }
-    found.append(&mut section);
-    let mut seen = std::collections::BTreeSet::new();
-    found.retain(|owner| seen.insert(owner.clone()));
-    found
 }
 
 /// The owners that a section's heading names: `[Database][2] @dba`, `^[Docs] @docs`.
@@ -75,24 +141,28 @@ fn names(text: &str) -> Vec<String> {
     text.split_whitespace().take_while(|word| !word.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// Whether a rule is about a file. Patterns are those of `.gitignore`, but for `docs/*`, which is about no file further
-/// down.
-fn matches(pattern: &str, path: &str) -> bool {
-    let mut builder = GitignoreBuilder::new("");
-    let Ok(_) = builder.add_line(None, pattern) else { return false };
-    let rule: Gitignore = match builder.build() {
-        Ok(rule) => rule,
-        Err(_) => return false,
-    };
-    if pattern.ends_with("/*") {
-        return rule.matched(path, false).is_ignore();
-    }
-    rule.matched_path_or_any_parents(path, false).is_ignore()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(text: &str, path: &str) -> Vec<String> {
+        Owners::parse(text).of(path)
+    }
+
+    /// With a matcher made for each rule and file this would take minutes.
+    #[test]
+    fn many_rules_of_many_files_are_read_once() {
+        let rule = |i: usize| format!("/environments/*/app{i}.toml @team{i}\n/apps/app{i}/ @team{i}\n");
+        let owners = Owners::parse(&format!("* @all\n{}", (0..1000).map(rule).collect::<String>()));
+        for i in 0..1000 {
+            let team = [format!("@team{i}")];
+            assert_eq!(owners.of(&format!("environments/test/app{i}.toml")), team);
+            assert_eq!(owners.of(&format!("apps/app{i}/a/b.txt")), team);
+        }
+        assert_eq!(owners.of("environments/test/app1000.toml"), ["@all"]);
+        // What a directory's rule says later counts before what the file's own says earlier.
+        assert_eq!(of("/a/b.txt @one\n/a/ @two\n", "a/b.txt"), ["@two"]);
+    }
 
     const SHOP: &str = "environments/production/shop.toml";
 

@@ -152,8 +152,7 @@ fn read(state: &State, me: &Identity, pull: &PullRequest, now: Timestamp) -> Res
         }
         other => other.into(),
     })?;
-    // Whoever made the proposed commit is behind it too, also where somebody else opened the pull request.
-    let authors = vec![pull.author.id.clone(), mirror.author(&head)?.email];
+    let authors = pull.authors();
     let approvals = pull.approved_by().map(|person| person.id.clone()).collect();
     let parts =
         Case { state, base: base.clone(), fork: base.clone(), merged, rules, trailers, authors, approvals, now }
@@ -203,12 +202,13 @@ pub async fn merge(forge: &dyn Forge, pull: &PullRequest, gate: &Gate) -> Result
 pub fn commands(number: u64, findings: &[Finding]) -> Vec<String> {
     let mut commands = Vec::new();
     for finding in findings {
-        let environment = finding.of.split('/').next().unwrap_or_default();
+        let (environment, app) = finding.of.split_once('/').unwrap_or((&finding.of, ""));
         for unmet in &finding.unmet {
             let command = match &unmet.cure {
                 Cure::Approve => format!("onramp pr approve {number}"),
                 Cure::Test => format!("onramp test && onramp deploy {environment}"),
                 Cure::Deploy(before) => format!("onramp deploy {before}"),
+                Cure::Promote { from, to } => format!("onramp promote {from} {to} {app}"),
                 Cure::Attest(images) => {
                     let one = |(service, image): (&Name, &ImageRef)| format!("--image {service}={image}");
                     let images: Vec<String> = images.iter().map(one).collect();
@@ -329,7 +329,9 @@ impl Case<'_> {
         let tests = self.tests(&environment.name, app, &new, &changes).unwrap_or_default();
         let (authors, approvals) = (self.authors.clone(), self.approvals.clone());
         let (registered, attested) = Default::default();
-        Ok(Facts { authors, approvals, tests, images, subjects, gone, registered, attested, before, now: self.now })
+        let before_that = self.rules.environments.iter().find(|known| Some(&known.name) == environment.after.as_ref());
+        let (earlier, now) = (before_that.and_then(|known| known.after.clone()), self.now);
+        Ok(Facts { authors, approvals, tests, images, subjects, gone, registered, attested, before, earlier, now })
     }
 
     /// The test results that count for this change: those of exactly the images that it declares.
@@ -341,11 +343,7 @@ impl Case<'_> {
         changes: &[Change],
     ) -> Option<BTreeMap<Name, bool>> {
         let trailers = self.trailers.iter().find(|trailers| trailers.is_about(environment, app))?;
-        let declared =
-            |(service, image): (&Name, &ImageRef)| new.get(service).and_then(|s| s.image.as_ref()) == Some(image);
-        // A service that is added and not built from the source, a database, has no image in the trailers.
-        let covered = |change: &Change| change.from.is_none() || trailers.images.contains_key(&change.service);
-        (trailers.images.iter().all(declared) && changes.iter().all(covered)).then(|| trailers.tests.clone())
+        trailers.fit(new, changes).then(|| trailers.tests.clone())
     }
 
     /// What a change outside every environment lacks: the approvals that the strictest environment asks for, because it
@@ -364,6 +362,7 @@ impl Case<'_> {
             registered: BTreeMap::new(),
             attested: BTreeSet::new(),
             before: BTreeMap::new(),
+            earlier: None,
             now: self.now,
         };
         unmet(environment, &facts).into_iter().filter(|unmet| unmet.rule == APPROVALS).collect()

@@ -164,7 +164,9 @@ impl About {
         let commit = &self.provenance.commit;
         let (before, after) = (self.parent.as_ref().and_then(services), services(commit));
         let changes = after.as_ref().map(|after| deployment::changes(before.as_ref(), after)).unwrap_or_default();
-        let said = self.provenance.about(&environment, &app);
+        let declared = after.clone().unwrap_or_default();
+        // What somebody wrote by hand, of images that the commit did not bring, tells nothing of where they are from.
+        let said = self.provenance.about(&environment, &app).filter(|said| said.fit(&declared, &changes));
         let (kind, from, reason) = match said.map(|said| &said.origin) {
             _ if after.is_none() => (Kind::Removed, None, None),
             Some(Origin::Project) => (Kind::Deploy, None, None),

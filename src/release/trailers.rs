@@ -9,8 +9,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::deployment::Change;
 use crate::git::Commit;
 use crate::name::Name;
+use crate::project::service::Service;
 use crate::reference::ImageRef;
 
 /// The most apps that one commit tells of.
@@ -95,6 +97,15 @@ impl Trailers {
     /// What a commit's message says of an app in an environment.
     pub fn about(message: &str, environment: &Name, app: &Name) -> Option<Self> {
         Self::parse(message).into_iter().find(|trailers| trailers.is_about(environment, app))
+    }
+
+    /// Whether a commit did what it says: each image that is named here is declared, and each that it changed is named.
+    pub fn fit(&self, declared: &BTreeMap<Name, Service>, changes: &[Change]) -> bool {
+        let is_declared =
+            |(service, image): (&Name, &ImageRef)| declared.get(service).and_then(|s| s.image.as_ref()) == Some(image);
+        // A service that is added and not built from the source, a database, has no image in the trailers.
+        let is_named = |change: &Change| change.from.is_none() || self.images.contains_key(&change.service);
+        self.images.iter().all(is_declared) && changes.iter().all(is_named)
     }
 
     /// Whether it tells of an app in an environment.
@@ -219,6 +230,21 @@ mod tests {
     fn trailers_read_back_what_they_wrote() {
         let message = format!("Deploy shop to test\n\nWhy: because.\n\n{}Signed-off-by: Ada <a@b>\n", sample());
         assert_eq!(Trailers::parse(&message), [sample()]);
+    }
+
+    #[test]
+    fn what_a_commit_did_bears_out_what_it_says() {
+        let (said, web): (_, Name) = (sample(), "web".parse().unwrap());
+        let image = |seed: &[u8]| -> ImageRef { format!("r.test/a@{}", Digest::of(seed)).parse().unwrap() };
+        let declares = |image: ImageRef| [(web.clone(), Service { image: Some(image), ..Service::default() })].into();
+        let change =
+            |service: &str| Change { service: service.parse().unwrap(), from: Some(image(b"w")), to: image(b"x") };
+        assert!(said.fit(&declares(image(b"x")), &[change("web")]));
+        assert!(!said.fit(&declares(image(b"y")), &[change("web")]), "another image than it names");
+        assert!(!said.fit(&BTreeMap::new(), &[]), "it is not declared");
+        assert!(!said.fit(&declares(image(b"x")), &[change("web"), change("cron")]), "one that it does not name");
+        let new = Change { from: None, ..change("db") };
+        assert!(said.fit(&declares(image(b"x")), &[change("web"), new]), "what is added is not built from the source");
     }
 
     #[test]

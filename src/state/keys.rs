@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
+use similar::{Algorithm, capture_diff_slices};
 use toml_edit::{DocumentMut, InlineTable, Item};
 
 use super::environment;
@@ -66,14 +67,39 @@ pub fn apply(
         };
         done.ok_or_else(impossible)?;
     }
-    let mut edited = document.to_string();
-    if text.contains("\r\n") {
-        edited = edited.replace("\r\n", "\n").replace('\n', "\r\n");
-    }
+    let edited = with_line_ends(text, &document.to_string());
     match environment::check(path, &edited) {
         Ok(result) if result == *meant => Ok(edited),
         Ok(_) | Err(_) => Err(impossible()),
     }
+}
+
+/// The new text with the line ends of the old one: what stays has those that it had, what is new that of the line in whose place it
+/// is, or of the one before it.
+fn with_line_ends(old: &str, new: &str) -> String {
+    fn lines(text: &str) -> (Vec<&str>, Vec<&str>) {
+        let parts = |line| {
+            let content = str::trim_end_matches(line, ['\r', '\n']);
+            line.split_at(content.len())
+        };
+        text.split_inclusive('\n').map(parts).unzip()
+    }
+    if !old.contains('\r') {
+        return new.to_owned();
+    }
+    let ((before, ends), (after, new_ends)) = (lines(old), lines(new));
+    let (mut text, mut last) = (String::with_capacity(old.len()), ends.first().copied().unwrap_or("\n"));
+    for operation in capture_diff_slices(Algorithm::Myers, &before, &after) {
+        let (from, to) = (operation.old_range(), operation.new_range());
+        for (i, line) in to.clone().enumerate() {
+            if let Some(end) = from.clone().nth(i).map(|at| ends[at]).filter(|end| !end.is_empty()) {
+                last = end;
+            }
+            text.push_str(after[line]);
+            text.push_str(if new_ends[line].is_empty() { "" } else { last });
+        }
+    }
+    text
 }
 
 /// Sets a key where it stands, with what is written around it, or after the others.
@@ -205,6 +231,12 @@ mod tests {
         let windows = declaration().replace('\n', "\r\n");
         let new = run(&windows, &[(of("port"), Some(json!(81)))]).unwrap();
         assert_eq!(new, windows.replace("port = 80", "port = 81"));
+        // One line that ends so does not make all others end so.
+        let mixed = declaration().replace("# ours\n", "# ours\r\n").replace("# http\n", "# http\r\n");
+        let new = run(&mixed, &[(of("port"), Some(json!(81))), (of("user"), Some(json!("app")))]).unwrap();
+        let env = "env = { A = \"1\", B = \"2\" }\n";
+        let expected = mixed.replace("port = 80", "port = 81").replace(env, &format!("{env}user = \"app\"\n"));
+        assert_eq!(new, expected);
         let tables = format!("{}\n[services.web.limits]\nmemory = \"1GiB\"\n", declaration());
         let new = run(&tables, &[(variable("A"), Some(json!("x|`y`")))]).unwrap();
         assert_eq!(new, tables.replace("A = \"1\"", "A = \"x|`y`\""));

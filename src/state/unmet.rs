@@ -35,6 +35,8 @@ pub struct Facts {
     pub attested: BTreeSet<Name>,
     /// What the environment before declares of the app now, and since when without a break.
     pub before: BTreeMap<Name, (Digest, Timestamp)>,
+    /// The environment before that one, of which it takes its images.
+    pub earlier: Option<Name>,
     /// Now.
     pub now: Timestamp,
 }
@@ -71,6 +73,13 @@ pub enum Cure {
     Test,
     /// The same images are deployed to this environment first.
     Deploy(Name),
+    /// The same: that environment takes only what the one before it has.
+    Promote {
+        /// That one.
+        from: Name,
+        /// Where they are to be first.
+        to: Name,
+    },
     /// The tests run with these images, and somebody whose word counts signs what they found.
     Attest(BTreeMap<Name, ImageRef>),
     /// Somebody whose signature counts signs this image.
@@ -200,7 +209,12 @@ fn promotion(environment: &Environment, facts: &Facts) -> Vec<Unmet> {
                     environment.name,
                     digest.short()
                 );
-                missing.push(Unmet { rule: "after", message, cure: Cure::Deploy(after.clone()) });
+                let to = after.clone();
+                let cure = match facts.earlier.clone() {
+                    Some(from) => Cure::Promote { from, to },
+                    None => Cure::Deploy(to),
+                };
+                missing.push(Unmet { rule: "after", message, cure });
             }
         }
     }
@@ -255,6 +269,7 @@ mod tests {
             registered: [(image(), registered())].into(),
             attested: BTreeSet::new(),
             before: [("web".parse().unwrap(), (digest, at("2026-11-23T12:00:00Z")))].into(),
+            earlier: None,
             now: at(NOW),
         }
     }
@@ -346,8 +361,13 @@ mod tests {
     #[test]
     fn only_what_the_environment_before_declares_is_promoted() {
         let other = [("web".parse().unwrap(), (Digest::of(b"other"), at("2026-01-01T00:00:00Z")))].into();
-        let missing = unmet(&production(""), &Facts { before: other, ..facts() });
-        assert_eq!((missing[0].rule, &missing[0].cure), ("after", &Cure::Deploy("staging".parse().unwrap())));
+        let lacking = Facts { before: other, ..facts() };
+        let missing = unmet(&production(""), &lacking);
+        let (test, staging): (Name, Name) = ("test".parse().unwrap(), "staging".parse().unwrap());
+        assert_eq!((missing[0].rule, &missing[0].cure), ("after", &Cure::Deploy(staging.clone())));
+        // Staging itself takes only what the environment before it has.
+        let missing = unmet(&production(""), &Facts { earlier: Some(test.clone()), ..lacking });
+        assert_eq!(missing[0].cure, Cure::Promote { from: test, to: staging });
         assert_eq!(rules("", &Facts { before: BTreeMap::new(), ..facts() }), ["after"]);
     }
 

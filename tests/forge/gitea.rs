@@ -46,6 +46,8 @@ async fn every_request_is_one_that_gitea_describes() {
     assert_eq!((pull.author.id.as_str(), pull.body.as_str()), ("ana", "Because."));
     // A comment takes no approval back; a second thought and a dismissal do.
     assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["bo"]);
+    // Whoever made what it proposes agreed to nothing.
+    assert_eq!((pull.makers.as_slice(), pull.approved_by_others().count()), (["bo".to_owned()].as_slice(), 0));
     assert_eq!(gitea.create(proposal()).await.unwrap().number, 7);
     assert_eq!(gitea.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
     let asked = vec![Reviewer::Login("bo".into()), Reviewer::Team("platform".into())];
@@ -133,7 +135,8 @@ async fn a_later_page_of_reviews_counts() {
     assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 0);
     assert!(server.lines()[2].ends_with("/pulls/1/reviews?limit=50&page=2"), "{:?}", server.lines());
     // Of a review that was only asked for there is no commit.
-    let server = scripted(vec![pull.clone(), first, page(&review(2, "REQUEST_REVIEW", ""))]);
+    let made = page(&format!(r#"[{{"sha":"{HEAD}","author":null,"committer":null}}]"#));
+    let server = scripted(vec![pull.clone(), first, page(&review(2, "REQUEST_REVIEW", "")), made]);
     assert_eq!(gitea(server.port).get(1).await.unwrap().approved_by().count(), 1);
     // Of somebody who may only read it.
     let server = scripted(vec![pull, answer("200 OK", "x-total-count: 1\r\n", &of(1, "APPROVED", HEAD, false))]);

@@ -77,6 +77,7 @@ async fn every_request_is_one_that_github_describes() {
     assert_eq!((pull.author.id.as_str(), pull.title.as_str()), ("octocat", "Amazing new feature"));
     assert_eq!(pull.approvals[0].by.id, "octocat");
     assert_eq!(pull.approved_by().count(), 0, "the example's review is of another commit than its head");
+    assert_eq!(pull.makers, ["octocat"]);
 
     assert_eq!(github.create(proposal()).await.unwrap().number, 1347);
     assert_eq!(github.update(1347, "T".into(), "B".into()).await.unwrap().number, 1347);
@@ -278,13 +279,28 @@ async fn a_comment_takes_no_approval_back_and_a_second_thought_does() {
         by("mallory", "APPROVED", "CONTRIBUTOR"),
     ];
     let reviews = format!("[{}]", reviews.join(","));
-    let server = scripted(vec![answer("200 OK", "", &pull.replace("HEAD", HEAD)), answer("200 OK", "", &reviews)]);
-    let pull = github(server.port).get(1).await.unwrap();
-    let people: Vec<&str> = pull.approved_by().map(|person| person.id.as_str()).collect();
+    let found = |commits: &str| {
+        let ok = |body: &str| answer("200 OK", "", body);
+        scripted(vec![ok(&pull.replace("HEAD", HEAD)), ok(&reviews), ok(&commits.replace("HEAD", HEAD))])
+    };
+    let server = found(r#"[{"sha":"HEAD","author":{},"committer":{"login":"web-flow"}}]"#);
+    let got = github(server.port).get(1).await.unwrap();
+    let people: Vec<&str> = got.approved_by_others().map(|person| person.id.as_str()).collect();
     assert_eq!(people, ["ada"]);
-    assert_eq!(pull.approved_by_others(&["Ada".to_owned()]).count(), 0, "whoever made it");
-    assert_eq!(pull.approved_by_others(&["bob".to_owned()]).count(), 1);
-    assert_eq!((pull.state, pull.author.id.as_str()), (Standing::Merged, "ghost"));
+    assert_eq!((got.state, got.author.id.as_str()), (Standing::Merged, "ghost"));
+    assert_eq!(server.lines()[2], "GET /repos/acme/state/pulls/1/commits?per_page=100");
+    // Whoever made some of it agreed to nothing by approving it, whoever opened the pull request.
+    let old = "553c2077f0edc3d5dc5d17262f6aa498e69d6f8e";
+    let commits = format!(
+        r#"[{{"sha":"{old}","author":{{"login":"Ada"}},"committer":null}},{{"sha":"HEAD","author":null,"committer":{{"login":"bot"}}}}]"#
+    );
+    let got = github(found(&commits).port).get(1).await.unwrap();
+    assert_eq!((got.approved_by().count(), got.approved_by_others().count()), (1, 0));
+    assert_eq!(got.authors(), ["ghost", "Ada", "bot"]);
+    // A list that ends before the proposed commit does not say who made that.
+    let short = format!(r#"[{{"sha":"{old}","author":null,"committer":null}}]"#);
+    let error = github(found(&short).port).get(1).await.unwrap_err();
+    assert!(error.to_string().ends_with("the proposed one is not among them"), "{error}");
 }
 
 /// A new RSA key, as GitHub gives apps one, and its public half.

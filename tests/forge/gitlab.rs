@@ -45,6 +45,8 @@ async fn every_request_is_one_that_gitlab_documents() {
     let pull = gitlab.get(7).await.unwrap();
     assert_eq!((pull.author.id.as_str(), pull.author.name.as_str(), pull.body.as_str()), ("ana", "Ana", "Because."));
     assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["bo"]);
+    // Whoever made what it proposes agreed to nothing: the commit has Bo's public mail address.
+    assert_eq!((pull.makers.as_slice(), pull.approved_by_others().count()), (["bo".to_owned()].as_slice(), 0));
     assert_eq!(gitlab.create(proposal()).await.unwrap().number, 7);
     assert_eq!(gitlab.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
     let asked = vec![Reviewer::Login("cy".into()), Reviewer::Team("platform".into())];
@@ -109,9 +111,12 @@ async fn an_approval_is_of_what_was_there_when_it_was_given() {
         )
     };
     let notes = format!("[{},{}]", note(&eve, false), note(&di, true));
-    let server = scripted(vec![ok(&request(3, "mergeable")), ok(&approvals), ok(&versions), ok(&notes)]);
+    let made = r#"[{"author_email":"4-di@users.noreply.git.acme.test","committer_email":"x@acme.test"}]"#;
+    let server = scripted(vec![ok(&request(3, "mergeable")), ok(&approvals), ok(&versions), ok(made), ok(&notes)]);
     let pull = gitlab(server.port).get(1).await.unwrap();
     assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["cy", "di"]);
+    // The private mail address that GitLab makes of a number tells, too, whose a commit is.
+    assert_eq!(pull.approved_by_others().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["cy"]);
     assert_eq!((pull.approvals[0].by.id.as_str(), pull.approvals[0].commit.as_str()), ("bo", OLD));
 }
 
@@ -136,16 +141,18 @@ async fn whoever_approved_what_was_there_before_approves_again() {
         mergeable(),
         given("00:30"),
         versions(),
+        ok("[]"),
         ok("{}"),
         ok("{}"),
         mergeable(),
         given("02:00"),
         versions(),
+        ok("[]"),
     ]);
     let head = HEAD.parse().unwrap();
     assert_eq!(gitlab(server.port).approve(1, &head).await.unwrap().approvals[0].commit, head);
     let path = "/api/v4/projects/acme%2Fops%2Fstate/merge_requests/1";
-    assert_eq!(server.lines()[5..7], [format!("POST {path}/unapprove"), format!("POST {path}/approve")]);
+    assert_eq!(server.lines()[6..8], [format!("POST {path}/unapprove"), format!("POST {path}/approve")]);
     // Of this commit already: nothing is taken back.
     let server = scripted(vec![
         refused(),
@@ -153,9 +160,11 @@ async fn whoever_approved_what_was_there_before_approves_again() {
         mergeable(),
         given("02:00"),
         versions(),
+        ok("[]"),
         mergeable(),
         given("02:00"),
         versions(),
+        ok("[]"),
     ]);
     gitlab(server.port).approve(1, &head).await.unwrap();
     assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use onramp::error::Class;
 
-use crate::released::{RULES, Released, declaration};
+use crate::released::{RULES, Released, declaration, image};
 
 const SHOP: &str = "environments/production/shop.toml";
 
@@ -20,8 +20,13 @@ fn everything_that_happened_is_told_newest_first() {
     released.at("2026-01-04T09:20:00Z");
     released.changed("production", "shop", "one", "", &format!("Onramp-Rollback: {}\n", first.trim()));
     released.at("2026-01-05T09:00:00Z");
-    released
-        .by_hand(&[(SHOP, &declaration("shop", "one", "replicas = 5\n")), ("README.md", "words\n")], "More of them");
+    // Trailers that somebody wrote by hand, of an image that is not there, tell nothing.
+    let words = format!(
+        "More of them\n\nOnramp-App: shop\nOnramp-Environment: production\nOnramp-Source: {}\nOnramp-Source-Time: 2026-01-05T08:59:00Z\nOnramp-Image: web={}\n",
+        at.trim(),
+        image("shop", "two")
+    );
+    released.by_hand(&[(SHOP, &declaration("shop", "one", "replicas = 5\n")), ("README.md", "words\n")], &words);
     released.git("state", &["rm", "-q", "environments/test/shop.toml"]);
     released.git("state", &["commit", "-q", "-m", "No shop there"]);
     released.git("state", &["push", "-q", "origin", "HEAD:main"]);

@@ -45,7 +45,7 @@ impl Report for Pulls {
                 neutral_line(&pull.title, 70),
                 neutral_line(&pull.author.name, 24),
                 age(pull.updated, self.now),
-                match pull.approved_by().count() {
+                match pull.approved_by_others().count() {
                     0 => String::new(),
                     1 => "1 approval".to_owned(),
                     n => format!("{n} approvals"),

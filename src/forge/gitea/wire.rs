@@ -153,6 +153,7 @@ impl RawPull {
             title: self.title,
             body: self.body.unwrap_or_default(),
             author: author(self.user),
+            makers: Vec::new(),
             head_branch: self.head.r#ref,
             base_branch: self.base.r#ref,
             head_commit: self.head.sha?,

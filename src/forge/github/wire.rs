@@ -166,6 +166,7 @@ impl From<RawPull> for PullRequest {
             title: raw.title,
             body: raw.body.unwrap_or_default(),
             author: author(raw.user),
+            makers: Vec::new(),
             head_branch: raw.head.r#ref,
             base_branch: raw.base.r#ref,
             head_commit: raw.head.sha,

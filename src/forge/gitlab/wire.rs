@@ -12,6 +12,18 @@ pub(super) struct RawUser {
     pub(super) username: String,
     #[serde(default)]
     pub(super) name: Option<String>,
+    /// Older servers do not tell it beside an approval.
+    #[serde(default)]
+    public_email: Option<String>,
+}
+
+impl RawUser {
+    /// Whether a commit of this mail address is theirs, as far as GitLab lets others know: by the public one, or by the private one
+    /// that it makes of their number.
+    pub(super) fn has(&self, mail: &str) -> bool {
+        let private = mail.starts_with(&format!("{}-", self.id)) && mail.contains("@users.noreply.");
+        private || self.public_email.as_ref().is_some_and(|public| public.eq_ignore_ascii_case(mail))
+    }
 }
 
 pub(super) fn person(user: &RawUser) -> Person {
@@ -106,6 +118,13 @@ impl RawStatus {
     }
 }
 
+/// A commit of a merge request: GitLab has no accounts beside them.
+#[derive(Deserialize)]
+pub(super) struct RawMade {
+    pub(super) author_email: String,
+    pub(super) committer_email: String,
+}
+
 #[derive(Deserialize)]
 pub(super) struct RawCommit {
     #[serde(default)]
@@ -168,6 +187,7 @@ impl RawMergeRequest {
             title: self.title.clone(),
             body: self.description.clone().unwrap_or_default(),
             author: self.author.as_ref().map_or_else(ghost, person),
+            makers: Vec::new(),
             head_branch: self.source_branch.clone(),
             base_branch: self.target_branch.clone(),
             head_commit: self.sha.clone()?,

@@ -1,4 +1,4 @@
-//! Manifests of Kubernetes: the images of containers and init containers, in every document of a file. A container is called by its
+//! Manifests of Kubernetes: the images of containers, init and ephemeral ones too, in every document of a file. A container is called by its
 //! name, or by that of what it is in, too: `workload/container`.
 
 use std::collections::HashMap;
@@ -17,6 +17,9 @@ pub(super) struct Kubernetes;
 /// Where pods are described: of Deployments and their kin, of jobs at set times, and of a pod itself.
 const PODS: [&[&str]; 3] =
     [&["spec", "template", "spec"], &["spec", "jobTemplate", "spec", "template", "spec"], &["spec"]];
+
+/// What of a pod runs images.
+const KEYS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 impl Adapter for Kubernetes {
     fn read(&self, of: &Of<'_>, text: &str) -> Result<Declared, DocumentError> {
@@ -72,12 +75,14 @@ fn find(of: &Of<'_>, doc: &Doc<'_>) -> Result<Vec<Container>, DocumentError> {
         let workload = doc.find(&resource, &["metadata", "name"]);
         let workload = workload.as_ref().and_then(|at| doc.said(at)).unwrap_or_default();
         let pods = PODS.iter().filter_map(|way| doc.find(&resource, way));
-        let containers = pods.flat_map(|pod| {
-            ["containers", "initContainers"].map(|key| doc.get(&pod, key).map(|at| doc.items(&at)).unwrap_or_default())
-        });
+        let containers =
+            pods.flat_map(|pod| KEYS.map(|key| doc.get(&pod, key).map(|at| doc.items(&at)).unwrap_or_default()));
         for at in containers.flatten() {
-            let Some(name) = doc.get(&at, "name") else { continue };
-            let name = doc.said(&name).unwrap_or_default();
+            let name = doc.get(&at, "name");
+            let name = name.as_ref().and_then(|name| doc.said(name)).filter(|name| !name.is_empty());
+            // It would run, or keep the whole file from running; nobody could say which service it is.
+            let name = name
+                .ok_or_else(|| doc.wrong(&at, "a container without a name: nobody can tell of which service it is"))?;
             let called = match &names {
                 Filled::Pattern(..) if names.is_qualified() => vec![format!("{workload}/{name}")],
                 Filled::Pattern(..) => vec![name.to_owned()],

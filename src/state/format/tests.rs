@@ -363,6 +363,13 @@ fn what_would_run_unjudged_is_refused() {
         (table("hiera", "web"), "web: 80\n".to_owned(), "services.web: an image has a tag"),
         (table("compose", "web"), "services: {spy: {image: 'a:1'}}\n".to_owned(), "`spy` is of no service"),
         (table("kubernetes", "web"), pod.to_owned(), "`/spy` is of no service"),
+        (
+            table("kubernetes", "web"),
+            pod.replace("  - {name: spy", "  ephemeralContainers:\n  - {name: spy"),
+            "`/spy` is of no service",
+        ),
+        (kubernetes(""), pod.replace("name: spy, ", ""), "F:4:5: a container without a name"),
+        (kubernetes(""), pod.replace("name: spy", "name: ''"), "F:4:5: a container without a name"),
     ];
     for (format, text, expected) in cases {
         let message = refused(&format, &text, &["web"]);
