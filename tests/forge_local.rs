@@ -29,7 +29,8 @@ fn branch(state: &State, who: &str, branch: &str, seed: &str) -> Commit {
 
 async fn propose(forge: &Local, branch: &str) -> Result<PullRequest, Error> {
     let (title, body) = (format!("Change {branch}"), "Because.".to_owned());
-    let proposal = Proposal { title, body, head_branch: branch.to_owned(), base_branch: "main".to_owned() };
+    let proposal =
+        Proposal { title, body, draft: false, head_branch: branch.to_owned(), base_branch: "main".to_owned() };
     forge.create(proposal).await
 }
 

@@ -95,6 +95,7 @@ impl Developer<'_> {
         let proposal = Proposal {
             title: "By hand".into(),
             body: String::new(),
+            draft: false,
             head_branch: branch.into(),
             base_branch: "main".into(),
         };
@@ -108,7 +109,7 @@ fn commit(digit: &str) -> Commit {
 
 fn proposed(outcome: Outcome) -> (PullRequest, Gate, bool, Option<Commit>) {
     match outcome {
-        Outcome::Proposed { pull, gate, new, merged, .. } => (*pull, gate, new, merged),
+        Outcome::Proposed { pull, gate, before, merged, .. } => (*pull, gate, before.is_none(), merged),
         Outcome::Nothing => panic!("nothing was proposed"),
     }
 }

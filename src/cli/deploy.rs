@@ -44,6 +44,7 @@ const COMMITS: usize = 50;
   onramp deploy production --skip staging --reason 'Logins fail since 10:30'
   onramp deploy production --reviewer @acme/platform --label urgent
   onramp deploy test --wait --timeout 30m
+  onramp deploy production --draft
 ")]
 pub struct Arguments {
     /// The environment, as state.toml names it
@@ -93,6 +94,7 @@ impl Arguments {
             built: &built,
         })?;
         plan.made = Some(worktree.time(&source)?);
+        plan.unready = self.asking.draft();
         if let Some(digest) = &self.image {
             plan = plan.given(digest)?;
             for image in plan.reused.values() {
@@ -129,6 +131,7 @@ impl Arguments {
         let state = desk.state.clone();
         let mut draft = blocking(move || proposal::deployment(&state, &plan, images, evidence)).await?;
         draft.message = self.message;
+        draft.unready = self.asking.draft();
         if let Some(section) = draft.sections.first_mut() {
             since(&desk.state, &head, declared.as_ref(), section, &worktree, &project.root)?;
         }

@@ -95,7 +95,7 @@ fn nothing(draft: &Draft) -> String {
 }
 
 fn told(outcome: Outcome, nothing: String) -> Proposed {
-    let Outcome::Proposed { pull, changes, new, superseded, gate, merged } = outcome else {
+    let Outcome::Proposed { pull, changes, before, superseded, gate, merged } = outcome else {
         return Proposed {
             outcome: "nothing",
             pull: None,
@@ -108,12 +108,15 @@ fn told(outcome: Outcome, nothing: String) -> Proposed {
         };
     };
     let mut next = gate::commands(pull.number, &gate.findings);
-    let (outcome, verb) = match (&merged, new) {
+    let (outcome, verb) = match (&merged, &before) {
         (Some(_), _) => ("merged", "merged"),
-        (None, true) => ("opened", "opened"),
-        (None, false) => ("updated", "up to date"),
+        (None, None) => ("opened", "opened"),
+        (None, Some(_)) => ("updated", "up to date"),
     };
     let mut text = format!("{verb}: {}\n{}", headline(&pull), changed(&changes));
+    if let Some(before) = before.filter(|before| before.draft != pull.draft) {
+        text.push_str(if before.draft { "  it was a draft, and is ready now\n" } else { "  it is a draft now\n" });
+    }
     if !superseded.is_empty() {
         let numbers: Vec<String> = superseded.iter().map(|number| format!("#{number}")).collect();
         let _ = writeln!(text, "  takes the place of {}", numbers.join(", "));
@@ -158,7 +161,7 @@ impl Report for Plan {
             row("add", format!("services.{service}"), format!("{} does not declare it", self.environment));
         }
         row("edit", self.file.clone(), "in the state repository".to_owned());
-        row("propose", self.branch.clone(), "as a pull request".to_owned());
+        row("propose", self.branch.clone(), format!("as {}", pull_request(self.unready)));
         let hotfix = self.hotfix.as_ref().map(|reason| format!(", a hotfix: {}", neutral_line(reason, 300)));
         let hotfix = hotfix.unwrap_or_default();
         format!("Deploy {} {} to {}{hotfix}\n{}", self.app, self.source.short(), self.environment, table(&rows))
@@ -191,10 +194,14 @@ impl Report for Draft {
                 writeln!(text, "  not in {} yet, to be promoted by name: {}", self.environment, names(&self.new_ones));
         }
         if !self.sections.is_empty() {
-            let _ = writeln!(text, "  propose {} as a pull request", self.branch);
+            let _ = writeln!(text, "  propose {} as {}", self.branch, pull_request(self.unready));
         }
         text
     }
+}
+
+fn pull_request(unready: bool) -> &'static str {
+    if unready { "a draft of a pull request" } else { "a pull request" }
 }
 
 /// What is shown of an app.

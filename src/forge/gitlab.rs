@@ -23,8 +23,8 @@ use wire::{
 use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Outcome, Place, Proposal, PullRequest, Reviewer, Standing,
+    Status, Words, as_checked, mark, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -166,6 +166,26 @@ impl GitLab {
         self.tell_approval(number, commit).await
     }
 
+    /// `GET …/repository/commits/{sha}/statuses?name=…`, the last word of that name. Then, if need be, `POST …/statuses/{sha}`.
+    async fn said_now(&self, commit: &Commit, status: &Status) -> Result<bool, Error> {
+        let what = format!("set a status of {}", commit.short());
+        let state = match status.outcome {
+            Outcome::Passed => "success",
+            Outcome::Running => "running",
+            Outcome::Failed => "failed",
+        };
+        let mut url = self.http.place.url(&["repository", "commits", commit.as_str(), "statuses"]);
+        url.query_pairs_mut().append_pair("name", &status.context).append_pair("per_page", "100");
+        let before: Vec<RawStatus> = self.http.get(url, &what).await?;
+        // One for each pipeline of the commit: all of them are to say it.
+        if !before.is_empty() && before.iter().all(|said| said.says(status, state)) {
+            return Ok(false);
+        }
+        let body = json!({ "state": state, "name": status.context, "description": status.description });
+        let told = self.http.tell(Method::POST, &["statuses", commit.as_str()], &what, &body).await;
+        told.map(|()| true).map_err(|error| not_allowed(error, &what))
+    }
+
     /// A merge request whose mergeability GitLab knows: it finds that out behind a change's back.
     async fn settled(&self, number: u64) -> Result<RawMergeRequest, Error> {
         let mut raw = self.raw(number).await?;
@@ -229,7 +249,8 @@ impl Forge for GitLab {
     /// `POST …/merge_requests`
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest> {
         Box::pin(async move {
-            let Proposal { title, body, head_branch, base_branch } = proposal;
+            let Proposal { title, body, draft, head_branch, base_branch } = proposal;
+            let title = mark::GITLAB.put(&title, draft);
             let request = json!({
                 "title": title, "description": body, "source_branch": head_branch, "target_branch": base_branch,
             });
@@ -246,10 +267,11 @@ impl Forge for GitLab {
         })
     }
 
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest> {
         Box::pin(async move {
             let what = format!("change merge request {number}");
-            self.change(number, &what, &json!({ "title": title, "description": body })).await
+            let title = mark::GITLAB.put(&words.title, words.draft);
+            self.change(number, &what, &json!({ "title": title, "description": words.body })).await
         })
     }
 
@@ -311,6 +333,10 @@ impl Forge for GitLab {
             let done = statuses.into_iter().chain(pipeline).filter(|status| status.status != "skipped");
             Ok(done.map(each).collect())
         })
+    }
+
+    fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool> {
+        Box::pin(self.said_now(commit, status))
     }
 
     /// `POST …/merge_requests/{iid}/approve`, of the `sha` that was looked at.

@@ -11,6 +11,7 @@ pub mod github;
 pub mod gitlab;
 mod http;
 pub mod local;
+mod mark;
 pub mod owners;
 mod place;
 pub mod token;
@@ -27,7 +28,7 @@ pub use error::Error;
 pub use place::Place;
 use token::Token;
 
-use crate::git::{Commit, Identity, Mirror, Wanted};
+use crate::git::{Commit, Identity, Mirror, RepoUrl, Wanted};
 use crate::settings::{self, ForgeKind};
 
 /// Who somebody is to a forge.
@@ -92,6 +93,8 @@ pub struct PullRequest {
     pub head_commit: Commit,
     /// Open, merged or closed.
     pub state: Standing,
+    /// Whether it is a draft: to be seen, and not to be merged yet.
+    pub draft: bool,
     /// Who approved what, each person's last word.
     pub approvals: Vec<Approval>,
     /// Who is asked to look at it.
@@ -195,10 +198,39 @@ pub struct Proposal {
     pub title: String,
     /// Markdown.
     pub body: String,
+    /// Whether it is to be a draft.
+    pub draft: bool,
     /// The pushed branch with the change.
     pub head_branch: String,
     /// The branch to merge it into.
     pub base_branch: String,
+}
+
+/// What else an open pull request is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Whether it is to be a draft from now on.
+    pub draft: bool,
+}
+
+/// What is said about a commit, beside what CI says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What says it. A later one of the same name takes its place.
+    pub context: String,
+    /// How it stands.
+    pub outcome: Outcome,
+    /// One line of at most [`Status::LONGEST`] characters.
+    pub description: String,
+}
+
+impl Status {
+    /// The most characters of a description that every forge takes: GitHub's limit.
+    pub const LONGEST: usize = 140;
 }
 
 /// What was checked before a merge. The merge happens only if both still stand where they stood.
@@ -229,8 +261,9 @@ pub trait Forge: Send + Sync {
     /// Proposes a pushed branch.
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest>;
 
-    /// Says something else about an open pull request. Its commit is the branch's, wherever that stands.
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest>;
+    /// Says something else about an open pull request, and makes it a draft or ready. Its commit is the branch's, wherever that
+    /// stands.
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest>;
 
     /// Asks people and teams to look at an open pull request, beside those who were asked before. Whom this forge cannot
     /// ask is not in the answer's `reviewers`.
@@ -252,6 +285,9 @@ pub trait Forge: Send + Sync {
     /// What the checks of the forge say about the commit that an open pull request proposes.
     fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>>;
 
+    /// Says this about a commit, unless the last word of that context is the same already; whether it was said now.
+    fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool>;
+
     /// Approves the commit that was looked at, as who we are here.
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest>;
 
@@ -268,14 +304,25 @@ pub async fn connect(
     timeout: Duration,
     variable: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Box<dyn Forge>, Error> {
-    let kind = setting.kind;
-    if kind == ForgeKind::Local {
+    if setting.kind == ForgeKind::Local {
         return Ok(Box::new(local::Local::new(mirror.clone(), me.clone(), offline)));
     }
+    server(setting, mirror.url(), offline, timeout, variable).await
+}
+
+/// The same where it is a server, for the repository at `url`: who somebody is there, the token says. The local forge is none.
+pub async fn server(
+    setting: &settings::Forge,
+    url: &RepoUrl,
+    offline: bool,
+    timeout: Duration,
+    variable: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Box<dyn Forge>, Error> {
     if offline {
         return Err(Error::Offline);
     }
-    let place = Place::of(kind, setting.api.as_deref(), mirror.url())?;
+    let kind = setting.kind;
+    let place = Place::of(kind, setting.api.as_deref(), url)?;
     let app = match kind {
         ForgeKind::Github => github::app::token(&place, timeout, variable).await?,
         _ => None,
@@ -315,8 +362,8 @@ async fn close(
     end.await
 }
 
-/// What is asked before a merge, right before: that it is open, and that what was checked stands where it stood. The head
-/// is pinned by the forge as well.
+/// What is asked before a merge, right before: that it is no draft, and that what was checked stands where it stood. The
+/// head is pinned by the forge as well.
 fn as_checked(pull: &PullRequest, base_now: &Commit, checked: &Checked) -> Result<(), Error> {
     let number = pull.number;
     let moved = |detail| Err(Error::Moved { number, detail });
@@ -326,7 +373,12 @@ fn as_checked(pull: &PullRequest, base_now: &Commit, checked: &Checked) -> Resul
     if *base_now != checked.base {
         return moved(format!("{} is at {} now", crate::text::neutral_line(&pull.base_branch, 80), base_now.short()));
     }
-    Ok(())
+    ready(pull)
+}
+
+/// A draft is not merged.
+fn ready(pull: &PullRequest) -> Result<(), Error> {
+    if pull.draft { Err(Error::Draft { number: pull.number }) } else { Ok(()) }
 }
 
 /// What a merge came to whose answer is an error. Where no answer told of a refusal it may be done all the same: the pull

@@ -108,6 +108,19 @@ impl Place {
         self.under(&[], segments)
     }
 
+    /// GitHub's other API: `/graphql` of api.github.com, `/api/graphql` of a server whose REST API is at `/api/v3`.
+    pub(super) fn graphql(&self) -> Url {
+        let mut url = self.api.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty();
+            if self.api.path().trim_end_matches('/').ends_with("/v3") {
+                path.pop();
+            }
+            path.push("graphql");
+        }
+        url
+    }
+
     fn under(&self, first: &[&str], then: &[&str]) -> Url {
         let mut url = self.api.clone();
         if let Ok(mut path) = url.path_segments_mut() {

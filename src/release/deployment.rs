@@ -84,6 +84,8 @@ pub struct Plan {
     /// Why the environment before is left out, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hotfix: Option<String>,
+    /// Whether the forge is to have it as a draft, which nobody merges yet.
+    pub unready: bool,
 }
 
 /// One image to build.
@@ -168,6 +170,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
         added: BTreeMap::new(),
         made: None,
         hotfix: None,
+        unready: false,
     };
     let locked = |image: &ImageRef, service: &Name| match (image.digest(), inputs.lock.images.get(image)) {
         (Some(digest), _) => Ok(image.at(digest.clone())),

@@ -47,7 +47,7 @@ async fn every_request_is_one_that_gitea_describes() {
     // A comment takes no approval back; a second thought and a dismissal do.
     assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["bo"]);
     assert_eq!(gitea.create(proposal()).await.unwrap().number, 7);
-    assert_eq!(gitea.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
+    assert_eq!(gitea.update(7, words(false)).await.unwrap().number, 7);
     let asked = vec![Reviewer::Login("bo".into()), Reviewer::Team("platform".into())];
     assert_eq!(gitea.ask_review(7, asked).await.unwrap().reviewers, ["bo", "platform"]);
     assert_eq!(gitea.comments(7).await.unwrap()[0].body, "Why?");

@@ -79,7 +79,7 @@ async fn every_request_is_one_that_github_describes() {
     assert_eq!(pull.approved_by().count(), 0, "the example's review is of another commit than its head");
 
     assert_eq!(github.create(proposal()).await.unwrap().number, 1347);
-    assert_eq!(github.update(1347, "T".into(), "B".into()).await.unwrap().number, 1347);
+    assert_eq!(github.update(1347, words(false)).await.unwrap().number, 1347);
     let asked = vec![Reviewer::Login("octocat".into()), Reviewer::Team("justice-league".into())];
     let pull = github.ask_review(1347, asked).await.unwrap();
     assert_eq!(pull.reviewers, ["octocat", "hubot", "other_user", "justice-league"], "as its example has them");

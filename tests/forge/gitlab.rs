@@ -46,7 +46,7 @@ async fn every_request_is_one_that_gitlab_documents() {
     assert_eq!((pull.author.id.as_str(), pull.author.name.as_str(), pull.body.as_str()), ("ana", "Ana", "Because."));
     assert_eq!(pull.approved_by().map(|person| person.id.as_str()).collect::<Vec<_>>(), ["bo"]);
     assert_eq!(gitlab.create(proposal()).await.unwrap().number, 7);
-    assert_eq!(gitlab.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
+    assert_eq!(gitlab.update(7, words(false)).await.unwrap().number, 7);
     let asked = vec![Reviewer::Login("cy".into()), Reviewer::Team("platform".into())];
     assert_eq!(gitlab.ask_review(7, asked).await.unwrap().reviewers, ["bo"], "as its example has them");
     let said = gitlab.comments(7).await.unwrap();

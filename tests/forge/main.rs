@@ -8,9 +8,25 @@ mod prism;
 mod server;
 mod waits;
 
-use onramp::forge::Proposal;
+use onramp::forge::{Outcome, Proposal, Status, Words};
 
 /// A proposal of anything.
 pub fn proposal() -> Proposal {
-    Proposal { title: "T".into(), body: "B".into(), head_branch: "deploy/test/shop".into(), base_branch: "main".into() }
+    Proposal {
+        title: "T".into(),
+        body: "B".into(),
+        draft: false,
+        head_branch: "deploy/test/shop".into(),
+        base_branch: "main".into(),
+    }
+}
+
+/// Other words, of a draft or not.
+pub fn words(draft: bool) -> Words {
+    Words { title: "T".into(), body: "B".into(), draft }
+}
+
+/// What `state check --status` says of a commit that lacks something.
+pub fn status() -> Status {
+    Status { context: "onramp/policy".into(), outcome: Outcome::Failed, description: "it soaks".into() }
 }
