@@ -58,11 +58,13 @@ pub enum Error {
         /// Its number.
         number: u64,
     },
-    /// It was to be a draft, and the forge has it as one that is ready.
-    #[error("the forge did not make pull request {number} a draft")]
-    NotDraft {
+    /// It was to be a draft, and the forge has it as one that is ready; or the other way round.
+    #[error("the forge did not make pull request {number} {}", if *draft { "a draft" } else { "ready" })]
+    Unturned {
         /// Its number.
         number: u64,
+        /// Whether it was to be a draft.
+        draft: bool,
     },
     /// The forge's own rules hold it: a draft, approvals or checks that are missing, a kind of merge that is not allowed.
     #[error("the forge does not merge pull request {number} as it is: {detail}")]
@@ -212,7 +214,7 @@ impl Fault for Error {
             Self::NoPull { .. } | Self::Full { .. } | Self::NoChecks | Self::NoStatuses => Class::Usage,
             Self::Unchecked { .. } => Class::Failed,
             Self::NotOpen { .. } | Self::Moved { .. } | Self::Exists { .. } => Class::Conflict,
-            Self::Setting { .. } | Self::Invalid { .. } | Self::NotDraft { .. } => Class::Config,
+            Self::Setting { .. } | Self::Invalid { .. } | Self::Unturned { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
             Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
             // As what a policy of ours refuses: trying again helps nobody.
@@ -229,7 +231,7 @@ impl Fault for Error {
             }
             Self::NoChecks => Some("leave --wait out".to_owned()),
             Self::NoStatuses => Some("leave --status out: the command says the same, and its exit code does".to_owned()),
-            Self::NotDraft { .. } => Some(
+            Self::Unturned { .. } => Some(
                 "it is open, and was not merged. A Gitea or Forgejo takes `WIP:` for a draft unless its app.ini names other prefixes"
                     .to_owned(),
             ),
@@ -265,7 +267,7 @@ impl Fault for Error {
             Self::NotOpen { number, .. }
             | Self::Moved { number, .. }
             | Self::NotMergeable { number, .. }
-            | Self::NotDraft { number }
+            | Self::Unturned { number, .. }
             | Self::Unchecked { number, .. } => {
                 vec![format!("onramp pr show {number}")]
             }

@@ -3,7 +3,7 @@
 //! <https://docs.github.com/en/rest/pulls/pulls>, `/pulls/reviews` and `/branches/branches`; each call names its path.
 
 pub mod app;
-mod draft;
+pub mod draft;
 mod organisation;
 mod wire;
 

@@ -115,6 +115,11 @@ impl PullRequest {
         self.approvals.iter().filter(|approval| approval.commit == self.head_commit).map(|approval| &approval.by)
     }
 
+    /// The same, where it is a draft or ready as it was to be.
+    pub fn turned(self, draft: bool) -> Result<Self, Error> {
+        if self.draft == draft { Ok(self) } else { Err(Error::Unturned { number: self.number, draft }) }
+    }
+
     /// The same, without these: whoever is behind a change does not count as somebody who agreed to it.
     pub fn approved_by_others<'a>(&'a self, authors: &'a [String]) -> impl Iterator<Item = &'a Person> {
         let same = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();

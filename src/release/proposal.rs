@@ -11,7 +11,7 @@ use super::leak::{self, Secret};
 use super::promotion::{self, Route, Which};
 use super::trailers::Origin;
 use super::{Error, Evidence, Gate, Plan, TRAIN, Trailers, background, branch_of, gate, story};
-use crate::forge::{self, Forge, Proposal, PullRequest, Words};
+use crate::forge::{Forge, Proposal, PullRequest, Words};
 use crate::git::{Commit, Identity, RefUpdate};
 use crate::name::Name;
 use crate::project::service::{EnvValue, is_secret_name};
@@ -159,11 +159,8 @@ async fn publish(place: &Place<'_>, draft: &mut Draft) -> Result<(PullRequest, O
             place.forge.create(Proposal { title, body, draft: unready, head_branch, base_branch }).await?
         }
     };
-    // What was to wait is not merged because a forge does not know how to.
-    if unready && !pull.draft {
-        return Err(forge::Error::NotDraft { number: pull.number }.into());
-    }
-    Ok((pull, before))
+    // What was to wait is not merged because a forge did not understand.
+    Ok((pull.turned(unready)?, before))
 }
 
 /// Brings the draft's branch to what it proposes; the branch that it is to be merged into. Nothing is sent where any of its

@@ -22,7 +22,7 @@ pub struct Arguments {
 
 #[derive(Serialize)]
 struct Ready {
-    ready: PullRequest,
+    pull: PullRequest,
     /// Whether it was a draft.
     was_draft: bool,
     #[serde(skip)]
@@ -38,12 +38,12 @@ impl Arguments {
             return Err(Error::NotOpen { number: pull.number, state: pull.state }.into());
         }
         let was_draft = pull.draft;
-        if !cx.proceed(&Ready { ready: pull.clone(), was_draft, done: false }) {
+        if !cx.proceed(&Ready { pull: pull.clone(), was_draft, done: false }) {
             return Ok(Verdict::Ok);
         }
         let words = Words { title: pull.title.clone(), body: pull.body.clone(), draft: false };
-        let ready = if was_draft { desk.forge.update(pull.number, words).await? } else { pull };
-        cx.report(&Ready { ready, was_draft, done: true });
+        let pull = if was_draft { desk.forge.update(pull.number, words).await?.turned(false)? } else { pull };
+        cx.report(&Ready { pull, was_draft, done: true });
         Ok(Verdict::Ok)
     }
 }
@@ -55,6 +55,6 @@ impl Report for Ready {
             (true, false) => "Make ready",
             (true, true) => "Ready",
         };
-        format!("{verb}: {}\n", headline(&self.ready))
+        format!("{verb}: {}\n", headline(&self.pull))
     }
 }
