@@ -171,6 +171,22 @@ pub(super) fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn graphql_is_beside_rest() {
+        for (api, graphql) in [
+            ("https://api.github.com", "https://api.github.com/graphql"),
+            ("https://api.acme.ghe.com/", "https://api.acme.ghe.com/graphql"),
+            ("https://git.acme.test/api/v3", "https://git.acme.test/api/graphql"),
+            ("https://git.acme.test/api/v3/", "https://git.acme.test/api/graphql"),
+        ] {
+            let host = api.trim_start_matches("https://").trim_start_matches("api.").split('/').next().unwrap();
+            let repository = format!("https://{host}/acme/state.git").parse().unwrap();
+            let place = Place::of(ForgeKind::Github, Some(api), &repository).unwrap();
+            assert_eq!(place.graphql().as_str(), graphql);
+            assert!(place.owns(&place.graphql()), "the token goes there");
+        }
+    }
+
     fn place(api: Option<&str>, repository: &str) -> Result<Place, Error> {
         Place::of(ForgeKind::Github, api, &repository.parse().unwrap())
     }

@@ -435,6 +435,26 @@ async fn graphql_makes_a_draft_and_makes_it_ready() {
     }
 }
 
+/// What GitHub's own schema has against a query of GraphQL.
+fn schema_has_against(query: &str) -> String {
+    let script = "import { validate } from '@octokit/graphql-schema';\
+                  console.log(validate(process.argv[1]).map(String).join('\\n'))";
+    let told =
+        Command::new("node").current_dir(home()).args(["--input-type=module", "-e", script, query]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn every_mutation_is_one_that_githubs_schema_has() {
+    for mutation in draft::MUTATIONS {
+        assert_eq!(schema_has_against(mutation), "");
+    }
+    // The same schema: without this, it might accept anything.
+    let wrong = draft::MUTATIONS[0].replace("isDraft", "isDraught");
+    assert!(schema_has_against(&wrong).contains("Cannot query field \"isDraught\" on type \"PullRequest\""));
+}
+
 #[tokio::test]
 async fn a_draft_is_not_merged() {
     let branch = answer("200 OK", "", &format!(r#"{{"commit":{{"sha":"{HEAD}"}}}}"#));

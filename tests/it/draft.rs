@@ -49,6 +49,10 @@ fn a_draft_is_merged_by_nobody_until_it_is_ready() {
       next: onramp pr ready 1
     ");
 
+    let catalog = released.path("state.git").display().to_string();
+    let refused = released.onramp("pr merge 1 --catalog").env("ONRAMP_CATALOG", catalog).fails(Class::Security);
+    assert_eq!(refused.stderr, "error: pull request 1 is a draft\n  next: onramp pr ready 1 --catalog\n");
+
     // Without `--draft` it is one like others, which this policy merges.
     let ready = released.onramp("promote test production shop").ok();
     insta::assert_snapshot!(ready.stdout, @r"
