@@ -18,10 +18,11 @@ use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::Registry;
 use crate::release::background::Pages;
-use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan, Reason};
+use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan};
 use crate::release::draft::Section;
 use crate::release::image::Workshop;
 use crate::release::proposal::{self, Merging};
+use crate::release::trailers::Reason;
 use crate::release::{self, provenance};
 use crate::sandbox::record::Record;
 use crate::state::{AppState, State};
@@ -131,7 +132,6 @@ impl Arguments {
         let state = desk.state.clone();
         let mut draft = blocking(move || proposal::deployment(&state, &plan, images, evidence)).await?;
         draft.message = self.message;
-        draft.unready = self.asking.draft();
         if let Some(section) = draft.sections.first_mut() {
             since(&desk.state, &head, declared.as_ref(), section, &worktree, &project.root)?;
         }

@@ -7,6 +7,7 @@
 //! it was approved: GitLab keeps the times of approvals and of the versions that were pushed. Older servers tell an
 //! approval's time in a note of their own only; one without any time is of nothing.
 
+mod status;
 mod wire;
 
 use std::time::Duration;
@@ -23,8 +24,8 @@ use wire::{
 use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Outcome, Place, Proposal, PullRequest, Reviewer, Standing,
-    Status, Words, as_checked, mark, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, as_checked, mark, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -164,26 +165,6 @@ impl GitLab {
         let segments = ["merge_requests", &number.to_string(), "unapprove"];
         self.http.tell(Method::POST, &segments, &what, &json!({})).await.map_err(|error| not_allowed(error, &what))?;
         self.tell_approval(number, commit).await
-    }
-
-    /// `GET …/repository/commits/{sha}/statuses?name=…`, the last word of that name. Then, if need be, `POST …/statuses/{sha}`.
-    async fn said_now(&self, commit: &Commit, status: &Status) -> Result<bool, Error> {
-        let what = format!("set a status of {}", commit.short());
-        let state = match status.outcome {
-            Outcome::Passed => "success",
-            Outcome::Running => "running",
-            Outcome::Failed => "failed",
-        };
-        let mut url = self.http.place.url(&["repository", "commits", commit.as_str(), "statuses"]);
-        url.query_pairs_mut().append_pair("name", &status.context).append_pair("per_page", "100");
-        let before: Vec<RawStatus> = self.http.get(url, &what).await?;
-        // One for each pipeline of the commit: all of them are to say it.
-        if !before.is_empty() && before.iter().all(|said| said.says(status, state)) {
-            return Ok(false);
-        }
-        let body = json!({ "state": state, "name": status.context, "description": status.description });
-        let told = self.http.tell(Method::POST, &["statuses", commit.as_str()], &what, &body).await;
-        told.map(|()| true).map_err(|error| not_allowed(error, &what))
     }
 
     /// A merge request whose mergeability GitLab knows: it finds that out behind a change's back.

@@ -14,6 +14,7 @@ pub mod local;
 mod mark;
 pub mod owners;
 mod place;
+mod reviewer;
 pub mod token;
 
 use std::future::Future;
@@ -23,9 +24,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use checks::{Check, Outcome};
+pub use checks::{Check, Outcome, Status};
 pub use error::Error;
 pub use place::Place;
+pub use reviewer::Reviewer;
 use token::Token;
 
 use crate::git::{Commit, Identity, Mirror, RepoUrl, Wanted};
@@ -139,57 +141,6 @@ pub struct Comment {
     pub body: String,
 }
 
-/// Who is asked to look at a change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reviewer {
-    /// A person, by login.
-    Login(String),
-    /// A team of an organisation, by its name there.
-    Team(String),
-    /// Somebody whom only the local forge knows: by mail address.
-    Mail(String),
-}
-
-impl Reviewer {
-    /// Whom a block's `owner` or `trusted_committers` mean: `@ana`, `@acme/platform`, `ana@acme.test`. None where it is only
-    /// words.
-    pub fn of(text: &str) -> Option<Self> {
-        let part = |text: &str| {
-            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-            !text.is_empty() && text.len() <= 100 && text.bytes().all(fits)
-        };
-        let text = text.trim();
-        if let Some((name, host)) = text.split_once('@').filter(|(name, _)| !name.is_empty()) {
-            return (part(&name.replace('+', "")) && part(host)).then(|| Self::Mail(text.to_owned()));
-        }
-        let text = text.strip_prefix('@').unwrap_or(text);
-        match text.split_once('/') {
-            Some((owner, team)) => (part(owner) && part(team)).then(|| Self::Team(team.to_owned())),
-            None => part(text).then(|| Self::Login(text.to_owned())),
-        }
-    }
-
-    /// Those of them whom a server knows: people by login, and teams.
-    fn logins_and_teams(these: &[Self]) -> (Vec<&str>, Vec<&str>) {
-        let (mut logins, mut teams) = (Vec::new(), Vec::new());
-        for reviewer in these {
-            match reviewer {
-                Self::Login(name) => logins.push(name.as_str()),
-                Self::Team(name) => teams.push(name.as_str()),
-                Self::Mail(_) => {}
-            }
-        }
-        (logins, teams)
-    }
-
-    /// As a person reads it.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Login(name) | Self::Team(name) | Self::Mail(name) => name,
-        }
-    }
-}
-
 /// Whether this is a label that every forge takes: one line of at most fifty signs, without a comma.
 pub fn is_label(text: &str) -> bool {
     let fits = |sign: char| sign != ',' && !sign.is_control();
@@ -220,22 +171,6 @@ pub struct Words {
     pub body: String,
     /// Whether it is to be a draft from now on.
     pub draft: bool,
-}
-
-/// What is said about a commit, beside what CI says of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
-    /// What says it. A later one of the same name takes its place.
-    pub context: String,
-    /// How it stands.
-    pub outcome: Outcome,
-    /// One line of at most [`Status::LONGEST`] characters.
-    pub description: String,
-}
-
-impl Status {
-    /// The most characters of a description that every forge takes: GitHub's limit.
-    pub const LONGEST: usize = 140;
 }
 
 /// What was checked before a merge. The merge happens only if both still stand where they stood.
@@ -400,21 +335,5 @@ pub fn wanted(kind: ForgeKind) -> Wanted {
     match kind {
         ForgeKind::Local => Wanted::BranchesAndPulls,
         ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea => Wanted::Branches,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_owner_is_a_person_a_team_or_only_words() {
-        let of = |text: &str| Reviewer::of(text);
-        assert_eq!(of("@ana"), Some(Reviewer::Login("ana".to_owned())));
-        assert_eq!(of("@acme/platform"), Some(Reviewer::Team("platform".to_owned())));
-        assert_eq!(of("web+ci@acme.test"), Some(Reviewer::Mail("web+ci@acme.test".to_owned())));
-        for words in ["", "@", "The Platform Team", "a/b/c", "x@", "\u{1b}[31m", "a b@c"] {
-            assert_eq!(of(words), None, "{words:?}");
-        }
     }
 }

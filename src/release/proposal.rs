@@ -113,7 +113,8 @@ pub fn deployment(
         origin: plan.hotfix.clone().map_or(Origin::Project, Origin::Hotfix),
     };
     let section = Section::of(&format, declared.as_ref(), text, trailers, evidence)?;
-    Ok(Draft::one(Kind::Deployment, &plan.environment, &plan.app, base, section))
+    let draft = Draft::one(Kind::Deployment, &plan.environment, &plan.app, base, section);
+    Ok(Draft { unready: plan.unready, ..draft })
 }
 
 /// Proposes a draft: commits onto the commit that it was planned on, pushes the branch if it is where it was seen, opens the

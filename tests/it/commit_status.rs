@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 
 use crate::state::{OTHER, commit, service, state};
 
-/// A Gitea that knows one thing: the statuses of commits. Its port, and what it was told, each with the commit.
-fn gitea() -> (u16, Arc<Mutex<Vec<(String, Value)>>>) {
+/// What a forge was told of commits, by commit.
+type Told = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A Gitea that knows one thing: the statuses of commits. Its port, and what it was told.
+fn gitea() -> (u16, Told) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let told: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let told = Told::default();
     let statuses = told.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -31,8 +34,8 @@ fn gitea() -> (u16, Arc<Mutex<Vec<(String, Value)>>>) {
                 all.push((sha.to_owned(), serde_json::from_slice(&body).unwrap()));
                 ("201 Created", json!({}))
             } else {
-                let of_it = all.iter().filter(|(sha, _)| path.contains(sha.as_str()));
-                let last = of_it.last().map(|(_, said)| {
+                let mut of_it = all.iter().filter(|(sha, _)| path.contains(sha.as_str()));
+                let last = of_it.next_back().map(|(_, said)| {
                     json!({ "context": said["context"], "status": said["state"], "description": said["description"] })
                 });
                 (
