@@ -41,8 +41,8 @@ pub struct Check {
 pub struct Status {
     /// What says it. A later one of the same name takes its place.
     pub context: String,
-    /// How it stands.
-    pub outcome: Outcome,
+    /// Whether it says nothing against the commit.
+    pub passed: bool,
     /// One line of at most [`Status::LONGEST`] characters.
     pub description: String,
 }

@@ -19,8 +19,8 @@ use wire::{RawBranch, RawComment, RawPull, RawReview, RawStatus, RawStatuses, pe
 use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Outcome, Place, Proposal, PullRequest, Reviewer, Standing,
-    Status, Words, as_checked, mark, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, as_checked, mark, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -287,11 +287,7 @@ impl Forge for Gitea {
     fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool> {
         Box::pin(async move {
             let what = format!("set a status of {}", commit.short());
-            let state = match status.outcome {
-                Outcome::Passed => "success",
-                Outcome::Running => "pending",
-                Outcome::Failed => "failure",
-            };
+            let state = if status.passed { "success" } else { "failure" };
             if self.statuses(commit, &what).await?.iter().any(|said| said.says(status, state)) {
                 return Ok(false);
             }

@@ -19,8 +19,8 @@ use wire::{RawBranch, RawChecks, RawComment, RawMerge, RawPull, RawReview, RawSt
 use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Outcome, Place, Proposal, PullRequest, Reviewer, Standing,
-    Status, Words, as_checked, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, as_checked, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -155,11 +155,7 @@ impl GitHub {
     /// `POST /repos/{owner}/{repo}/statuses/{sha}`, of which GitHub keeps a thousand a context.
     async fn said_now(&self, commit: &Commit, status: &Status) -> Result<bool, Error> {
         let what = format!("set a status of {}", commit.short());
-        let state = match status.outcome {
-            Outcome::Passed => "success",
-            Outcome::Running => "pending",
-            Outcome::Failed => "failure",
-        };
+        let state = if status.passed { "success" } else { "failure" };
         let mut url = self.http.place.url(&["commits", commit.as_str(), "status"]);
         url.query_pairs_mut().append_pair("per_page", &PER_PAGE.to_string());
         let before: RawStatuses = self.http.get(url, &what).await?;

@@ -101,11 +101,11 @@ async fn every_request_is_one_that_github_describes() {
     // What its example has been told already is not told again.
     let same = Status {
         context: "continuous-integration/jenkins".into(),
-        outcome: Outcome::Passed,
+        passed: true,
         description: "Build has completed successfully".into(),
     };
     assert!(!github.say(&head, &same).await.unwrap());
-    assert!(github.say(&head, &Status { outcome: Outcome::Failed, ..same }).await.unwrap());
+    assert!(github.say(&head, &Status { passed: false, ..same }).await.unwrap());
 
     let said = github.comments(1347).await.unwrap();
     assert_eq!((said[0].by.id.as_str(), said[0].body.as_str()), ("octocat", "Me too"));

@@ -93,7 +93,7 @@ fn a_commit_is_said_at_the_forge_to_meet_policy_or_not() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&refused["status"]).unwrap(), @r#"
     {
       "context": "onramp/policy",
-      "outcome": "failed",
+      "passed": false,
       "description": "production/shop: production needs `web` at 846ea46224d1 to be in staging first; staging declares 486ea46224d1",
       "set": true
     }
@@ -112,7 +112,11 @@ fn a_commit_is_said_at_the_forge_to_meet_policy_or_not() {
 
     // What was found is told, too, where the forge does not listen.
     let unheard = check("--status").env("GITEA_SERVER_TOKEN", "wrong").fails(Class::Config);
-    assert!(unheard.stderr.contains("`image` is missing"), "what it found goes before: {unheard}");
+    assert!(
+        unheard.stderr.contains("note: the commit's status is not set: ")
+            && unheard.stderr.contains("`image` is missing"),
+        "{unheard}"
+    );
     machine.git("state", &["reset", "-q", "--hard", "main"]);
     let unheard = check("--status").env("GITEA_SERVER_TOKEN", "wrong").fails(Class::Auth);
     assert!(unheard.stdout.contains("nothing is missing\n"), "{unheard}");

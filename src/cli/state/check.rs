@@ -85,12 +85,16 @@ impl Arguments {
         };
         let found = gate::check(&state, &base, &head, &cx.registries, jiff::Timestamp::now()).await;
         let said = if self.status { Some(say(cx, &head, verdict::status(&found)).await) } else { None };
-        let findings = found?;
-        let ok = findings.is_empty();
         let (status, untold) = match said.transpose() {
             Ok(status) => (status, None),
             Err(failure) => (None, Some(failure)),
         };
+        // Of two failures the first is the command's.
+        if let (Err(_), Some(untold)) = (&found, &untold) {
+            cx.observer.note(&format!("the commit's status is not set: {}", neutral_line(&untold.message, 300)));
+        }
+        let findings = found?;
+        let ok = findings.is_empty();
         // What was found is told, whatever becomes of telling the forge; of two documents only the failure's.
         if untold.is_none() || !cx.json {
             cx.report(&Checked { ok, base, head, findings, status });

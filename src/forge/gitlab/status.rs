@@ -5,18 +5,14 @@ use serde_json::json;
 
 use super::wire::RawStatus;
 use super::{GitLab, not_allowed};
-use crate::forge::{Error, Outcome, Status};
+use crate::forge::{Error, Status};
 use crate::git::Commit;
 
 impl GitLab {
     /// `GET …/repository/commits/{sha}/statuses?name=…`, the last word of that name. Then, if need be, `POST …/statuses/{sha}`.
     pub(super) async fn said_now(&self, commit: &Commit, status: &Status) -> Result<bool, Error> {
         let what = format!("set a status of {}", commit.short());
-        let state = match status.outcome {
-            Outcome::Passed => "success",
-            Outcome::Running => "running",
-            Outcome::Failed => "failed",
-        };
+        let state = if status.passed { "success" } else { "failed" };
         let mut url = self.http.place.url(&["repository", "commits", commit.as_str(), "statuses"]);
         url.query_pairs_mut().append_pair("name", &status.context).append_pair("per_page", "100");
         let before: Vec<RawStatus> = self.http.get(url, &what).await?;
