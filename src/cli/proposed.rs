@@ -25,6 +25,9 @@ struct Proposed {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pull: Option<PullRequest>,
+    /// Whether the open one that was brought up to date was a draft before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_draft: Option<bool>,
     changes: Vec<Changed>,
     superseded: Vec<u64>,
     missing: Vec<Finding>,
@@ -99,6 +102,7 @@ fn told(outcome: Outcome, nothing: String) -> Proposed {
         return Proposed {
             outcome: "nothing",
             pull: None,
+            was_draft: None,
             changes: Vec::new(),
             superseded: Vec::new(),
             missing: Vec::new(),
@@ -114,8 +118,9 @@ fn told(outcome: Outcome, nothing: String) -> Proposed {
         (None, Some(_)) => ("updated", "up to date"),
     };
     let mut text = format!("{verb}: {}\n{}", headline(&pull), changed(&changes));
-    if let Some(before) = before.filter(|before| before.draft != pull.draft) {
-        text.push_str(if before.draft { "  it was a draft, and is ready now\n" } else { "  it is a draft now\n" });
+    let was_draft = before.map(|before| before.draft);
+    if let Some(was_draft) = was_draft.filter(|was_draft| *was_draft != pull.draft) {
+        text.push_str(if was_draft { "  it was a draft, and is ready now\n" } else { "  it is a draft now\n" });
     }
     if !superseded.is_empty() {
         let numbers: Vec<String> = superseded.iter().map(|number| format!("#{number}")).collect();
@@ -128,7 +133,7 @@ fn told(outcome: Outcome, nothing: String) -> Proposed {
     }
     let _ = writeln!(text, "  see:     {}", neutral_line(&pull.url, 300));
     let missing = gate.findings;
-    Proposed { outcome, pull: Some(*pull), changes, superseded, missing, commit: merged, next, text }
+    Proposed { outcome, pull: Some(*pull), was_draft, changes, superseded, missing, commit: merged, next, text }
 }
 
 fn short(image: &ImageRef) -> String {

@@ -36,6 +36,7 @@ fn a_draft_is_merged_by_nobody_until_it_is_ready() {
     ");
     let again = released.onramp("promote test production shop --draft --json").ok().json();
     assert_eq!((&again["outcome"], &again["pull"]["draft"]), (&"updated".into(), &true.into()), "{again}");
+    assert_eq!(again["was_draft"], true);
     assert_eq!(again["missing"][0]["unmet"][0]["rule"], "draft");
     let listed = released.onramp("pr list").ok();
     assert!(listed.stdout.starts_with("#1 ") && listed.stdout.ends_with("  draft\n"), "{listed}");
