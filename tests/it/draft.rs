@@ -2,7 +2,7 @@
 
 use onramp::error::Class;
 
-use crate::released::Released;
+use crate::released::{RULES, Released, image};
 
 /// A company that merges at once what lacks nothing; `shop` is a step ahead in `test`, and was tested.
 fn company() -> Released {
@@ -62,13 +62,18 @@ fn a_draft_is_merged_by_nobody_until_it_is_ready() {
       it was a draft, and is ready now
       see:     onramp pr show 1
     ");
-    assert!(released.on("main", "environments/production/shop.toml").contains(&crate::released::image("shop", "new")));
+    released.onramp("pr ready 1").fails(Class::Conflict);
+    assert!(released.on("main", "environments/production/shop.toml").contains(&image("shop", "new")));
 }
 
 #[test]
-fn an_approval_of_a_draft_holds_once_it_is_ready() {
-    let released = company();
-    released.onramp("promote test production --all --draft").ok();
+fn one_that_is_ready_is_made_a_draft_and_its_approvals_hold() {
+    let released = Released::with(RULES);
+    released.deployed("production", "shop", "old", "");
+    released.deployed("test", "shop", "new", "");
+    released.onramp("promote test production --all").ok();
+    let made = released.onramp("promote test production --all --draft").ok();
+    assert!(made.stdout.contains("  it is a draft now\n"), "{made}");
     let before = released.git("state.git", &["rev-parse", "deploy/production/_all"]);
     released.onramp("pr approve 1").env("GIT_AUTHOR_EMAIL", "grace@acme.test").ok();
     assert!(released.onramp("pr ready 1 --dry-run").ok().stdout.starts_with("Make ready: #1 "));
@@ -78,23 +83,18 @@ fn an_approval_of_a_draft_holds_once_it_is_ready() {
     let shown = released.onramp("pr show 1").ok().stdout;
     assert!(shown.contains("approved by ") && !shown.contains("nobody yet"), "{shown}");
     assert!(shown.contains("nothing is missing\n"), "{shown}");
+    assert!(!shown.contains("draft"), "{shown}");
     assert!(released.onramp("pr ready 1").ok().stdout.starts_with("Ready already: #1 "));
-    released.onramp("pr merge 1").ok();
-    released.onramp("pr ready 1").fails(Class::Conflict);
 }
 
 #[test]
-fn one_that_is_ready_is_made_a_draft_and_a_train_stays_one() {
-    let rules = crate::released::RULES;
-    let released = Released::with(rules);
+fn a_train_that_an_app_leaves_stays_a_draft() {
+    let released = Released::with(RULES);
     for (environment, word) in [("production", "old"), ("test", "new")] {
         released.deployed(environment, "shop", word, "");
         released.deployed(environment, "auth", word, "");
     }
-    released.onramp("promote test production --all").ok();
-    let made = released.onramp("promote test production --all --draft").ok();
-    assert!(made.stdout.contains("  it is a draft now\n"), "{made}");
-    // One leaves it: what is left is as it was.
+    released.onramp("promote test production --all --draft").ok();
     released.onramp("promote test production shop").ok();
     let pulls = released.onramp("pr list --json").ok().json()["pulls"].clone();
     assert_eq!((&pulls[0]["draft"], &pulls[1]["draft"]), (&false.into(), &true.into()), "{pulls}");
