@@ -1,6 +1,9 @@
 //! The forges with a server, each against its API's description and against servers that do what none should.
 
+mod drafts;
 mod faults;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod gitea;
 mod github;
 mod gitlab;
