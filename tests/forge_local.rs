@@ -5,7 +5,7 @@ mod fixture;
 use fixture::{Company, RULES, declaration, identity};
 use onramp::error::{Class, Fault};
 use onramp::forge::local::Local;
-use onramp::forge::{Checked, Error, Forge, Proposal, PullRequest, Standing};
+use onramp::forge::{Checked, Error, Forge, Proposal, PullRequest, Standing, Words};
 use onramp::git::{Commit, RefUpdate};
 use onramp::state::State;
 
@@ -29,7 +29,8 @@ fn branch(state: &State, who: &str, branch: &str, seed: &str) -> Commit {
 
 async fn propose(forge: &Local, branch: &str) -> Result<PullRequest, Error> {
     let (title, body) = (format!("Change {branch}"), "Because.".to_owned());
-    let proposal = Proposal { title, body, head_branch: branch.to_owned(), base_branch: "main".to_owned() };
+    let proposal =
+        Proposal { title, body, draft: false, head_branch: branch.to_owned(), base_branch: "main".to_owned() };
     forge.create(proposal).await
 }
 
@@ -80,6 +81,27 @@ async fn a_pull_request_lives_from_proposal_to_merge() {
     let error = bob.approve(1, &commit).await.unwrap_err();
     assert!(matches!(error, Error::NotOpen { number: 1, state: Standing::Merged }));
     assert_eq!(error.class(), Class::Conflict);
+}
+
+#[tokio::test]
+async fn a_draft_is_merged_only_once_it_is_ready() {
+    let company = company();
+    let (ada, bob) = (company.forge("ada"), company.forge("bob"));
+    let state = company.state("ada");
+    let commit = branch(&state, "ada", "deploy/test/shop", "two");
+    let pull = propose(&ada, "deploy/test/shop").await.unwrap();
+    let record = || company.git(&["show", "refs/pull/1/data:pull.toml"]);
+    assert!(!pull.draft && !record().contains("draft"), "what an earlier onramp wrote and reads");
+    let words = |draft: bool| Words { title: "Change".into(), body: "Because.".into(), draft };
+    assert!(bob.update(1, words(true)).await.unwrap().draft);
+    assert!(record().contains("draft = true"));
+    bob.approve(1, &commit).await.unwrap();
+    let error = ada.merge(1, checked(&state, &commit)).await.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.class()), ("pull request 1 is a draft", Class::Security));
+    assert_eq!(error.next(), ["onramp pr ready 1"]);
+    let ready = ada.update(1, words(false)).await.unwrap();
+    assert_eq!((ready.draft, ready.approved_by().count()), (false, 1));
+    ada.merge(1, checked(&state, &commit)).await.unwrap();
 }
 
 #[tokio::test]

@@ -128,8 +128,13 @@ async fn examine(company: &Company, branch: &str, files: &[(&str, &str)]) -> Res
     let made = state.mirror().commit(&[state.head().unwrap()], &changes, "x", &identity("ada")).unwrap();
     let update = RefUpdate { name: format!("refs/heads/{branch}"), expected: None, target: Some(made) };
     state.mirror().push(&[update]).unwrap();
-    let proposal =
-        Proposal { title: "x".into(), body: String::new(), head_branch: branch.into(), base_branch: "main".into() };
+    let proposal = Proposal {
+        title: "x".into(),
+        body: String::new(),
+        draft: false,
+        head_branch: branch.into(),
+        base_branch: "main".into(),
+    };
     let pull = company.forge("ada").create(proposal).await.unwrap();
     gate::examine(&company.state("ada"), &identity("ada"), &pull, &access(), Timestamp::now()).await
 }

@@ -17,7 +17,7 @@ use onramp::project::{Lock, manifest};
 use onramp::registry::Access;
 use onramp::release::deployment::{self, Evidence, Inputs, Plan};
 use onramp::release::proposal::{self, Merging, Outcome, Place};
-use onramp::release::{Gate, diff, gate, overview, provenance};
+use onramp::release::{Gate, diff, gate, overview, provenance, trailers};
 use onramp::state::State;
 
 const PROJECT: &str = "schema = 1\nname = \"shop\"\n[services.web]\nbuild = { base = \"r.test/base/php@sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\" }\nport = 80\n";
@@ -95,6 +95,7 @@ impl Developer<'_> {
         let proposal = Proposal {
             title: "By hand".into(),
             body: String::new(),
+            draft: false,
             head_branch: branch.into(),
             base_branch: "main".into(),
         };
@@ -108,7 +109,7 @@ fn commit(digit: &str) -> Commit {
 
 fn proposed(outcome: Outcome) -> (PullRequest, Gate, bool, Option<Commit>) {
     match outcome {
-        Outcome::Proposed { pull, gate, new, merged, .. } => (*pull, gate, new, merged),
+        Outcome::Proposed { pull, gate, before, merged, .. } => (*pull, gate, before.is_none(), merged),
         Outcome::Nothing => panic!("nothing was proposed"),
     }
 }
@@ -326,7 +327,7 @@ async fn a_hotfix_leaves_out_the_environment_before_where_policy_takes_it() {
     assert!(rules(&gate).contains(&("production/shop", "after")), "{:?}", rules(&gate));
     let refused = hotfix(&ada, "b").unwrap_err();
     assert_eq!(refused.class(), Class::Security);
-    assert!("two\nlines".parse::<deployment::Reason>().is_err() && "".parse::<deployment::Reason>().is_err());
+    assert!("two\nlines".parse::<trailers::Reason>().is_err() && "".parse::<trailers::Reason>().is_err());
 }
 
 #[tokio::test]

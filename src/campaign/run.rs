@@ -13,7 +13,7 @@ use super::visit::{Goal, Proposable};
 use super::{Counts, Outcome, Stop, Target, Visit, Waves};
 use crate::event::Observer;
 use crate::files::FileError;
-use crate::forge::{self, Forge, Proposal};
+use crate::forge::{self, Forge, Proposal, Words};
 use crate::text::neutral_line;
 
 /// How many remote repositories are at work at once: they wait for the network most of the time.
@@ -166,8 +166,11 @@ impl Run<'_> {
             let Proposable { title, body, base, .. } = proposable;
             let pull = match forge.find_open(&name).await? {
                 Some(open) if open.title == title && open.body == body => open,
-                Some(open) => forge.update(open.number, title, body).await?,
-                None => forge.create(Proposal { title, body, head_branch: name, base_branch: base }).await?,
+                Some(open) => forge.update(open.number, Words { title, body, draft: open.draft }).await?,
+                None => {
+                    let proposal = Proposal { title, body, draft: false, head_branch: name, base_branch: base };
+                    forge.create(proposal).await?
+                }
             };
             // The local forge has no pages.
             Ok::<_, forge::Error>(if pull.url.starts_with("http") { pull.url } else { format!("#{}", pull.number) })

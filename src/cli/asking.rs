@@ -1,4 +1,5 @@
-//! `--reviewer`, `--label` and `--wait`: whom a proposal asks, what it is labelled with, and what of it is waited for.
+//! `--draft`, `--reviewer`, `--label` and `--wait`: whether a proposal may be merged yet, whom it asks, what it is labelled with,
+//! and what of it is waited for.
 
 use super::context::Context;
 use super::failure::Failure;
@@ -9,9 +10,12 @@ use crate::settings::ForgeKind;
 use crate::task::blocking;
 use crate::text::neutral_line;
 
-/// What is done to a pull request once it is there.
+/// How a pull request is proposed, and what is done to it once it is there.
 #[derive(clap::Args, Clone, Default)]
 pub struct Asking {
+    /// As a draft: it is to be seen, and nobody merges it. The same command without it makes it ready
+    #[arg(long)]
+    draft: bool,
     /// Ask this person or team to look at it: ana, @acme/platform. Can be given several times
     #[arg(long = "reviewer", value_name = "WHO")]
     reviewers: Vec<String>,
@@ -82,6 +86,11 @@ impl Asking {
             }
         }
         Ok(pull)
+    }
+
+    /// Whether the pull request is to be a draft.
+    pub fn draft(&self) -> bool {
+        self.draft
     }
 
     /// Whether its checks are waited for.

@@ -18,10 +18,11 @@ use crate::project::Lock;
 use crate::reference::{Digest, ImageRef};
 use crate::registry::Registry;
 use crate::release::background::Pages;
-use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan, Reason};
+use crate::release::deployment::{self, Evidence, Inputs, Mixed, Plan};
 use crate::release::draft::Section;
 use crate::release::image::Workshop;
 use crate::release::proposal::{self, Merging};
+use crate::release::trailers::Reason;
 use crate::release::{self, provenance};
 use crate::sandbox::record::Record;
 use crate::state::{AppState, State};
@@ -44,6 +45,7 @@ const COMMITS: usize = 50;
   onramp deploy production --skip staging --reason 'Logins fail since 10:30'
   onramp deploy production --reviewer @acme/platform --label urgent
   onramp deploy test --wait --timeout 30m
+  onramp deploy production --draft
 ")]
 pub struct Arguments {
     /// The environment, as state.toml names it
@@ -93,6 +95,7 @@ impl Arguments {
             built: &built,
         })?;
         plan.made = Some(worktree.time(&source)?);
+        plan.unready = self.asking.draft();
         if let Some(digest) = &self.image {
             plan = plan.given(digest)?;
             for image in plan.reused.values() {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::context::Context;
 use super::failure::Failure;
-use crate::forge::{self, Forge, PullRequest};
+use crate::forge::{self, Forge, PullRequest, Standing};
 use crate::git::{Commit, Identity, RepoUrl};
 use crate::project::service::is_secret_name;
 use crate::registry::Access;
@@ -81,7 +81,8 @@ impl Desk {
 
 /// A pull request in one line.
 pub fn headline(pull: &PullRequest) -> String {
-    format!("#{} {} ({})", pull.number, neutral_line(&pull.title, 120), pull.state.as_str())
+    let standing = if pull.draft && pull.state == Standing::Open { "draft" } else { pull.state.as_str() };
+    format!("#{} {} ({standing})", pull.number, neutral_line(&pull.title, 120))
 }
 
 /// What a pull request lacks, one line each, with the commands that would satisfy it.

@@ -23,6 +23,7 @@ use crate::task::blocking;
   onramp promote staging production                  this project
   onramp promote staging production shop auth        these, as one release train
   onramp promote staging production --all --dry-run
+  onramp promote staging production --draft           nobody merges it yet
 ")]
 pub struct Arguments {
     /// The environment that has it
@@ -61,6 +62,7 @@ impl Arguments {
         let planned = blocking(move || promotion::draft(&state, &head, &route, &which));
         let mut draft = cx.waiting("compare the environments", planned).await?;
         draft.message = self.message;
+        draft.unready = self.asking.draft();
         if !cx.proceed(&draft) {
             return Ok(Verdict::Ok);
         }

@@ -25,6 +25,9 @@ struct Proposed {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pull: Option<PullRequest>,
+    /// Whether the open one that was brought up to date was a draft before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_draft: Option<bool>,
     changes: Vec<Changed>,
     superseded: Vec<u64>,
     missing: Vec<Finding>,
@@ -95,10 +98,11 @@ fn nothing(draft: &Draft) -> String {
 }
 
 fn told(outcome: Outcome, nothing: String) -> Proposed {
-    let Outcome::Proposed { pull, changes, new, superseded, gate, merged } = outcome else {
+    let Outcome::Proposed { pull, changes, before, superseded, gate, merged } = outcome else {
         return Proposed {
             outcome: "nothing",
             pull: None,
+            was_draft: None,
             changes: Vec::new(),
             superseded: Vec::new(),
             missing: Vec::new(),
@@ -108,12 +112,16 @@ fn told(outcome: Outcome, nothing: String) -> Proposed {
         };
     };
     let mut next = gate::commands(pull.number, &gate.findings);
-    let (outcome, verb) = match (&merged, new) {
+    let (outcome, verb) = match (&merged, &before) {
         (Some(_), _) => ("merged", "merged"),
-        (None, true) => ("opened", "opened"),
-        (None, false) => ("updated", "up to date"),
+        (None, None) => ("opened", "opened"),
+        (None, Some(_)) => ("updated", "up to date"),
     };
     let mut text = format!("{verb}: {}\n{}", headline(&pull), changed(&changes));
+    let was_draft = before.map(|before| before.draft);
+    if let Some(was_draft) = was_draft.filter(|was_draft| *was_draft != pull.draft) {
+        text.push_str(if was_draft { "  it was a draft, and is ready now\n" } else { "  it is a draft now\n" });
+    }
     if !superseded.is_empty() {
         let numbers: Vec<String> = superseded.iter().map(|number| format!("#{number}")).collect();
         let _ = writeln!(text, "  takes the place of {}", numbers.join(", "));
@@ -125,7 +133,7 @@ fn told(outcome: Outcome, nothing: String) -> Proposed {
     }
     let _ = writeln!(text, "  see:     {}", neutral_line(&pull.url, 300));
     let missing = gate.findings;
-    Proposed { outcome, pull: Some(*pull), changes, superseded, missing, commit: merged, next, text }
+    Proposed { outcome, pull: Some(*pull), was_draft, changes, superseded, missing, commit: merged, next, text }
 }
 
 fn short(image: &ImageRef) -> String {
@@ -158,7 +166,7 @@ impl Report for Plan {
             row("add", format!("services.{service}"), format!("{} does not declare it", self.environment));
         }
         row("edit", self.file.clone(), "in the state repository".to_owned());
-        row("propose", self.branch.clone(), "as a pull request".to_owned());
+        row("propose", self.branch.clone(), format!("as {}", pull_request(self.unready)));
         let hotfix = self.hotfix.as_ref().map(|reason| format!(", a hotfix: {}", neutral_line(reason, 300)));
         let hotfix = hotfix.unwrap_or_default();
         format!("Deploy {} {} to {}{hotfix}\n{}", self.app, self.source.short(), self.environment, table(&rows))
@@ -191,10 +199,14 @@ impl Report for Draft {
                 writeln!(text, "  not in {} yet, to be promoted by name: {}", self.environment, names(&self.new_ones));
         }
         if !self.sections.is_empty() {
-            let _ = writeln!(text, "  propose {} as a pull request", self.branch);
+            let _ = writeln!(text, "  propose {} as {}", self.branch, pull_request(self.unready));
         }
         text
     }
+}
+
+fn pull_request(unready: bool) -> &'static str {
+    if unready { "a draft of a pull request" } else { "a pull request" }
 }
 
 /// What is shown of an app.

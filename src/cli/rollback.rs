@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N|COMMIT", default_value = "1")]
     to: To,
     /// Merge it at once; what policy does not let through stays proposed, and is an error
-    #[arg(long)]
+    #[arg(long, conflicts_with = "draft")]
     now: bool,
     /// Why, for the pull request and the commit
     #[arg(short, long, value_name = "TEXT")]
@@ -55,6 +55,7 @@ impl Arguments {
         let (state, head, environment) = (desk.state.clone(), desk.head()?, self.environment);
         let mut draft = blocking(move || rollback::draft(&state, &head, &environment, &app, &self.to)).await?;
         draft.message = self.message;
+        draft.unready = self.asking.draft();
         if !cx.proceed(&draft) {
             return Ok(Verdict::Ok);
         }

@@ -1,4 +1,4 @@
-//! What a forge's checks say about a commit: the statuses and pipelines that CI reports there.
+//! What a forge's checks say about a commit: the statuses and pipelines that CI reports there, and those that we do.
 
 use std::time::Duration;
 
@@ -34,6 +34,22 @@ pub struct Check {
     pub name: String,
     /// How it stands.
     pub outcome: Outcome,
+}
+
+/// What is said about a commit, beside what CI says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What says it. A later one of the same name takes its place.
+    pub context: String,
+    /// Whether it says nothing against the commit.
+    pub passed: bool,
+    /// One line of at most [`Status::LONGEST`] characters.
+    pub description: String,
+}
+
+impl Status {
+    /// The most characters of a description that every forge takes: GitHub's limit.
+    pub const LONGEST: usize = 140;
 }
 
 /// Waits until every check of what a pull request proposes has passed; what they are then. The first one that fails ends it,

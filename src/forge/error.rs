@@ -52,6 +52,20 @@ pub enum Error {
         /// What changed.
         detail: String,
     },
+    /// It is a draft.
+    #[error("pull request {number} is a draft")]
+    Draft {
+        /// Its number.
+        number: u64,
+    },
+    /// It was to be a draft, and the forge has it as one that is ready; or the other way round.
+    #[error("the forge did not make pull request {number} {}", if *draft { "a draft" } else { "ready" })]
+    Unturned {
+        /// Its number.
+        number: u64,
+        /// Whether it was to be a draft.
+        draft: bool,
+    },
     /// The forge's own rules hold it: a draft, approvals or checks that are missing, a kind of merge that is not allowed.
     #[error("the forge does not merge pull request {number} as it is: {detail}")]
     NotMergeable {
@@ -73,6 +87,9 @@ pub enum Error {
     /// Nothing checks commits there.
     #[error("the local forge has no checks to wait for")]
     NoChecks,
+    /// Nobody keeps statuses of commits there.
+    #[error("the local forge keeps no statuses of commits")]
+    NoStatuses,
     /// The settings name no forge that can be talked to.
     #[error("the forge cannot be used: {detail}")]
     Setting {
@@ -194,14 +211,14 @@ impl Fault for Error {
         match self {
             Self::Git(error) => error.class(),
             Self::Record(error) => error.class(),
-            Self::NoPull { .. } | Self::Full { .. } | Self::NoChecks => Class::Usage,
+            Self::NoPull { .. } | Self::Full { .. } | Self::NoChecks | Self::NoStatuses => Class::Usage,
             Self::Unchecked { .. } => Class::Failed,
             Self::NotOpen { .. } | Self::Moved { .. } | Self::Exists { .. } => Class::Conflict,
-            Self::Setting { .. } | Self::Invalid { .. } => Class::Config,
+            Self::Setting { .. } | Self::Invalid { .. } | Self::Unturned { .. } => Class::Config,
             Self::NoToken { .. } | Self::Refused { .. } | Self::Forbidden { .. } | Self::NotFound { .. } => Class::Auth,
             Self::Offline | Self::Limited { .. } | Self::Unreachable { .. } => Class::Net,
             // As what a policy of ours refuses: trying again helps nobody.
-            Self::TooMuch { .. } | Self::Own { .. } | Self::NotMergeable { .. } => Class::Security,
+            Self::TooMuch { .. } | Self::Own { .. } | Self::NotMergeable { .. } | Self::Draft { .. } => Class::Security,
         }
     }
 
@@ -213,6 +230,11 @@ impl Fault for Error {
                 Some("nothing was merged; --timeout says how long to wait for checks that are not done".to_owned())
             }
             Self::NoChecks => Some("leave --wait out".to_owned()),
+            Self::NoStatuses => Some("leave --status out: the command says the same, and its exit code does".to_owned()),
+            Self::Unturned { .. } => Some(
+                "it is open, and was not merged. A Gitea or Forgejo takes `WIP:` for a draft unless its app.ini names other prefixes"
+                    .to_owned(),
+            ),
             Self::Moved { .. } => Some("nothing was merged; look at it again, then merge".to_owned()),
             Self::NotMergeable { .. } => {
                 Some("nothing was merged; its page at the forge says what it waits for".to_owned())
@@ -230,7 +252,7 @@ impl Fault for Error {
                 let rights = match kind {
                     ForgeKind::Gitlab => "the scope \"api\", of somebody who is a Developer of the project",
                     ForgeKind::Gitea => "the scopes \"repository\" and \"issue\": write",
-                    _ => "the repository's rights \"Contents\" and \"Pull requests\": write",
+                    _ => "the repository's rights \"Contents\", \"Pull requests\" and, for --status, \"Commit statuses\": write",
                 };
                 Some(format!("the token needs {rights}"))
             }
@@ -245,9 +267,12 @@ impl Fault for Error {
             Self::NotOpen { number, .. }
             | Self::Moved { number, .. }
             | Self::NotMergeable { number, .. }
+            | Self::Unturned { number, .. }
             | Self::Unchecked { number, .. } => {
                 vec![format!("onramp pr show {number}")]
             }
+            Self::Draft { number } => vec![format!("onramp pr ready {number}")],
+            Self::NoStatuses => vec!["onramp state check --base main".to_owned()],
             Self::NoToken { kind, host } | Self::Refused { kind, host, .. } => vec![token::login(*kind, Some(host))],
             Self::Forbidden { kind, host, .. } | Self::NotFound { kind, host, .. } => {
                 vec![token::status(*kind, host)]

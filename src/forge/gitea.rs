@@ -14,14 +14,14 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use wire::{RawBranch, RawComment, RawPull, RawReview, RawStatuses, person};
+use wire::{RawBranch, RawComment, RawPull, RawReview, RawStatus, RawStatuses, person};
 
 use super::http::{Dialect, Http};
 use super::makers::Made;
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked, makers, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, as_checked, makers, mark, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -143,6 +143,23 @@ impl Gitea {
             .await
     }
 
+    /// `GET …/commits/{ref}/status`: the last word of each, Actions among them.
+    async fn statuses(&self, commit: &Commit, what: &str) -> Result<Vec<RawStatus>, Error> {
+        let url = self.http.place.url(&["commits", commit.as_str(), "status"]);
+        let said = AtomicU64::new(0);
+        // Of no checks some servers say null, or nothing.
+        let entries = |answer: Option<RawStatuses>| {
+            said.fetch_max(answer.as_ref().map_or(0, |page| page.total_count), Ordering::Relaxed);
+            answer.and_then(|page| page.statuses).unwrap_or_default()
+        };
+        let found = self.numbered(&url, what, entries, |status| status.context.clone()).await?;
+        // Some count them, and show none.
+        if said.into_inner() > found.len() as u64 {
+            return Err(self.http.unreachable(what, "it counts more than it shows"));
+        }
+        Ok(found)
+    }
+
     /// `PATCH …/pulls/{index}`
     async fn change(&self, number: u64, what: &str, body: &Value) -> Result<PullRequest, Error> {
         let pull = self.http.send(Method::PATCH, &["pulls", &number.to_string()], what, body).await?;
@@ -209,17 +226,19 @@ impl Forge for Gitea {
     /// `POST …/pulls`
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest> {
         Box::pin(async move {
-            let Proposal { title, body, head_branch, base_branch } = proposal;
+            let Proposal { title, body, draft, head_branch, base_branch } = proposal;
+            let title = mark::GITEA.put(&title, draft);
             let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
             let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
             self.pull(sent.map_err(Error::or_exists)?)
         })
     }
 
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest> {
         Box::pin(async move {
             let what = format!("change pull request {number}");
-            self.change(number, &what, &json!({ "title": title, "body": body })).await
+            let title = mark::GITEA.put(&words.title, words.draft);
+            self.change(number, &what, &json!({ "title": title, "body": words.body })).await
         })
     }
 
@@ -272,23 +291,24 @@ impl Forge for Gitea {
         }))
     }
 
-    /// `GET …/commits/{ref}/status`: the last word of each, Actions among them.
     fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>> {
         Box::pin(async move {
-            let url = self.http.place.url(&["commits", pull.head_commit.as_str(), "status"]);
             let what = format!("list the checks of {}", pull.head_commit.short());
-            let said = AtomicU64::new(0);
-            // Of no checks some servers say null, or nothing.
-            let entries = |answer: Option<RawStatuses>| {
-                said.fetch_max(answer.as_ref().map_or(0, |page| page.total_count), Ordering::Relaxed);
-                answer.and_then(|page| page.statuses).unwrap_or_default()
-            };
-            let found = self.numbered(&url, &what, entries, |status| status.context.clone()).await?;
-            // Some count them, and show none.
-            if said.into_inner() > found.len() as u64 {
-                return Err(self.http.unreachable(&what, "it counts more than it shows"));
+            Ok(self.statuses(&pull.head_commit, &what).await?.into_iter().map(Check::from).collect())
+        })
+    }
+
+    /// `POST …/statuses/{sha}`
+    fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let what = format!("set a status of {}", commit.short());
+            let state = if status.passed { "success" } else { "failure" };
+            if self.statuses(commit, &what).await?.iter().any(|said| said.says(status, state)) {
+                return Ok(false);
             }
-            Ok(found.into_iter().map(Check::from).collect())
+            let body = json!({ "state": state, "context": status.context, "description": status.description });
+            self.http.tell(Method::POST, &["statuses", commit.as_str()], &what, &body).await?;
+            Ok(true)
         })
     }
 

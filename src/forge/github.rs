@@ -3,6 +3,7 @@
 //! <https://docs.github.com/en/rest/pulls/pulls>, `/pulls/reviews` and `/branches/branches`; each call names its path.
 
 pub mod app;
+pub mod draft;
 mod organisation;
 mod wire;
 
@@ -18,8 +19,8 @@ use wire::{RawBranch, RawChecks, RawComment, RawMerge, RawPull, RawReview, RawSt
 use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked, makers, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, as_checked, makers, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -163,6 +164,22 @@ impl GitHub {
         }
     }
 
+    /// `GET /repos/{owner}/{repo}/commits/{ref}/status`: the last word of each context. Then, if need be,
+    /// `POST /repos/{owner}/{repo}/statuses/{sha}`, of which GitHub keeps a thousand a context.
+    async fn said_now(&self, commit: &Commit, status: &Status) -> Result<bool, Error> {
+        let what = format!("set a status of {}", commit.short());
+        let state = if status.passed { "success" } else { "failure" };
+        let mut url = self.http.place.url(&["commits", commit.as_str(), "status"]);
+        url.query_pairs_mut().append_pair("per_page", &PER_PAGE.to_string());
+        let before: RawStatuses = self.http.get(url, &what).await?;
+        if before.statuses.iter().any(|said| said.says(status, state)) {
+            return Ok(false);
+        }
+        let body = json!({ "state": state, "context": status.context, "description": status.description });
+        self.http.tell(Method::POST, &["statuses", commit.as_str()], &what, &body).await?;
+        Ok(true)
+    }
+
     async fn change(&self, number: u64, what: &str, body: &Value) -> Result<PullRequest, Error> {
         let pull = self.http.send(Method::PATCH, &["pulls", &number.to_string()], what, body).await?;
         self.with_reviews(pull).await
@@ -184,17 +201,21 @@ impl Forge for GitHub {
 
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest> {
         Box::pin(async move {
-            let Proposal { title, body, head_branch, base_branch } = proposal;
-            let request = json!({ "title": title, "body": body, "head": head_branch, "base": base_branch });
+            let Proposal { title, body, draft, head_branch, base_branch } = proposal;
+            let request = json!({
+                "title": title, "body": body, "head": head_branch, "base": base_branch, "draft": draft,
+            });
             let sent = self.http.send::<RawPull>(Method::POST, &["pulls"], "open a pull request", &request).await;
             Ok(sent.map_err(Error::or_exists)?.into())
         })
     }
 
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest> {
         Box::pin(async move {
             let what = format!("change pull request {number}");
-            self.change(number, &what, &json!({ "title": title, "body": body })).await
+            let request = json!({ "title": words.title, "body": words.body });
+            let raw = self.http.send(Method::PATCH, &["pulls", &number.to_string()], &what, &request).await?;
+            self.with_reviews(self.turned(raw, words.draft).await?).await
         })
     }
 
@@ -243,6 +264,10 @@ impl Forge for GitHub {
 
     fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>> {
         Box::pin(self.checked_by(&pull.head_commit))
+    }
+
+    fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool> {
+        Box::pin(self.said_now(commit, status))
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {

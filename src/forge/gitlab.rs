@@ -7,6 +7,7 @@
 //! it was approved: GitLab keeps the times of approvals and of the versions that were pushed. Older servers tell an
 //! approval's time in a note of their own only; one without any time is of nothing.
 
+mod status;
 mod wire;
 
 use std::time::Duration;
@@ -23,8 +24,8 @@ use wire::{
 use super::http::{Dialect, Http};
 use super::token::Token;
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing,
-    as_checked, or_done,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Place, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, as_checked, mark, or_done,
 };
 use crate::git::Commit;
 use crate::text::neutral_line;
@@ -234,7 +235,8 @@ impl Forge for GitLab {
     /// `POST …/merge_requests`
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest> {
         Box::pin(async move {
-            let Proposal { title, body, head_branch, base_branch } = proposal;
+            let Proposal { title, body, draft, head_branch, base_branch } = proposal;
+            let title = mark::GITLAB.put(&title, draft);
             let request = json!({
                 "title": title, "description": body, "source_branch": head_branch, "target_branch": base_branch,
             });
@@ -251,10 +253,11 @@ impl Forge for GitLab {
         })
     }
 
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest> {
         Box::pin(async move {
             let what = format!("change merge request {number}");
-            self.change(number, &what, &json!({ "title": title, "description": body })).await
+            let title = mark::GITLAB.put(&words.title, words.draft);
+            self.change(number, &what, &json!({ "title": title, "description": words.body })).await
         })
     }
 
@@ -316,6 +319,10 @@ impl Forge for GitLab {
             let done = statuses.into_iter().chain(pipeline).filter(|status| status.status != "skipped");
             Ok(done.map(each).collect())
         })
+    }
+
+    fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool> {
+        Box::pin(self.said_now(commit, status))
     }
 
     /// `POST …/merge_requests/{iid}/approve`, of the `sha` that was looked at.

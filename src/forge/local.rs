@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Approval, Check, Checked, Comment, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing,
+    Answer, Approval, Check, Checked, Comment, Error, Forge, Person, Proposal, PullRequest, Reviewer, Standing, Status,
+    Words, ready,
 };
 use crate::document::{self, SCHEMA};
 use crate::git::{self, Commit, Identity, Mirror, RefUpdate};
@@ -45,6 +46,8 @@ struct Record {
     head: String,
     base: String,
     state: Standing,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    draft: bool,
     created: Timestamp,
     author: Person,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,6 +107,7 @@ impl Local {
             base_branch: record.base.clone(),
             head_commit,
             state: record.state,
+            draft: record.draft,
             approvals: record.approval.clone(),
             reviewers: record.reviewers.clone(),
             labels: record.labels.clone(),
@@ -196,6 +200,7 @@ impl Local {
                 head: proposal.head_branch.clone(),
                 base: proposal.base_branch.clone(),
                 state: Standing::Open,
+                draft: proposal.draft,
                 created: Timestamp::now(),
                 author: self.me(),
                 reviewers: Vec::new(),
@@ -216,9 +221,10 @@ impl Local {
         Err(git::Error::Moved { url: self.mirror.url().to_string(), detail }.into())
     }
 
-    fn update_now(&self, number: u64, title: String, body: String) -> Result<PullRequest, Error> {
+    fn update_now(&self, number: u64, words: Words) -> Result<PullRequest, Error> {
         let (record, pull, data) = self.open(number)?;
-        let next = Record { title, body, ..record };
+        let Words { title, body, draft } = words;
+        let next = Record { title, body, draft, ..record };
         self.push(&pull, &data, &next, "Update the description")
     }
 
@@ -280,6 +286,7 @@ impl Local {
     fn merge_now(&self, number: u64, checked: &Checked) -> Result<Commit, Error> {
         let (mut record, pull, data) = self.open(number)?;
         unmoved(&pull, &checked.head)?;
+        ready(&pull)?;
         let merged = self.mirror.merge(&checked.base, &checked.head, &checked.message, &self.me)?;
         record.state = Standing::Merged;
         let next = self.record(std::slice::from_ref(&data), &record, &format!("Merge as {merged}"))?;
@@ -325,8 +332,8 @@ impl Forge for Local {
         self.answer(move |this| this.create_now(&proposal))
     }
 
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest> {
-        self.answer(move |this| this.update_now(number, title, body))
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest> {
+        self.answer(move |this| this.update_now(number, words))
     }
 
     fn ask_review(&self, number: u64, reviewers: Vec<Reviewer>) -> Answer<'_, PullRequest> {
@@ -352,6 +359,11 @@ impl Forge for Local {
     /// Nobody checks anything here.
     fn checks<'a>(&'a self, _: &'a PullRequest) -> Answer<'a, Vec<Check>> {
         Box::pin(std::future::ready(Err(Error::NoChecks)))
+    }
+
+    /// A word that nobody waits for would only be one more ref.
+    fn say<'a>(&'a self, _: &'a Commit, _: &'a Status) -> Answer<'a, bool> {
+        Box::pin(std::future::ready(Err(Error::NoStatuses)))
     }
 
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest> {

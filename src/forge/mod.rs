@@ -12,8 +12,10 @@ pub mod gitlab;
 mod http;
 pub mod local;
 mod makers;
+mod mark;
 pub mod owners;
 mod place;
+mod reviewer;
 pub mod token;
 
 use std::future::Future;
@@ -23,12 +25,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use checks::{Check, Outcome};
+pub use checks::{Check, Outcome, Status};
 pub use error::Error;
 pub use place::Place;
+pub use reviewer::Reviewer;
 use token::Token;
 
-use crate::git::{Commit, Identity, Mirror, Wanted};
+use crate::git::{Commit, Identity, Mirror, RepoUrl, Wanted};
 use crate::settings::{self, ForgeKind};
 
 /// Who somebody is to a forge.
@@ -95,6 +98,8 @@ pub struct PullRequest {
     pub head_commit: Commit,
     /// Open, merged or closed.
     pub state: Standing,
+    /// Whether it is a draft: to be seen, and not to be merged yet.
+    pub draft: bool,
     /// Who approved what, each person's last word.
     pub approvals: Vec<Approval>,
     /// Who is asked to look at it.
@@ -120,6 +125,11 @@ impl PullRequest {
         std::iter::once(&self.author.id).chain(&self.makers).cloned().collect()
     }
 
+    /// The same, where it is a draft or ready as it was to be.
+    pub fn turned(self, draft: bool) -> Result<Self, Error> {
+        if self.draft == draft { Ok(self) } else { Err(Error::Unturned { number: self.number, draft }) }
+    }
+
     /// Who approved the commit that is proposed now: whoever is behind a change does not count as somebody who agreed to it.
     pub fn approved_by_others(&self) -> impl Iterator<Item = &Person> {
         let same = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
@@ -140,57 +150,6 @@ pub struct Comment {
     pub body: String,
 }
 
-/// Who is asked to look at a change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reviewer {
-    /// A person, by login.
-    Login(String),
-    /// A team of an organisation, by its name there.
-    Team(String),
-    /// Somebody whom only the local forge knows: by mail address.
-    Mail(String),
-}
-
-impl Reviewer {
-    /// Whom a block's `owner` or `trusted_committers` mean: `@ana`, `@acme/platform`, `ana@acme.test`. None where it is only
-    /// words.
-    pub fn of(text: &str) -> Option<Self> {
-        let part = |text: &str| {
-            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-            !text.is_empty() && text.len() <= 100 && text.bytes().all(fits)
-        };
-        let text = text.trim();
-        if let Some((name, host)) = text.split_once('@').filter(|(name, _)| !name.is_empty()) {
-            return (part(&name.replace('+', "")) && part(host)).then(|| Self::Mail(text.to_owned()));
-        }
-        let text = text.strip_prefix('@').unwrap_or(text);
-        match text.split_once('/') {
-            Some((owner, team)) => (part(owner) && part(team)).then(|| Self::Team(team.to_owned())),
-            None => part(text).then(|| Self::Login(text.to_owned())),
-        }
-    }
-
-    /// Those of them whom a server knows: people by login, and teams.
-    fn logins_and_teams(these: &[Self]) -> (Vec<&str>, Vec<&str>) {
-        let (mut logins, mut teams) = (Vec::new(), Vec::new());
-        for reviewer in these {
-            match reviewer {
-                Self::Login(name) => logins.push(name.as_str()),
-                Self::Team(name) => teams.push(name.as_str()),
-                Self::Mail(_) => {}
-            }
-        }
-        (logins, teams)
-    }
-
-    /// As a person reads it.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Login(name) | Self::Team(name) | Self::Mail(name) => name,
-        }
-    }
-}
-
 /// Whether this is a label that every forge takes: one line of at most fifty signs, without a comma.
 pub fn is_label(text: &str) -> bool {
     let fits = |sign: char| sign != ',' && !sign.is_control();
@@ -204,10 +163,23 @@ pub struct Proposal {
     pub title: String,
     /// Markdown.
     pub body: String,
+    /// Whether it is to be a draft.
+    pub draft: bool,
     /// The pushed branch with the change.
     pub head_branch: String,
     /// The branch to merge it into.
     pub base_branch: String,
+}
+
+/// What else an open pull request is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Whether it is to be a draft from now on.
+    pub draft: bool,
 }
 
 /// What was checked before a merge. The merge happens only if both still stand where they stood.
@@ -238,8 +210,9 @@ pub trait Forge: Send + Sync {
     /// Proposes a pushed branch.
     fn create(&self, proposal: Proposal) -> Answer<'_, PullRequest>;
 
-    /// Says something else about an open pull request. Its commit is the branch's, wherever that stands.
-    fn update(&self, number: u64, title: String, body: String) -> Answer<'_, PullRequest>;
+    /// Says something else about an open pull request, and makes it a draft or ready. Its commit is the branch's, wherever that
+    /// stands.
+    fn update(&self, number: u64, words: Words) -> Answer<'_, PullRequest>;
 
     /// Asks people and teams to look at an open pull request, beside those who were asked before. Whom this forge cannot
     /// ask is not in the answer's `reviewers`.
@@ -261,6 +234,9 @@ pub trait Forge: Send + Sync {
     /// What the checks of the forge say about the commit that an open pull request proposes.
     fn checks<'a>(&'a self, pull: &'a PullRequest) -> Answer<'a, Vec<Check>>;
 
+    /// Says this about a commit, unless the last word of that context is the same already; whether it was said now.
+    fn say<'a>(&'a self, commit: &'a Commit, status: &'a Status) -> Answer<'a, bool>;
+
     /// Approves the commit that was looked at, as who we are here.
     fn approve<'a>(&'a self, number: u64, commit: &'a Commit) -> Answer<'a, PullRequest>;
 
@@ -277,14 +253,25 @@ pub async fn connect(
     timeout: Duration,
     variable: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Box<dyn Forge>, Error> {
-    let kind = setting.kind;
-    if kind == ForgeKind::Local {
+    if setting.kind == ForgeKind::Local {
         return Ok(Box::new(local::Local::new(mirror.clone(), me.clone(), offline)));
     }
+    server(setting, mirror.url(), offline, timeout, variable).await
+}
+
+/// The same where it is a server, for the repository at `url`: who somebody is there, the token says. The local forge is none.
+pub async fn server(
+    setting: &settings::Forge,
+    url: &RepoUrl,
+    offline: bool,
+    timeout: Duration,
+    variable: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Box<dyn Forge>, Error> {
     if offline {
         return Err(Error::Offline);
     }
-    let place = Place::of(kind, setting.api.as_deref(), mirror.url())?;
+    let kind = setting.kind;
+    let place = Place::of(kind, setting.api.as_deref(), url)?;
     let app = match kind {
         ForgeKind::Github => github::app::token(&place, timeout, variable).await?,
         _ => None,
@@ -324,8 +311,8 @@ async fn close(
     end.await
 }
 
-/// What is asked before a merge, right before: that it is open, and that what was checked stands where it stood. The head
-/// is pinned by the forge as well.
+/// What is asked before a merge, right before: that it is no draft, and that what was checked stands where it stood. The
+/// head is pinned by the forge as well.
 fn as_checked(pull: &PullRequest, base_now: &Commit, checked: &Checked) -> Result<(), Error> {
     let number = pull.number;
     let moved = |detail| Err(Error::Moved { number, detail });
@@ -335,7 +322,12 @@ fn as_checked(pull: &PullRequest, base_now: &Commit, checked: &Checked) -> Resul
     if *base_now != checked.base {
         return moved(format!("{} is at {} now", crate::text::neutral_line(&pull.base_branch, 80), base_now.short()));
     }
-    Ok(())
+    ready(pull)
+}
+
+/// A draft is not merged.
+fn ready(pull: &PullRequest) -> Result<(), Error> {
+    if pull.draft { Err(Error::Draft { number: pull.number }) } else { Ok(()) }
 }
 
 /// What a merge came to whose answer is an error. Where no answer told of a refusal it may be done all the same: the pull
@@ -352,21 +344,5 @@ pub fn wanted(kind: ForgeKind) -> Wanted {
     match kind {
         ForgeKind::Local => Wanted::BranchesAndPulls,
         ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea => Wanted::Branches,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_owner_is_a_person_a_team_or_only_words() {
-        let of = |text: &str| Reviewer::of(text);
-        assert_eq!(of("@ana"), Some(Reviewer::Login("ana".to_owned())));
-        assert_eq!(of("@acme/platform"), Some(Reviewer::Team("platform".to_owned())));
-        assert_eq!(of("web+ci@acme.test"), Some(Reviewer::Mail("web+ci@acme.test".to_owned())));
-        for words in ["", "@", "The Platform Team", "a/b/c", "x@", "\u{1b}[31m", "a b@c"] {
-            assert_eq!(of(words), None, "{words:?}");
-        }
     }
 }

@@ -108,6 +108,19 @@ impl Place {
         self.under(&[], segments)
     }
 
+    /// GitHub's other API: `/graphql` of api.github.com, `/api/graphql` of a server whose REST API is at `/api/v3`.
+    pub(super) fn graphql(&self) -> Url {
+        let mut url = self.api.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty();
+            if self.api.path().trim_end_matches('/').ends_with("/v3") {
+                path.pop();
+            }
+            path.push("graphql");
+        }
+        url
+    }
+
     fn under(&self, first: &[&str], then: &[&str]) -> Url {
         let mut url = self.api.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -157,6 +170,22 @@ pub(super) fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn graphql_is_beside_rest() {
+        for (api, graphql) in [
+            ("https://api.github.com", "https://api.github.com/graphql"),
+            ("https://api.acme.ghe.com/", "https://api.acme.ghe.com/graphql"),
+            ("https://git.acme.test/api/v3", "https://git.acme.test/api/graphql"),
+            ("https://git.acme.test/api/v3/", "https://git.acme.test/api/graphql"),
+        ] {
+            let host = api.trim_start_matches("https://").trim_start_matches("api.").split('/').next().unwrap();
+            let repository = format!("https://{host}/acme/state.git").parse().unwrap();
+            let place = Place::of(ForgeKind::Github, Some(api), &repository).unwrap();
+            assert_eq!(place.graphql().as_str(), graphql);
+            assert!(place.owns(&place.graphql()), "the token goes there");
+        }
+    }
 
     fn place(api: Option<&str>, repository: &str) -> Result<Place, Error> {
         Place::of(ForgeKind::Github, api, &repository.parse().unwrap())

@@ -54,7 +54,12 @@ impl Mirror {
     /// The mirror of `url` under the cache directory. Nothing is fetched yet.
     pub fn new(cache: &Path, url: RepoUrl, wanted: Wanted) -> Self {
         let key = Digest::of(url.as_str().as_bytes());
-        Self { path: cache.join("repositories").join(format!("{}.git", key.short())), url, wanted, seen: Arc::default() }
+        Self {
+            path: cache.join("repositories").join(format!("{}.git", key.short())),
+            url,
+            wanted,
+            seen: Arc::default(),
+        }
     }
 
     /// A repository on this machine, to be read as it stands; none where the directory is no work tree and no repository.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Error;
-use super::trailers::REASON_MAX;
+use super::trailers::Reason;
 use crate::git::Commit;
 use crate::name::Name;
 use crate::project::service::{Seed, Service};
@@ -84,6 +84,8 @@ pub struct Plan {
     /// Why the environment before is left out, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hotfix: Option<String>,
+    /// Whether the forge is to have it as a draft, which nobody merges yet.
+    pub unready: bool,
 }
 
 /// One image to build.
@@ -122,7 +124,7 @@ impl Plan {
         if !environment.policy.hotfix {
             return Err(Error::NoHotfix { environment: environment.name.clone() });
         }
-        self.hotfix = Some(reason.0.clone());
+        self.hotfix = Some(reason.to_string());
         Ok(self)
     }
 
@@ -131,25 +133,6 @@ impl Plan {
         let bases = self.builds.iter().map(|build| &build.base);
         let added = self.added.values().filter_map(|service| service.image.as_ref());
         bases.chain(self.reused.values()).chain(added).cloned().collect()
-    }
-}
-
-/// Why something is done past a rule: one line of words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason(String);
-
-impl std::str::FromStr for Reason {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.is_empty() || text.chars().any(crate::text::is_unsafe) {
-            return Err("a reason is one line of words".to_owned());
-        }
-        if text.chars().count() > REASON_MAX {
-            return Err(format!("a reason has at most {REASON_MAX} characters; --message takes more words"));
-        }
-        Ok(Self(text.to_owned()))
     }
 }
 
@@ -168,6 +151,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Error> {
         added: BTreeMap::new(),
         made: None,
         hotfix: None,
+        unready: false,
     };
     let locked = |image: &ImageRef, service: &Name| match (image.digest(), inputs.lock.images.get(image)) {
         (Some(digest), _) => Ok(image.at(digest.clone())),

@@ -35,6 +35,8 @@ pub struct Draft {
     /// Why, in the author's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Whether the forge is to have it as a draft, which nobody merges yet.
+    pub unready: bool,
 }
 
 /// What a pull request is.
@@ -154,7 +156,8 @@ impl Draft {
         let unchanged = if section.is_none() { vec![app.clone()] } else { Vec::new() };
         let environment = environment.clone();
         let sections = section.into_iter().collect();
-        Self { kind, environment, branch, base, sections, unchanged, new_ones: Vec::new(), message: None }
+        let new_ones = Vec::new();
+        Self { kind, environment, branch, base, sections, unchanged, new_ones, message: None, unready: false }
     }
 
     /// The images that it declares anew.

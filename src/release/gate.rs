@@ -18,14 +18,14 @@ use crate::project::service::Service;
 use crate::reference::ImageRef;
 use crate::registry::Access;
 use crate::state::policy::Merge;
-use crate::state::unmet::APPROVALS;
+use crate::state::unmet::{APPROVALS, DRAFT};
 use crate::state::{Cure, Environment, Facts, Rules, State, Unmet, unmet};
 use crate::task::blocking;
 
 /// What one part of a pull request lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `production/shop`, or a file that belongs to no environment.
+    /// `production/shop`, or a file that belongs to no environment; `#3` of what the pull request lacks as a whole.
     pub of: String,
     /// What is missing.
     pub unmet: Vec<Unmet>,
@@ -74,7 +74,11 @@ pub async fn examine(
         move || read(&state, &me, &pull, now)
     };
     let Read { base, head, message, parts } = blocking(read).await?;
-    let (merge, findings) = judge(parts, access).await?;
+    let (merge, mut findings) = judge(parts, access).await?;
+    if pull.draft {
+        let unmet = vec![Unmet { rule: DRAFT, message: "it is a draft".to_owned(), cure: Cure::Ready }];
+        findings.push(Finding { of: format!("#{}", pull.number), unmet });
+    }
     Ok(Gate { base, head, merge, findings, message })
 }
 
@@ -205,6 +209,7 @@ pub fn commands(number: u64, findings: &[Finding]) -> Vec<String> {
         let (environment, app) = finding.of.split_once('/').unwrap_or((&finding.of, ""));
         for unmet in &finding.unmet {
             let command = match &unmet.cure {
+                Cure::Ready => format!("onramp pr ready {number}"),
                 Cure::Approve => format!("onramp pr approve {number}"),
                 Cure::Test => format!("onramp test && onramp deploy {environment}"),
                 Cure::Deploy(before) => format!("onramp deploy {before}"),

@@ -22,12 +22,14 @@ pub mod rollback;
 pub mod statement;
 pub mod story;
 pub mod trailers;
+pub mod verdict;
 
 use crate::document::DocumentError;
 use crate::error::{Class, Fault};
 use crate::git::Commit;
 use crate::name::Name;
 use crate::reference::ImageRef;
+use crate::state::unmet::DRAFT;
 use crate::text::did_you_mean;
 use crate::{engine, forge, git, sandbox, state};
 
@@ -309,8 +311,12 @@ impl Fault for Error {
                 Some(format!("deploy to what comes before {environment}, or have its policy changed in state.toml"))
             }
             Self::Leak { .. } => Some("no branch was pushed; take it out, or make the variable a secret".to_owned()),
-            Self::Refused { .. } => {
-                Some("the policy is the one in state.toml on the base branch, not in the pull request".to_owned())
+            Self::Refused { findings, .. } => {
+                // A draft is held by no policy.
+                let by_policy = findings.iter().flat_map(|finding| &finding.unmet).any(|unmet| unmet.rule != DRAFT);
+                by_policy.then(|| {
+                    "the policy is the one in state.toml on the base branch, not in the pull request".to_owned()
+                })
             }
             _ => None,
         }

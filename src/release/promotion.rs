@@ -69,6 +69,7 @@ pub fn draft(state: &State, head: &Commit, route: &Route, which: &Which) -> Resu
         unchanged: Vec::new(),
         new_ones,
         message: None,
+        unready: false,
     };
     if let Which::One(app) = which {
         draft.branch = branch_of(&route.to, app.as_str());

@@ -11,7 +11,7 @@ use super::leak::{self, Secret};
 use super::promotion::{self, Route, Which};
 use super::trailers::Origin;
 use super::{Error, Evidence, Gate, Plan, TRAIN, Trailers, background, branch_of, gate, story};
-use crate::forge::{Forge, Proposal, PullRequest};
+use crate::forge::{Forge, Proposal, PullRequest, Words};
 use crate::git::{Commit, Identity, RefUpdate};
 use crate::name::Name;
 use crate::project::service::{EnvValue, is_secret_name};
@@ -70,8 +70,8 @@ pub enum Outcome {
         pull: Box<PullRequest>,
         /// The images that it changes.
         changes: Vec<Changed>,
-        /// Whether it is new; otherwise the open one was brought up to date.
-        new: bool,
+        /// The open one that was brought up to date, as it was before. None where it is new.
+        before: Option<Box<PullRequest>>,
         /// Pull requests whose place it took: closed, or without the app from now on.
         superseded: Vec<u64>,
         /// What it still lacks, and where.
@@ -113,7 +113,8 @@ pub fn deployment(
         origin: plan.hotfix.clone().map_or(Origin::Project, Origin::Hotfix),
     };
     let section = Section::of(&format, declared.as_ref(), text, trailers, evidence)?;
-    Ok(Draft::one(Kind::Deployment, &plan.environment, &plan.app, base, section))
+    let draft = Draft::one(Kind::Deployment, &plan.environment, &plan.app, base, section);
+    Ok(Draft { unready: plan.unready, ..draft })
 }
 
 /// Proposes a draft: commits onto the commit that it was planned on, pushes the branch if it is where it was seen, opens the
@@ -125,7 +126,7 @@ pub async fn propose(place: &Place<'_>, mut draft: Draft, merging: Merging) -> R
     if draft.sections.is_empty() {
         return Ok(Outcome::Nothing);
     }
-    let (pull, new) = publish(place, &mut draft).await?;
+    let (pull, before) = publish(place, &mut draft).await?;
     let superseded = supersede(place, &draft, &pull).await?;
     let gate = gate::examine(place.state, place.me, &pull, place.registries, Timestamp::now()).await?;
     let merged = if merging.merges(&gate) { Some(gate::merge(place.forge, &pull, &gate).await?) } else { None };
@@ -134,11 +135,11 @@ pub async fn propose(place: &Place<'_>, mut draft: Draft, merging: Merging) -> R
         section.changes.clone().into_iter().map(move |change| Changed { app: app.clone(), change })
     };
     let changes = draft.sections.iter().flat_map(changed).collect();
-    Ok(Outcome::Proposed { pull: Box::new(pull), changes, new, superseded, gate, merged })
+    Ok(Outcome::Proposed { pull: Box::new(pull), changes, before, superseded, gate, merged })
 }
 
-/// Pushes the branch and says what it is about; whether the pull request is new.
-async fn publish(place: &Place<'_>, draft: &mut Draft) -> Result<(PullRequest, bool), Error> {
+/// Pushes the branch and says what it is about; the pull request, and what it was before where it is not new.
+async fn publish(place: &Place<'_>, draft: &mut Draft) -> Result<(PullRequest, Option<Box<PullRequest>>), Error> {
     let pushed = {
         let (state, me, secrets) = (place.state.clone(), place.me.clone(), place.secrets.to_vec());
         let mut draft = draft.clone();
@@ -147,14 +148,20 @@ async fn publish(place: &Place<'_>, draft: &mut Draft) -> Result<(PullRequest, b
     let (complete, base_branch) = pushed.await?;
     *draft = complete;
     let (title, body) = (story::title(draft), story::body(draft));
-    match place.forge.find_open(&draft.branch).await? {
-        Some(open) if open.title == title && open.body.trim() == body.trim() => Ok((open, false)),
-        Some(open) => Ok((place.forge.update(open.number, title, body).await?, false)),
+    let unready = draft.unready;
+    let before = place.forge.find_open(&draft.branch).await?.map(Box::new);
+    let pull = match &before {
+        Some(open) if open.title == title && open.body.trim() == body.trim() && open.draft == unready => {
+            (**open).clone()
+        }
+        Some(open) => place.forge.update(open.number, Words { title, body, draft: unready }).await?,
         None => {
             let head_branch = draft.branch.clone();
-            Ok((place.forge.create(Proposal { title, body, head_branch, base_branch }).await?, true))
+            place.forge.create(Proposal { title, body, draft: unready, head_branch, base_branch }).await?
         }
-    }
+    };
+    // What was to wait is not merged because a forge did not understand.
+    Ok((pull.turned(unready)?, before))
 }
 
 /// Brings the draft's branch to what it proposes; the branch that it is to be merged into. Nothing is sent where any of its
@@ -255,6 +262,7 @@ async fn supersede(place: &Place<'_>, draft: &Draft, pull: &PullRequest) -> Resu
         && let Some(rest) = without(place, &open, environment, &section.app).await?
     {
         if let Some(mut rest) = rest {
+            rest.unready = open.draft;
             publish(place, &mut rest).await?;
         } else {
             let words = format!("`{}` is proposed by pull request #{} by itself now.", section.app, pull.number);

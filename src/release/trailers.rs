@@ -18,7 +18,7 @@ use crate::reference::ImageRef;
 /// The most apps that one commit tells of.
 pub const MOST: usize = 500;
 /// The longest reason, in characters: it stands on one line.
-pub const REASON_MAX: usize = 300;
+const REASON_MAX: usize = 300;
 
 /// What a deployment's commit says about itself and one app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,31 @@ pub enum Origin {
     Rollback(Commit),
     /// From a project, past the environment before, for a reason (`Onramp-Override: after: reason`).
     Hotfix(String),
+}
+
+/// Why something is done past a rule: one line of words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl std::str::FromStr for Reason {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() || text.chars().any(crate::text::is_unsafe) {
+            return Err("a reason is one line of words".to_owned());
+        }
+        if text.chars().count() > REASON_MAX {
+            return Err(format!("a reason has at most {REASON_MAX} characters; --message takes more words"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl fmt::Display for Trailers {

@@ -13,6 +13,8 @@ use crate::reference::{Digest, ImageRef};
 const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
 /// The rule that people other than the author satisfy.
 pub const APPROVALS: &str = "approvals";
+/// The rule of every environment that its author satisfies: what is proposed is no draft.
+pub const DRAFT: &str = "draft";
 
 /// What is known of a proposed change to one app in one environment.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ pub struct Registered {
 /// One thing that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unmet {
-    /// The key in `state.toml` that asks for it.
+    /// The key in `state.toml` that asks for it; [`DRAFT`] needs none.
     pub rule: &'static str,
     /// What is missing.
     pub message: String,
@@ -67,6 +69,8 @@ pub struct Unmet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cure {
+    /// The pull request is made ready.
+    Ready,
     /// Somebody else approves.
     Approve,
     /// The project's tests pass, and the deployment is proposed again.

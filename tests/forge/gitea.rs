@@ -8,18 +8,19 @@ use std::time::Duration;
 use onramp::error::{Class, Fault};
 use onramp::forge::gitea::Gitea;
 use onramp::forge::token::Token;
-use onramp::forge::{Checked, Error, Forge, Outcome, Place, Reviewer, Standing};
+use onramp::forge::{Checked, Error, Forge, Outcome, Place, Proposal, Reviewer, Standing};
 use onramp::settings::ForgeKind;
 
 use crate::prism::{Prism, status_of};
-use crate::proposal;
 use crate::server::{answer, scripted};
+use crate::{proposal, status, words};
 
 const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 const BASE: &str = "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d";
 const MERGED: &str = "c5b97d5ae6c19d5c5df71a34c7fbeeda2479ccbc";
 
-fn gitea(port: u16) -> Gitea {
+/// The forge at a server of this machine.
+pub fn gitea(port: u16) -> Gitea {
     let host = format!("http://127.0.0.1:{port}");
     let place = Place::of(ForgeKind::Gitea, None, &format!("{host}/acme/state.git").parse().unwrap()).unwrap();
     Gitea::new(place, Token::new("secret", "GITEA_SERVER_TOKEN").unwrap(), Duration::from_secs(20)).unwrap()
@@ -49,7 +50,7 @@ async fn every_request_is_one_that_gitea_describes() {
     // Whoever made what it proposes agreed to nothing.
     assert_eq!((pull.makers.as_slice(), pull.approved_by_others().count()), (["bo".to_owned()].as_slice(), 0));
     assert_eq!(gitea.create(proposal()).await.unwrap().number, 7);
-    assert_eq!(gitea.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
+    assert_eq!(gitea.update(7, words(false)).await.unwrap().number, 7);
     let asked = vec![Reviewer::Login("bo".into()), Reviewer::Team("platform".into())];
     assert_eq!(gitea.ask_review(7, asked).await.unwrap().reviewers, ["bo", "platform"]);
     assert_eq!(gitea.comments(7).await.unwrap()[0].body, "Why?");
@@ -59,6 +60,7 @@ async fn every_request_is_one_that_gitea_describes() {
     let checks = gitea.checks(&pull).await.unwrap();
     let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
     assert_eq!(checks, [("lint", Outcome::Passed), ("state", Outcome::Running)]);
+    assert!(gitea.say(&HEAD.parse().unwrap(), &status()).await.unwrap());
     assert_eq!(gitea.approve(7, &HEAD.parse().unwrap()).await.unwrap().number, 7);
     assert_eq!(gitea.merge(7, checked(BASE)).await.unwrap().as_str(), MERGED);
     let error = gitea.merge(7, checked(HEAD)).await.unwrap_err();
@@ -161,4 +163,38 @@ async fn all_pages_of_checks_count_and_none_are_none() {
     let hidden = answer("200 OK", "", r#"{"total_count":2}"#);
     let error = gitea(scripted(vec![hidden]).port).checks(&pull).await.unwrap_err();
     assert!(error.to_string().contains("counts more than it shows"), "{error}");
+}
+
+#[tokio::test]
+async fn a_draft_is_told_by_its_title_which_is_ours_without_that() {
+    let titled = |title: &str, draft: &str| {
+        let titled = format!(r#"{{"title":"{title}",{draft}"#);
+        answer("200 OK", "", &PULL.replace("HEAD", HEAD).replace(r#""title":"T","#, "").replacen('{', &titled, 1))
+    };
+    let nobody = || answer("200 OK", "", "[]");
+    let old = || titled("WIP: T", "");
+    let server = scripted(vec![old(), titled("WIP: T", r#""draft":true,"#), nobody(), titled("T", ""), nobody()]);
+    let forge = gitea(server.port);
+    let opened = forge.create(Proposal { draft: true, ..proposal() }).await.unwrap();
+    assert_eq!((opened.title.as_str(), opened.draft), ("T", true), "an old server does not say it");
+    assert!(forge.update(1, words(true)).await.unwrap().draft);
+    assert!(!forge.update(1, words(false)).await.unwrap().draft);
+    assert_eq!(server.sent("title"), ["WIP: T", "WIP: T", "T"]);
+}
+
+#[tokio::test]
+async fn a_status_is_set_where_it_says_something_new() {
+    let said = |status: &str| {
+        let body = format!(
+            r#"{{"total_count":1,"statuses":[{{"context":"onramp/policy","status":"{status}","description":"it soaks"}}]}}"#
+        );
+        answer("200 OK", "x-total-count: 1\r\n", &body)
+    };
+    let head = HEAD.parse().unwrap();
+    for (before, now) in [(said("failure"), false), (said("success"), true), (answer("200 OK", "", "null"), true)] {
+        let server = scripted(vec![before, answer("201 Created", "", "{}")]);
+        assert_eq!(gitea(server.port).say(&head, &status()).await.unwrap(), now);
+        assert_eq!(server.sent("state"), vec!["failure"; usize::from(now)]);
+        assert_eq!(server.lines().len(), 1 + usize::from(now));
+    }
 }

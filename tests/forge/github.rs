@@ -9,14 +9,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use onramp::error::{Class, Fault};
-use onramp::forge::github::{GitHub, app};
+use onramp::forge::github::{GitHub, app, draft};
 use onramp::forge::token::Token;
-use onramp::forge::{Checked, Error, Forge, Outcome, Place, Reviewer, Standing};
+use onramp::forge::{Checked, Error, Forge, Outcome, Place, Proposal, Reviewer, Standing, Status};
 use onramp::settings::ForgeKind;
 
 use crate::prism::{Prism, home, status_of};
-use crate::proposal;
 use crate::server::{answer, scripted};
+use crate::{proposal, status, words};
 
 /// The forge at a server of this machine.
 pub fn github(port: u16) -> GitHub {
@@ -34,13 +34,14 @@ fn prism() -> &'static Prism {
 
 /// What onramp asks for, of the more than six hundred paths that Prism would read for ten seconds. A path that is not among
 /// them does not answer.
-const USED: [&str; 8] = [
+const USED: [&str; 9] = [
     "/repos/{owner}/{repo}/pulls",
     "/repos/{owner}/{repo}/issues/{issue_number}/comments",
     "/repos/{owner}/{repo}/issues/{issue_number}/labels",
     "/repos/{owner}/{repo}/branches/{branch}",
     "/repos/{owner}/{repo}/commits/{ref}/",
     "/repos/{owner}/{repo}/installation",
+    "/repos/{owner}/{repo}/statuses/{sha}",
     "/orgs/{org}/repos",
     "/app/installations/{installation_id}/access_tokens",
 ];
@@ -80,7 +81,8 @@ async fn every_request_is_one_that_github_describes() {
     assert_eq!(pull.makers, ["octocat"]);
 
     assert_eq!(github.create(proposal()).await.unwrap().number, 1347);
-    assert_eq!(github.update(1347, "T".into(), "B".into()).await.unwrap().number, 1347);
+    assert_eq!(github.create(Proposal { draft: true, ..proposal() }).await.unwrap().number, 1347);
+    assert_eq!(github.update(1347, words(false)).await.unwrap().number, 1347);
     let asked = vec![Reviewer::Login("octocat".into()), Reviewer::Team("justice-league".into())];
     let pull = github.ask_review(1347, asked).await.unwrap();
     assert_eq!(pull.reviewers, ["octocat", "hubot", "other_user", "justice-league"], "as its example has them");
@@ -94,6 +96,17 @@ async fn every_request_is_one_that_github_describes() {
     let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
     let names = ["mighty_readme", "continuous-integration/jenkins", "security/brakeman"];
     assert_eq!(checks, names.map(|name| (name, Outcome::Passed)));
+
+    let head = HEAD.parse().unwrap();
+    assert!(github.say(&head, &status()).await.unwrap());
+    // What its example has been told already is not told again.
+    let same = Status {
+        context: "continuous-integration/jenkins".into(),
+        passed: true,
+        description: "Build has completed successfully".into(),
+    };
+    assert!(!github.say(&head, &same).await.unwrap());
+    assert!(github.say(&head, &Status { passed: false, ..same }).await.unwrap());
 
     let said = github.comments(1347).await.unwrap();
     assert_eq!((said[0].by.id.as_str(), said[0].body.as_str()), ("octocat", "Me too"));
@@ -392,4 +405,79 @@ async fn without_a_token_nothing_is_sent_and_the_cure_is_named() {
     let half = [("ONRAMP_GITHUB_APP_ID", "1"), ("ONRAMP_GITHUB_APP_HOST", "git.nowhere.test")];
     let error = connected(ForgeKind::Github, &half).await.unwrap_err();
     assert!(error.to_string().ends_with("ONRAMP_GITHUB_APP_ID and ONRAMP_GITHUB_APP_KEY go together"), "{error}");
+}
+
+/// Of REST and of GraphQL: a pull request, and what it is made.
+fn drafted(draft: bool) -> String {
+    let fields = format!(r#"{{"node_id":"PR_x","draft":{draft},"#);
+    let pull = PULL.replace("STATE", "open").replace("COMMENTS", "0").replace("HEAD", HEAD);
+    answer("200 OK", "", &pull.replacen('{', &fields, 1))
+}
+
+#[tokio::test]
+async fn graphql_makes_a_draft_and_makes_it_ready() {
+    let turned = |draft: bool| {
+        answer("200 OK", "", &format!(r#"{{"data":{{"turned":{{"pullRequest":{{"isDraft":{draft}}}}}}}}}"#))
+    };
+    let nothing = || answer("200 OK", "", "[]");
+    for to_draft in [true, false] {
+        let server = scripted(vec![drafted(!to_draft), turned(to_draft), nothing()]);
+        let pull = github(server.port).update(1, words(to_draft)).await.unwrap();
+        assert_eq!(pull.draft, to_draft);
+        assert_eq!(server.lines()[..2], ["PATCH /repos/acme/state/pulls/1", "POST /graphql"]);
+        assert_eq!(server.sent("query"), [draft::MUTATIONS[usize::from(!to_draft)]]);
+    }
+    let server = scripted(vec![drafted(true), nothing()]);
+    assert!(github(server.port).update(1, words(true)).await.unwrap().draft);
+    assert_eq!(server.lines().len(), 2, "one that is a draft is made none");
+
+    // It answers 200, whatever it thinks of it.
+    let refused = |kind: &str| {
+        let body = format!(r#"{{"data":{{"turned":null}},"errors":[{{"type":"{kind}","message":"no\u001b[31m"}}]}}"#);
+        answer("200 OK", "", &body)
+    };
+    for (answers, class) in [
+        (refused("FORBIDDEN"), Class::Auth),
+        (refused("NOT_FOUND"), Class::Auth),
+        (refused("RATE_LIMITED"), Class::Net),
+        (refused("UNPROCESSABLE"), Class::Config),
+        (answer("200 OK", "", "{}"), Class::Net),
+        (turned(false), Class::Net),
+    ] {
+        let server = scripted(vec![drafted(false), answers]);
+        let error = github(server.port).update(1, words(true)).await.unwrap_err();
+        assert_eq!(error.class(), class, "{error}");
+        assert!(!error.to_string().contains('\u{1b}'), "{error:?}");
+    }
+}
+
+/// What GitHub's own schema has against a query of GraphQL.
+fn schema_has_against(query: &str) -> String {
+    let script = "import { validate } from '@octokit/graphql-schema';\
+                  console.log(validate(process.argv[1]).map(String).join('\\n'))";
+    let told =
+        Command::new("node").current_dir(home()).args(["--input-type=module", "-e", script, query]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn every_mutation_is_one_that_githubs_schema_has() {
+    for mutation in draft::MUTATIONS {
+        assert_eq!(schema_has_against(mutation), "");
+    }
+    // The same schema: without this, it might accept anything.
+    let wrong = draft::MUTATIONS[0].replace("isDraft", "isDraught");
+    assert!(schema_has_against(&wrong).contains("Cannot query field \"isDraught\" on type \"PullRequest\""));
+}
+
+#[tokio::test]
+async fn a_draft_is_not_merged() {
+    let branch = answer("200 OK", "", &format!(r#"{{"commit":{{"sha":"{HEAD}"}}}}"#));
+    let server = scripted(vec![drafted(true), answer("200 OK", "", "[]"), branch]);
+    let head: onramp::git::Commit = HEAD.parse().unwrap();
+    let checked = Checked { head: head.clone(), base: head, message: "M".into() };
+    let error = github(server.port).merge(1, checked).await.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.class()), ("pull request 1 is a draft", Class::Security));
+    assert!(server.lines().iter().all(|line| line.starts_with("GET ")), "nothing was merged");
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use onramp::error::{Class, Fault};
 use onramp::forge::gitlab::GitLab;
 use onramp::forge::token::Token;
-use onramp::forge::{Checked, Error, Forge, Outcome, Place, Reviewer, Standing};
+use onramp::forge::{Checked, Error, Forge, Outcome, Place, Proposal, Reviewer, Standing};
 use onramp::settings::ForgeKind;
 
 use crate::prism::{Prism, status_of};
-use crate::proposal;
 use crate::server::{answer, scripted};
+use crate::{proposal, status, words};
 
 const HEAD: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 const BASE: &str = "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d";
@@ -48,7 +48,7 @@ async fn every_request_is_one_that_gitlab_documents() {
     // Whoever made what it proposes agreed to nothing: the commit has Bo's public mail address.
     assert_eq!((pull.makers.as_slice(), pull.approved_by_others().count()), (["bo".to_owned()].as_slice(), 0));
     assert_eq!(gitlab.create(proposal()).await.unwrap().number, 7);
-    assert_eq!(gitlab.update(7, "T".into(), "B".into()).await.unwrap().number, 7);
+    assert_eq!(gitlab.update(7, words(false)).await.unwrap().number, 7);
     let asked = vec![Reviewer::Login("cy".into()), Reviewer::Team("platform".into())];
     assert_eq!(gitlab.ask_review(7, asked).await.unwrap().reviewers, ["bo"], "as its example has them");
     let said = gitlab.comments(7).await.unwrap();
@@ -59,6 +59,7 @@ async fn every_request_is_one_that_gitlab_documents() {
     let checks = gitlab.checks(&pull).await.unwrap();
     let checks: Vec<(&str, Outcome)> = checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
     assert_eq!(checks, [("lint", Outcome::Passed), ("state", Outcome::Running), ("pipeline", Outcome::Passed)]);
+    assert!(gitlab.say(&HEAD.parse().unwrap(), &status()).await.unwrap());
     assert_eq!(gitlab.approve(7, &HEAD.parse().unwrap()).await.unwrap().number, 7);
     assert_eq!(gitlab.merge(7, checked(BASE)).await.unwrap().as_str(), MERGED);
     let error = gitlab.merge(7, checked(HEAD)).await.unwrap_err();
@@ -225,5 +226,53 @@ async fn a_pipeline_of_another_commit_or_a_skipped_one_is_no_check() {
         (vec![ok(r#"[{"name":"a","status":"skipped"}]"#), ok(&request(3, "mergeable"))], 0),
     ] {
         assert_eq!(gitlab(scripted(answers).port).checks(&pull).await.unwrap().len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_draft_is_told_by_its_title_which_is_ours_without_that() {
+    let titled = |title: &str, draft: bool| {
+        let titled = format!(r#"{{"title":"{title}","draft":{draft},"#);
+        ok(&request(3, "mergeable").replace(r#""title":"T","#, "").replacen('{', &titled, 1))
+    };
+    let nobody = || ok(r#"{"approved_by":[]}"#);
+    let server =
+        scripted(vec![titled("Draft: T", true), titled("Draft: T", true), nobody(), titled("T", false), nobody()]);
+    let forge = gitlab(server.port);
+    let opened = forge.create(Proposal { draft: true, ..proposal() }).await.unwrap();
+    assert_eq!((opened.title.as_str(), opened.draft), ("T", true));
+    assert!(forge.update(1, words(true)).await.unwrap().draft);
+    assert!(!forge.update(1, words(false)).await.unwrap().draft);
+    assert_eq!(server.sent("title"), ["Draft: T", "Draft: T", "T"]);
+
+    let branch = ok(&format!(r#"{{"commit":{{"id":"{BASE}"}}}}"#));
+    let server = scripted(vec![titled("Draft: T", true), branch]);
+    let error = gitlab(server.port).merge(1, checked(BASE)).await.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.class()), ("pull request 1 is a draft", Class::Security));
+    assert_eq!(error.next(), ["onramp pr ready 1"]);
+    assert_eq!(server.lines().len(), 2, "nothing was merged");
+}
+
+#[tokio::test]
+async fn a_status_is_set_where_it_says_something_new() {
+    let said = |status: &str, description: &str| {
+        ok(&format!(r#"[{{"name":"onramp/policy","status":"{status}","description":"{description}"}}]"#))
+    };
+    let head = HEAD.parse().unwrap();
+    for (before, now) in [
+        (said("failed", "it soaks"), false),
+        (said("success", "it soaks"), true),
+        (said("failed", "it is frozen"), true),
+        (ok("[]"), true),
+    ] {
+        let server = scripted(vec![before, answer("201 Created", "", "{}")]);
+        assert_eq!(gitlab(server.port).say(&head, &status()).await.unwrap(), now);
+        let lines = server.lines();
+        assert!(
+            lines[0].ends_with(&format!("/commits/{HEAD}/statuses?name=onramp%2Fpolicy&per_page=100")),
+            "{lines:?}"
+        );
+        assert_eq!(lines.len(), 1 + usize::from(now));
+        assert_eq!(server.sent("state"), vec!["failed"; usize::from(now)]);
     }
 }

@@ -13,9 +13,10 @@ pub fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {
         let home = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/prism");
-        if !home.join("node_modules/.bin/prism").exists() {
-            let install = ["install", "--no-audit", "--no-fund", "@stoplight/prism-cli", "@octokit/openapi"];
-            let status = Command::new("npm").args(install).arg("--prefix").arg(&home).status();
+        let parts = ["@stoplight/prism-cli", "@octokit/openapi", "@octokit/graphql-schema"];
+        if parts.iter().any(|part| !home.join("node_modules").join(part).exists()) {
+            let install = ["install", "--no-audit", "--no-fund"];
+            let status = Command::new("npm").args(install).args(parts).arg("--prefix").arg(&home).status();
             assert!(status.expect("npm is needed: apt-get install npm").success(), "npm could not install Prism");
         }
         home

@@ -4,28 +4,39 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A server that gives these answers in turn, the last one for ever, and keeps the requests' heads. `PORT` in an answer is
+use serde_json::Value;
+
+/// A server that gives these answers in turn, the last one for ever, and keeps the requests' heads and their JSON. `PORT` in an answer is
 /// its own.
 pub struct Scripted {
     pub port: u16,
     pub requests: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<Value>>>,
 }
 
 pub fn scripted(answers: Vec<String>) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let requests = Arc::new(Mutex::new(Vec::new()));
-    let kept = requests.clone();
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let (kept, sent) = (requests.clone(), bodies.clone());
     std::thread::spawn(move || {
         for (i, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
             let head = head_of(&mut stream);
-            kept.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            kept.lock().unwrap().push(head);
+            if !body.is_empty() {
+                sent.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            }
             let answer = answers[i.min(answers.len() - 1)].replace("PORT", &port.to_string());
             let _ = stream.write_all(answer.as_bytes());
         }
     });
-    Scripted { port, requests }
+    Scripted { port, requests, bodies }
 }
 
 pub fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -33,6 +44,12 @@ pub fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 impl Scripted {
+    /// What each request said under this key, of those that said something there.
+    pub fn sent(&self, key: &str) -> Vec<String> {
+        let bodies = self.bodies.lock().unwrap();
+        bodies.iter().filter_map(|body| Some(body.get(key)?.as_str()?.to_owned())).collect()
+    }
+
     /// Method and path of each request so far.
     pub fn lines(&self) -> Vec<String> {
         let requests = self.requests.lock().unwrap();

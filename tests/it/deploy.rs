@@ -82,19 +82,22 @@ fn the_policy_of_production_is_enforced() {
     assert!(waits.stderr.contains("the local forge has no checks to wait for"), "{waits}");
     let nobody = dev.in_shop("deploy production --reviewer a/b/c").fails(Class::Usage);
     assert!(nobody.stderr.contains("--reviewer `a/b/c` is nobody"), "{nobody}");
-    dev.in_shop("deploy production --reviewer @hopper --label urgent").ok();
+    dev.in_shop("deploy production --draft --reviewer @hopper --label urgent").ok();
     let shown = dev.onramp("pr show 1").ok();
     assert!(shown.stdout.contains("approved by nobody yet, asked: hopper, ops, labelled: urgent"), "{shown}");
     let waits = dev.onramp("pr merge 1 --wait").fails(Class::Usage);
     assert!(waits.stderr.contains("the local forge has no checks to wait for"), "{waits}");
     let refused = dev.onramp("pr merge 1").fails(Class::Security);
-    for lack in ["approv", "unit", "smoke", "staging"] {
+    for lack in ["approv", "unit", "smoke", "staging", "it is a draft"] {
         assert!(refused.stderr.contains(lack), "{lack}: {refused}");
     }
+    assert!(refused.stderr.contains("next: onramp pr ready 1\n"), "{refused}");
+    dev.onramp("pr ready 1").ok();
     assert_ne!(dev.onramp("pr approve 1").code(), 0, "nobody approves their own change");
     dev.onramp("pr approve 1").env(REVIEWER.0, REVIEWER.1).ok();
     let refused = dev.onramp("pr merge 1").fails(Class::Security);
     assert!(!refused.stderr.contains("approv"), "the approval counts: {refused}");
+    assert!(!refused.stderr.contains("draft"), "{refused}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use onramp::error::Class;
 use crate::run::Machine;
 
 const DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-const OTHER: &str = "sha256:486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7";
+pub const OTHER: &str = "sha256:486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7";
 
 const RULES: &str = r#"schema = 1
 [[environment]]
@@ -17,12 +17,12 @@ after = "staging"
 policy = { approvals = 1, soak = "24h", freeze = ["Fri 16:00 - Mon 08:00 Europe/London"] }
 "#;
 
-fn service(name: &str, image: &str, digest: &str, more: &str) -> String {
+pub fn service(name: &str, image: &str, digest: &str, more: &str) -> String {
     format!("[services.{name}]\nimage = \"r.test/{image}@{digest}\"\nport = 80\n{more}")
 }
 
 /// A state repository with two environments and two commits; the first one is tagged.
-fn state() -> Machine {
+pub fn state() -> Machine {
     let mut machine = Machine::new();
     machine.write("state/state.toml", RULES);
     let auth = format!("schema = 1\n{}", service("api", "apps/auth", DIGEST, ""));
@@ -45,7 +45,7 @@ fn state() -> Machine {
     machine
 }
 
-fn commit(machine: &Machine, message: &str) {
+pub fn commit(machine: &Machine, message: &str) {
     machine.git("state", &["add", "-A"]);
     machine.git("state", &["commit", "-q", "-m", message]);
 }

@@ -308,8 +308,11 @@ pub async fn propose(
     };
     let (pull, new) = match forge.find_open(&branch).await? {
         Some(open) if open.title == title && open.body == body => (open, false),
-        Some(open) => (forge.update(open.number, title, body).await?, false),
-        None => (forge.create(forge::Proposal { title, body, head_branch: branch, base_branch }).await?, true),
+        Some(open) => (forge.update(open.number, forge::Words { title, body, draft: open.draft }).await?, false),
+        None => {
+            let proposal = forge::Proposal { title, body, draft: false, head_branch: branch, base_branch };
+            (forge.create(proposal).await?, true)
+        }
     };
     let Asked { asked, unasked } = asking::ask(forge, &pull, &fitted.reviewers).await;
     Ok(Proposed { pull, new, asked, unasked })

@@ -50,6 +50,7 @@ impl Report for Pulls {
                     1 => "1 approval".to_owned(),
                     n => format!("{n} approvals"),
                 },
+                if pull.draft { "draft".to_owned() } else { String::new() },
             ]
         };
         table(&self.pulls.iter().map(row).collect::<Vec<_>>())

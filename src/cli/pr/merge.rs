@@ -77,12 +77,16 @@ impl Arguments {
     }
 }
 
-/// What a project contributes is merged when somebody else agreed to it as it is now.
+/// What a project contributes is merged when it is no draft, and somebody else agreed to it as it is now.
 fn approved(pull: &PullRequest) -> Result<(), Failure> {
+    let number = pull.number;
+    if pull.draft {
+        return Err(Failure::new(Class::Security, format!("pull request {number} is a draft"))
+            .next(format!("onramp pr ready {number} --catalog")));
+    }
     if pull.approved_by_others().next().is_some() {
         return Ok(());
     }
-    let number = pull.number;
     Err(Failure::new(
         Class::Security,
         format!("nobody else approved {} of pull request {number}", pull.head_commit.short()),

@@ -3,6 +3,7 @@
 mod approve;
 mod list;
 mod merge;
+mod ready;
 mod show;
 
 use clap::Subcommand;
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::output::Verdict;
 use crate::settings::Settings;
 
-/// List, show, approve and merge the pull requests of the state repository, or with --catalog those of the catalog.
+/// List, show, make ready, approve and merge the pull requests of the state repository, or with --catalog those of the catalog.
 #[derive(clap::Args)]
 #[command(before_help = "Examples:
   onramp pr list
@@ -32,6 +33,7 @@ pub struct Arguments {
 enum Command {
     List(list::Arguments),
     Show(show::Arguments),
+    Ready(ready::Arguments),
     Approve(approve::Arguments),
     Merge(merge::Arguments),
 }
@@ -48,6 +50,7 @@ impl Arguments {
         match self.command {
             Command::List(arguments) => arguments.run(cx).await,
             Command::Show(arguments) => arguments.run(cx, of).await,
+            Command::Ready(arguments) => arguments.run(cx).await,
             Command::Approve(arguments) => arguments.run(cx).await,
             Command::Merge(arguments) => arguments.run(cx, of).await,
         }

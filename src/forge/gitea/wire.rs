@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
-use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
+use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing, Status, mark};
 use crate::git::Commit;
 
 pub(super) fn person(login: String) -> Person {
@@ -29,6 +29,9 @@ struct RawTeam {
 pub(super) struct RawPull {
     pub(super) number: u64,
     title: String,
+    /// Old servers do not say it.
+    #[serde(default)]
+    draft: Option<bool>,
     #[serde(default)]
     body: Option<String>,
     html_url: String,
@@ -109,6 +112,17 @@ pub(super) struct RawStatuses {
 pub(super) struct RawStatus {
     pub(super) context: String,
     status: String,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+impl RawStatus {
+    /// Whether it says the same.
+    pub(super) fn says(&self, status: &Status, state: &str) -> bool {
+        self.context == status.context
+            && self.status == state
+            && self.description.as_deref() == Some(status.description.as_str())
+    }
 }
 
 impl From<RawStatus> for Check {
@@ -146,11 +160,12 @@ impl RawPull {
             (_, true) => Standing::Merged,
             (_, false) => Standing::Closed,
         };
+        let (draft, title) = mark::GITEA.read(&self.title, self.draft);
         let people = self.requested_reviewers.into_iter().flatten().map(|user| user.login);
         let teams = self.requested_reviewers_teams.into_iter().flatten().map(|team| team.name);
         Some(PullRequest {
             number: self.number,
-            title: self.title,
+            title,
             body: self.body.unwrap_or_default(),
             author: author(self.user),
             makers: Vec::new(),
@@ -158,6 +173,7 @@ impl RawPull {
             base_branch: self.base.r#ref,
             head_commit: self.head.sha?,
             state,
+            draft,
             approvals: Vec::new(),
             reviewers: people.chain(teams).collect(),
             labels: self.labels.into_iter().flatten().map(|label| label.name).collect(),

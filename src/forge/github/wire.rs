@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
+use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing, Status};
 use crate::git::Commit;
 
 pub(super) fn person(login: String) -> Person {
@@ -17,6 +17,11 @@ pub(super) struct RawPull {
     pub(super) body: Option<String>,
     pub(super) html_url: String,
     pub(super) state: String,
+    #[serde(default)]
+    pub(super) draft: Option<bool>,
+    /// What GraphQL calls it.
+    #[serde(default)]
+    pub(super) node_id: Option<String>,
     pub(super) merged_at: Option<Timestamp>,
     /// Of an open one: of a merge that was only tried.
     #[serde(default)]
@@ -115,6 +120,17 @@ pub(super) struct RawStatuses {
 pub(super) struct RawStatus {
     context: String,
     state: String,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+impl RawStatus {
+    /// Whether it says the same.
+    pub(super) fn says(&self, status: &Status, state: &str) -> bool {
+        self.context == status.context
+            && self.state == state
+            && self.description.as_deref() == Some(status.description.as_str())
+    }
 }
 
 impl From<RawCheck> for Check {
@@ -171,6 +187,7 @@ impl From<RawPull> for PullRequest {
             base_branch: raw.base.r#ref,
             head_commit: raw.head.sha,
             state,
+            draft: raw.draft.unwrap_or_default(),
             approvals: Vec::new(),
             url: raw.html_url,
             created: raw.created_at,

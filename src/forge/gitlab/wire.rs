@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing};
+use crate::forge::{Check, Comment, Outcome, Person, PullRequest, Standing, Status, mark};
 use crate::git::Commit;
 
 #[derive(Deserialize)]
@@ -34,6 +34,9 @@ pub(super) fn person(user: &RawUser) -> Person {
 pub(super) struct RawMergeRequest {
     pub(super) iid: u64,
     title: String,
+    /// Servers before 13.2 do not say it.
+    #[serde(default)]
+    draft: Option<bool>,
     description: Option<String>,
     web_url: String,
     state: String,
@@ -109,12 +112,21 @@ pub(super) struct RawStatus {
     pub(super) status: String,
     #[serde(default)]
     pub(super) allow_failure: bool,
+    #[serde(default)]
+    description: Option<String>,
 }
 
 impl RawStatus {
     /// One that may not fail.
     pub(super) fn new(name: &str, status: String) -> Self {
-        Self { name: name.to_owned(), status, allow_failure: false }
+        Self { name: name.to_owned(), status, allow_failure: false, description: None }
+    }
+
+    /// Whether it says the same.
+    pub(super) fn says(&self, status: &Status, state: &str) -> bool {
+        self.name == status.context
+            && self.status == state
+            && self.description.as_deref() == Some(status.description.as_str())
     }
 }
 
@@ -181,10 +193,11 @@ impl RawMergeRequest {
             "merged" => Standing::Merged,
             _ => Standing::Closed,
         };
+        let (draft, title) = mark::GITLAB.read(&self.title, self.draft);
         let ghost = || Person { id: "ghost".to_owned(), name: "ghost".to_owned() };
         Some(PullRequest {
             number: self.iid,
-            title: self.title.clone(),
+            title,
             body: self.description.clone().unwrap_or_default(),
             author: self.author.as_ref().map_or_else(ghost, person),
             makers: Vec::new(),
@@ -192,6 +205,7 @@ impl RawMergeRequest {
             base_branch: self.target_branch.clone(),
             head_commit: self.sha.clone()?,
             state,
+            draft,
             approvals: Vec::new(),
             reviewers: self.reviewers.iter().flatten().map(|user| user.username.clone()).collect(),
             labels: self.labels.clone(),

@@ -97,6 +97,7 @@ fn draft(kind: Kind, sections: Vec<Section>) -> Draft {
         unchanged: Vec::new(),
         new_ones: Vec::new(),
         message: Some("Faster page, see @ada".into()),
+        unready: false,
     }
 }
 
