@@ -26,6 +26,9 @@ pub enum Wanted {
 /// What this process fetched or pushed so long ago is what the remote has: an answer of a server is no younger once it is read.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// How often a remote is fetched that changes while it is.
+const TRIES: u32 = 10;
+
 /// A new content for one file of a tree; none deletes it.
 pub type Change = (String, Option<Vec<u8>>);
 
@@ -111,7 +114,15 @@ impl Mirror {
                 .to_vec();
         arguments.push(self.url.as_str().to_owned());
         arguments.extend(refs.into_iter().map(str::to_owned));
-        program::run(&self.path, "fetch", &arguments, &self.url)?;
+        let mut tries = 1;
+        loop {
+            match program::run(&self.path, "fetch", &arguments, &self.url) {
+                // A branch went, or moved, between what the remote said it has and what was asked for.
+                Err(Error::Program { detail, .. }) if detail.contains("not our ref") && tries < TRIES => tries += 1,
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
         self.see();
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Many deployments to one state repository at once: all land or are refused as CONFLICT, and no update is lost.
 
+use std::os::unix::fs::PermissionsExt;
+
 use onramp::error::Class;
 
 use crate::released::{Released, image};
@@ -65,4 +67,19 @@ fn deployments_at_once_all_land_or_are_refused_and_none_is_lost() {
     assert_eq!(after, before + APPS, "one commit of the default branch each, one after the other");
     assert_eq!(released.open(), []);
     released.git("state.git", &["fsck", "--strict"]);
+}
+
+#[test]
+fn a_branch_that_goes_while_it_is_fetched_makes_one_more_fetch() {
+    let released = Released::with(RULES);
+    // What git says when a branch goes between two words of a fetch: nobody can make it go just then.
+    let git = released.write(
+        "bin/git",
+        "#!/bin/sh\ncase \" $* \" in *' fetch '*)\n  echo >> \"$0.fetches\"\n  if [ \"$(wc -l < \"$0.fetches\")\" -lt 3 ]; then\n    \
+         echo 'fatal: git upload-pack: not our ref 1' >&2; exit 128\n  fi ;;\nesac\nPATH=${PATH#*:} exec git \"$@\"\n",
+    );
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", released.path("bin").display(), released.environment()["PATH"]);
+    released.onramp("pr list").env("PATH", path).ok();
+    assert_eq!(released.read("bin/git.fetches").lines().count(), 3);
 }
