@@ -84,6 +84,32 @@ async fn a_pull_request_lives_from_proposal_to_merge() {
 }
 
 #[tokio::test]
+async fn two_that_open_one_of_the_same_branch_make_one() {
+    let company = company();
+    let (ada, bob) = (company.forge("ada"), company.forge("bob"));
+    branch(&company.state("ada"), "ada", "deploy/test/shop", "two");
+    assert_eq!(bob.find_open("deploy/test/shop").await.unwrap(), None);
+    let pull = propose(&ada, "deploy/test/shop").await.unwrap();
+    // What bob saw a moment ago is all that he goes by: his first number is taken.
+    assert_eq!(propose(&bob, "deploy/test/shop").await.unwrap(), pull);
+    assert_eq!(company.git(&["for-each-ref", "refs/pull"]).lines().count(), 2);
+}
+
+#[tokio::test]
+async fn one_that_is_half_in_the_mirror_is_not_there_yet() {
+    let company = company();
+    let ada = company.forge("ada");
+    let commit = branch(&company.state("ada"), "ada", "deploy/test/shop", "two");
+    propose(&ada, "deploy/test/shop").await.unwrap();
+    company.git(&["update-ref", "-d", "refs/pull/1/head"]);
+    company.git(&["update-ref", "-d", "refs/heads/deploy/test/shop"]);
+    let bob = company.forge("bob");
+    assert_eq!(bob.list().await.unwrap(), []);
+    company.git(&["update-ref", "refs/pull/1/head", commit.as_str()]);
+    assert_eq!(company.forge("carol").list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_draft_is_merged_only_once_it_is_ready() {
     let company = company();
     let (ada, bob) = (company.forge("ada"), company.forge("bob"));

@@ -54,6 +54,15 @@ impl Desk {
         Ok(self.state.head()?)
     }
 
+    /// A pull request that is still open.
+    pub async fn open_pull(&self, number: u64) -> Result<PullRequest, Failure> {
+        let pull = self.forge.get(number).await?;
+        match pull.state {
+            Standing::Open => Ok(pull),
+            state => Err(forge::Error::NotOpen { number, state }.into()),
+        }
+    }
+
     /// Where changes are proposed.
     pub fn place(&self) -> Place<'_> {
         let Self { state, forge, me, registries, secrets } = self;

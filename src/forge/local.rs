@@ -185,14 +185,18 @@ impl Local {
     }
 
     fn create_now(&self, proposal: &Proposal) -> Result<PullRequest, Error> {
-        self.mirror.refresh_if_old(self.offline)?;
+        let branch = branch_ref(&proposal.head_branch);
+        if self.mirror.resolve(&branch).is_err() {
+            // It was pushed from elsewhere.
+            self.mirror.refresh(self.offline)?;
+        }
         for _ in 0..TRIES {
             // Who opened one of this branch meanwhile proposes the same.
             if let Some(open) = self.open_ones()?.into_iter().find(|pull| pull.head_branch == proposal.head_branch) {
                 return Ok(open);
             }
             let number = 1 + self.mirror.refs(PULLS)?.keys().filter_map(|name| number_of(name)).max().unwrap_or(0);
-            let head = self.mirror.resolve(&branch_ref(&proposal.head_branch))?;
+            let head = self.mirror.resolve(&branch)?;
             let record = Record {
                 schema: SCHEMA,
                 title: proposal.title.clone(),

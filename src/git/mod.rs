@@ -17,6 +17,7 @@ mod record;
 mod snapshot;
 mod url;
 mod worktree;
+mod write;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,13 +27,14 @@ use serde::{Deserialize, Serialize};
 
 pub use entries::Placed;
 pub use initial::initialise;
-pub use mirror::{Change, Mirror, RefUpdate, Wanted};
+pub use mirror::{Mirror, Wanted};
 pub use patch::patch;
 pub use program::version;
 pub use reader::{Reader, Taken};
 pub use snapshot::{Look, Snapshot};
 pub use url::{RepoUrl, without_credentials};
 pub use worktree::{Identity, Worktree};
+pub use write::{Change, RefUpdate};
 
 use crate::error::{Class, Fault};
 use crate::files::FileError;

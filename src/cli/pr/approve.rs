@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::forge::{Desk, headline};
 use crate::cli::output::{Report, Verdict};
-use crate::forge::{Error, PullRequest, Standing};
+use crate::forge::PullRequest;
 
 /// Approve what a pull request proposes now, as the person that git or the forge's token says you are.
 ///
@@ -32,10 +32,7 @@ impl Arguments {
     /// Approves the commit that is proposed at this moment.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let desk = Desk::open(cx).await?;
-        let pull = desk.forge.get(self.number).await?;
-        if pull.state != Standing::Open {
-            return Err(Error::NotOpen { number: pull.number, state: pull.state }.into());
-        }
+        let pull = desk.open_pull(self.number).await?;
         let commit = pull.head_commit.clone();
         if !cx.proceed(&Approve { approve: pull, done: false }) {
             return Ok(Verdict::Ok);

@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::forge::{Desk, headline};
 use crate::cli::output::{Report, Verdict};
-use crate::forge::{Error, PullRequest, Standing, Words};
+use crate::forge::{PullRequest, Words};
 
 /// Make a draft ready: people may approve and merge it from now on.
 ///
@@ -33,10 +33,7 @@ impl Arguments {
     /// Says the same of it, but that it is a draft.
     pub async fn run(self, cx: &Context) -> Result<Verdict, Failure> {
         let desk = Desk::open(cx).await?;
-        let pull = desk.forge.get(self.number).await?;
-        if pull.state != Standing::Open {
-            return Err(Error::NotOpen { number: pull.number, state: pull.state }.into());
-        }
+        let pull = desk.open_pull(self.number).await?;
         let was_draft = pull.draft;
         if !cx.proceed(&Ready { pull: pull.clone(), was_draft, done: false }) {
             return Ok(Verdict::Ok);
